@@ -1,0 +1,39 @@
+"""The project's error: which file and entry, what was expected, what was found."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+SHOWN = 20  # of many problems, so that a terminal still shows the first
+
+
+class KpError(Exception):
+    """Something the user can mend. Its text is complete: no traceback is shown with it."""
+
+
+def raise_all(problems: Sequence[str], what: str) -> None:
+    """Raise one error that names the first twenty problems and counts all; do nothing when there are none.
+
+    Args:
+        problems: one line each, naming file and entry, what was expected and what was found.
+        what: the head line, such as "images that cannot be read".
+
+    Raises:
+        KpError: if there is a problem.
+    """
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise KpError(problems[0])
+    rest = [f"  … and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    lines = [f"  {problem}" for problem in problems[:SHOWN]]
+    raise KpError("\n".join([f"{len(problems)} {what}:", *lines, *rest]))
+
+
+def exit_status(command: Callable[..., object], **arguments: object) -> int:
+    """Run a command for the shell: 0, or 2 and the error's text on stderr."""
+    try:
+        command(**arguments)
+    except KpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
