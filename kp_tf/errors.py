@@ -1,7 +1,6 @@
 """The project's error: which file and entry, what was expected, what was found."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 SHOWN = 20  # of many problems, so that a terminal still shows the first
 
@@ -27,13 +26,3 @@ def raise_all(problems: Sequence[str], what: str) -> None:
     rest = [f"  … and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
     lines = [f"  {problem}" for problem in problems[:SHOWN]]
     raise KpError("\n".join([f"{len(problems)} {what}:", *lines, *rest]))
-
-
-def exit_status(command: Callable[..., object], **arguments: object) -> int:
-    """Run a command for the shell: 0, or 2 and the error's text on stderr."""
-    try:
-        command(**arguments)
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0

@@ -85,3 +85,5 @@ IBUG68 = Scheme(
     ),
     eyes=(36, 45),
 )
+
+SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68)}

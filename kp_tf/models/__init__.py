@@ -1,0 +1,1 @@
+"""Networks, with keras alone, so that any of its backends runs them."""

@@ -1,0 +1,287 @@
+"""Operations on a batch that move pixels and points together, each picture by its own row of random numbers.
+
+Nothing here draws: uniform numbers come in as `draws` (B, DRAWS), so a picture is changed in the same way in
+a batch of any size. Every picture is resampled once, by one affine map from the stored crop to the network's
+window; `window` is the same map at rest, so training and test see the same pixels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+_OCCLUSION = 8  # columns of one rectangle
+_COLUMNS = {  # of `draws`; an operation keeps its columns whether or not the others are on
+    **{"flip": 1, "rotation": 1, "scale": 1, "shift": 2, "stretch": 1, "shear": 1},
+    **{"occlusion": 2 * _OCCLUSION, "shadow": 4, "gamma": 1, "contrast": 1, "brightness": 1},
+    **{"blur": 2, "low_resolution": 1, "noise": 2, "cut": 2},
+}
+DRAWS = sum(_COLUMNS.values())
+
+_CLIP = 0.006  # of each tail of the normal numbers: none is beyond 2.5 σ
+_GRAINS = 2**18  # places in the table of noise that a picture's noise may start at
+_SHRINK = 1.5  # bilinear sampling skips pixels, and so aliases, where it shrinks more than this
+_TAPS = 4  # the blur reaches this many pixels to either side
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly to change pictures; everything is off by default.
+
+    Attributes:
+        flip, occlusion, shadow, blur, low_resolution, noise, cut: probabilities. Occlusion is of each of two
+            rectangles; shadow darkens one side; low resolution is a half or a quarter; cut makes one side
+            black, as where the photograph ends, up to 30 % of the window.
+        rotation: σ in degrees.
+        scale, stretch, gamma, contrast: σ of the logarithm of a factor (stretch: of width over height).
+        shift: σ of the move along x and y, in parts of the window.
+        shear: σ of its tangent.
+        brightness: σ in parts of the range from black to white.
+    """
+
+    flip: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    stretch: float = 0.0
+    shear: float = 0.0
+    occlusion: float = 0.0
+    shadow: float = 0.0
+    gamma: float = 0.0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    blur: float = 0.0
+    low_resolution: float = 0.0
+    noise: float = 0.0
+    cut: float = 0.0
+
+
+def flip(
+    images: tf.Tensor, units: tf.Tensor, where: tf.Tensor, mirror: Sequence[int]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mirror pictures (B, H, W, C), x and the order of the points (B, K, 2) together, where (B,) says so."""
+    where = tf.reshape(where, (-1, 1, 1))
+    mirrored = tf.gather(units, mirror, axis=1) * (-1.0, 1.0) + (1.0, 0.0)
+    return tf.where(where[..., None], images[:, :, ::-1], images), tf.where(where, mirrored, units)
+
+
+def window(
+    images: tf.Tensor, units: tf.Tensor, shape: tuple[int, int], extent: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """What the network sees of stored crops without augmentation; arguments and results as of `augment`."""
+    count = tf.shape(images)[0]
+    return _resample(images, units, tf.eye(2, batch_shape=[count]), tf.zeros((count, 2)), shape, extent)
+
+
+def augment(
+    images: tf.Tensor,
+    units: tf.Tensor,
+    draws: tf.Tensor,
+    settings: Augmentation,
+    mirror: Sequence[int] | None,
+    shape: tuple[int, int],
+    extent: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Change every picture and its points by its own random numbers.
+
+    Args:
+        images: (B, H, W, C) float32 in [0, 255], the stored crops, of square pixels.
+        units: (B, K, 2) points in the unit square of the stored crops; NaN stays NaN.
+        draws: (B, DRAWS) uniform in [0, 1).
+        settings: what is on, and how strongly.
+        mirror: K indices of the points' mirror partners; None if the points have none.
+        shape: (h, w) of the network's input.
+        extent: the part of the stored crop's side that the unchanged window covers, about the same centre.
+
+    Returns:
+        Pictures (B, h, w, C) float32 in [0, 255], and points (B, K, 2) in the unit square of the window.
+
+    Raises:
+        ValueError: if flips are asked for points without mirror partners, or the window has far fewer pixels
+            than the part of the crop that it shows.
+    """
+    if settings.flip and mirror is None:
+        raise ValueError(f"flips need the points' mirror partners. Received: flip={settings.flip}, mirror=None")
+    parts = tf.split(draws, list(_COLUMNS.values()), axis=1)
+    draw = dict(zip(_COLUMNS, parts, strict=True))
+    flipped = draw["flip"] < settings.flip  # (B, 1)
+    if settings.flip:
+        units = tf.where(flipped[..., None], tf.gather(units, mirror, axis=1), units)
+    matrix, shift = _affine(draw, settings, flipped[:, 0], images.shape[1] / images.shape[2])
+    images, units = _resample(images, units, matrix, shift, shape, extent)
+    images = _photograph(images, draw, settings)
+    if settings.cut:
+        images = _cut(images, draw["cut"], settings.cut, matrix, shift)
+    return images, units
+
+
+def _normal(uniform: tf.Tensor) -> tf.Tensor:
+    return tf.math.ndtri(tf.clip_by_value(uniform, _CLIP, 1 - _CLIP))
+
+
+def _affine(
+    draw: dict[str, tf.Tensor], settings: Augmentation, flipped: tf.Tensor, ratio: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Flip, then stretch and shear, rotation, scale: (B, 2, 2) on vectors from the crop's centre in its unit
+    square, `ratio` = H / W of which is square in pixels; and the shift after it (B, 2)."""
+    normal = {name: _normal(draw[name]) for name in ("rotation", "scale", "shift", "stretch", "shear")}
+    angle = normal["rotation"][:, 0] * math.radians(settings.rotation)
+    scale = tf.exp(normal["scale"][:, 0] * settings.scale)
+    wide = tf.exp(normal["stretch"][:, 0] * settings.stretch / 2)
+    lean = normal["shear"][:, 0] * settings.shear
+    sine, cosine = scale * tf.sin(angle), scale * tf.cos(angle)
+    rows = [
+        [cosine * wide * tf.where(flipped, -1.0, 1.0), (cosine * lean - sine / wide) * ratio],
+        [sine * wide * tf.where(flipped, -1.0, 1.0) / ratio, sine * lean + cosine / wide],
+    ]
+    return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=1), normal["shift"] * settings.shift
+
+
+def _inverse(matrix: tf.Tensor) -> tf.Tensor:
+    """Of (B, 2, 2); exact for the identity."""
+    (a, b), (c, d) = (tf.unstack(row, axis=-1) for row in tf.unstack(matrix, axis=1))
+    rows = tf.stack([tf.stack([d, -b], axis=-1), tf.stack([-c, a], axis=-1)], axis=1)
+    return rows / (a * d - b * c)[:, None, None]
+
+
+def _resample(
+    images: tf.Tensor,
+    units: tf.Tensor,
+    matrix: tf.Tensor,
+    shift: tf.Tensor,
+    shape: tuple[int, int],
+    extent: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The window's point at p from its centre shows the crop's at `extent` · matrix⁻¹ · (p − shift)."""
+    (height, width), (h, w) = images.shape[1:3], shape
+    if extent * max(height / h, width / w) > _SHRINK:
+        raise ValueError(f"a window of {h} × {w} pixels is too small. Received: {height} × {width}, {extent=}")
+    pixels = [[extent * width / w, extent * width / h], [extent * height / w, extent * height / h]]
+    linear = _inverse(matrix) * pixels  # pixels of the window to pixels of the crop
+    centre = tf.constant([(w - 1) / 2, (h - 1) / 2]) + shift * (float(w), float(h))
+    offset = tf.constant([(width - 1) / 2, (height - 1) / 2]) - tf.linalg.matvec(linear, centre)
+    rows = tf.reshape(tf.concat([linear, offset[..., None]], axis=-1), (-1, 6))
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.pad(rows, [[0, 0], [0, 2]]),  # no perspective
+        output_shape=shape,
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+    units = tf.matmul((units - 0.5) / extent, matrix, transpose_b=True) + shift[:, None] + 0.5
+    return images, units
+
+
+def _ramp(direction: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """(B, h, w, 1): each pixel's way from the centre along (B, 2), in parts of the window."""
+    h, w = shape
+    x = (tf.range(w, dtype=tf.float32) + 0.5) / w - 0.5
+    y = (tf.range(h, dtype=tf.float32) + 0.5) / h - 0.5
+    x, y = direction[:, :1] * x, direction[:, 1:] * y
+    return (y[:, :, None] + x[:, None, :])[..., None]
+
+
+def _turned(uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A random direction (B, 2) and the one at a right angle to it, from (B,)."""
+    x, y = tf.cos(2 * math.pi * uniform), tf.sin(2 * math.pi * uniform)
+    return tf.stack([x, y], axis=-1), tf.stack([-y, x], axis=-1)
+
+
+def _spread(values: tf.Tensor) -> tf.Tensor:
+    """(B,) to (B, 1, 1, 1)."""
+    return values[:, None, None, None]
+
+
+def _photograph(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
+    """What happens to light on its way into a file: covered, shaded, exposed, blurred, sampled, noisy."""
+    if settings.occlusion:
+        for part in tf.split(draw["occlusion"], 2, axis=1):
+            images = _occlude(images, part, settings.occlusion)
+    if settings.shadow:
+        images = _shade(images, draw["shadow"], settings.shadow)
+    images = _expose(images, draw, settings)
+    if settings.blur:
+        images = _blur(images, draw["blur"], settings.blur)
+    if settings.low_resolution:
+        images = _coarsen(images, draw["low_resolution"], settings.low_resolution)
+    if settings.noise:
+        strength = _spread(tf.nn.relu(1 - draw["noise"][:, 0] / settings.noise))
+        images += 20 * strength * _grain(draw["noise"][:, 1], images.shape[1:3])
+    return tf.clip_by_value(images, 0, 255)
+
+
+def _occlude(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+    """Cover a turned rectangle of up to half the window with grain, or with the picture upside down."""
+    on, angle, x, y, wide, high, level, kind = tf.unstack(draw, axis=1)
+    centre = tf.stack([x, y], axis=-1) - 0.5
+    inside = _spread(on < probability)
+    for direction, size in zip(_turned(angle), (wide, high), strict=True):
+        way = _ramp(direction, images.shape[1:3]) - _spread(tf.reduce_sum(direction * centre, axis=-1))
+        inside &= tf.abs(way) < _spread(0.03 + 0.22 * size)
+    grain = 255 * _spread(level) + 40 * _spread(x) * _grain(kind, images.shape[1:3])
+    return tf.where(inside, tf.where(_spread(kind) < 0.5, grain, images[:, ::-1]), images)
+
+
+def _shade(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+    """Darken one side of a line through the middle part, softly, by up to 80 %."""
+    on, angle, place, soft = tf.unstack(draw, axis=1)
+    way = _ramp(_turned(angle)[0], images.shape[1:3]) - _spread(0.5 * place - 0.25)
+    side = tf.clip_by_value(way / _spread(0.05 + 0.6 * soft) + 0.5, 0, 1)
+    return images * (1 - side * _spread(0.8 * tf.nn.relu(1 - on / probability)))
+
+
+def _expose(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
+    """Gamma, contrast about the middle grey, brightness."""
+    if settings.gamma:
+        power = _spread(tf.exp(_normal(draw["gamma"][:, 0]) * settings.gamma))
+        images = 255 * tf.exp(power * tf.math.log(tf.clip_by_value(images / 255, 1e-3, 1)))
+    if settings.contrast:
+        factor = _spread(tf.exp(_normal(draw["contrast"][:, 0]) * settings.contrast))
+        images = (images - 127.5) * factor + 127.5
+    if settings.brightness:
+        images += _spread(_normal(draw["brightness"][:, 0]) * settings.brightness * 255)
+    return tf.clip_by_value(images, 0, 255)
+
+
+def _blur(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+    """Gaussian of σ up to 2 pixels, less along one of the axes, as a slow or moved camera."""
+    sigma = 2 * tf.nn.relu(1 - draw[:, :1] / probability)  # (B, 1)
+    sides = draw[:, 1:] * [[2.0, -2.0]] + [[0.0, 2.0]]
+    taps = tf.range(-_TAPS, _TAPS + 1, dtype=tf.float32)
+    for axis, part in ((1, 0), (2, 1)):
+        width = sigma * tf.minimum(sides[:, part : part + 1], 1) + 1e-3  # 1e-3: nothing happens
+        weights = tf.nn.softmax(-0.5 * (taps / width) ** 2)  # (B, taps)
+        padding = [[_TAPS, _TAPS] if axis == a else [0, 0] for a in range(4)]
+        padded, size = tf.pad(images, padding, "SYMMETRIC"), images.shape[axis]
+        shifted = [padded[:, t : t + size] if axis == 1 else padded[:, :, t : t + size] for t in range(9)]
+        images = tf.add_n([_spread(weights[:, t]) * shifted[t] for t in range(9)])
+    return images
+
+
+def _coarsen(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+    """Down to a half or, one time in three, a quarter of the resolution, and up again."""
+    h, w = images.shape[1:3]
+    half = tf.image.resize(images, (h // 2, w // 2))  # with half-pixel centres: the mean of 2 × 2
+    quarter = tf.image.resize(half, (h // 4, w // 4))
+    draw = _spread(draw[:, 0])
+    coarse = tf.where(draw < probability / 3, tf.image.resize(quarter, (h, w)), tf.image.resize(half, (h, w)))
+    return tf.where(draw < probability, coarse, images)
+
+
+def _grain(start: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Normal numbers (B, h, w, 1), from one table: a seed for each picture would need a call for each."""
+    size = math.prod(shape)
+    table = tf.random.stateless_normal((_GRAINS + size,), seed=(0, 0))
+    index = tf.cast(start * _GRAINS, tf.int32)[:, None] + tf.range(size)
+    return tf.reshape(tf.gather(table, index), (-1, *shape, 1))
+
+
+def _cut(images: tf.Tensor, draw: tf.Tensor, probability: float, matrix: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """Blacken one side of the window, along the crop's axes: the photograph's edge turns with the picture."""
+    on, side = tf.unstack(draw, axis=1)
+    normals = tf.gather([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], tf.cast(4 * side, tf.int32))
+    normals = tf.linalg.matvec(_inverse(matrix), normals, transpose_a=True)
+    way = _ramp(normals, images.shape[1:3]) - _spread(tf.reduce_sum(normals * shift, axis=-1))
+    return tf.where(way > _spread(0.5 - 0.3 * tf.nn.relu(1 - on / probability)), 0.0, images)

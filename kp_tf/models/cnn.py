@@ -1,0 +1,34 @@
+"""The plain networks of parts 1 and 2: convolution, ReLU and 2×2 max-pool, then two dense layers."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from kp_tf.models.layers import conv, dense, landmarks, layer_seeds
+
+
+def cnn(
+    shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int
+) -> keras.Model:
+    """Build the network.
+
+    Args:
+        shape: (H, W) of the grey input, pixels in [-0.5, 0.5].
+        points: K.
+        convs: (filters, kernel size) of each stage.
+        hidden: width of the first dense layer.
+        seed: fixes the weights.
+
+    Returns:
+        A model from (B, H, W, 1) to (B, K, 2) in the unit square.
+    """
+    seeds = layer_seeds(seed)
+    x = image = keras.Input((*shape, 1), name="image")
+    for number, (filters, kernel) in enumerate(convs, 1):
+        x = conv(x, filters, kernel, seeds, name=f"conv{number}")
+        x = layers.ReLU(name=f"relu{number}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.ReLU(name="hidden_relu")(dense(x, hidden, seeds, name="hidden"))
+    return keras.Model(image, landmarks(x, points, seeds), name="cnn")

@@ -1,0 +1,221 @@
+"""Records to `tf.data` batches: read, decode, crop, resize, scale, keep, shuffle, augment, batch, prefetch.
+
+Training and prediction crop with the same function, `load_crop`. Crops are decoded once and kept as uint8;
+the order of an epoch and the random numbers of its augmentation are drawn from (seed, epoch), so they do not
+depend on the batch size, the machine or where a training was taken up again.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from kp_tf.errors import raise_all
+from kp_tf.readers.records import Records
+
+EMPTIEST = 50  # a window may be this many times the part of it that lies inside the photograph
+
+
+def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
+    """Read one photograph and cut a window out of it, as grey.
+
+    Args:
+        file: () string, the path of a JPEG or PNG.
+        window: (4,) int32 left, top, width, height in pixels; black where it leaves the photograph.
+        shape: (H, W) to resize to, with antialiasing and half-pixel centres.
+
+    Returns:
+        (H, W, 1) uint8.
+
+    Raises:
+        tf.errors.OpError: if the file cannot be read or decoded, or the window (nearly) misses the photograph.
+    """
+    contents = tf.io.read_file(file)
+    part, padding = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: _part_of_jpeg(contents, window),
+        lambda: _part_of_png(contents, window),
+    )
+    crop = tf.pad(part, padding)
+    resized = tf.image.resize(crop, shape, method="bilinear", antialias=True)
+    resized.set_shape((*shape, 1))
+    return tf.cast(tf.round(resized), tf.uint8)
+
+
+def scale_pixels(images: tf.Tensor) -> tf.Tensor:
+    """Pixels of any integer or float type in [0, 255] to float32 in [-0.5, 0.5]."""
+    return tf.cast(images, tf.float32) / 255.0 - 0.5
+
+
+def clamp_window(window: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The part (top, left, height, width) of a window inside a photograph, and the (3, 2) padding around it."""
+    left, top, w, h = tf.unstack(window)
+    x0, x1 = tf.clip_by_value(left, 0, width), tf.clip_by_value(left + w, 0, width)
+    y0, y1 = tf.clip_by_value(top, 0, height), tf.clip_by_value(top + h, 0, height)
+    # 64 bit: the area of a hostile box overflows 32
+    area, inside = tf.cast(w, tf.int64) * tf.cast(h, tf.int64), tf.cast((x1 - x0) * (y1 - y0), tf.int64)
+    tf.debugging.assert_less_equal(area, EMPTIEST * inside, "the window misses the photograph")
+    padding = [[y0 - top, top + h - y1], [x0 - left, left + w - x1], [0, 0]]
+    return tf.stack([y0, x0, y1 - y0, x1 - x0]), tf.convert_to_tensor(padding)
+
+
+def _part_of_jpeg(contents: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    size = tf.image.extract_jpeg_shape(contents)
+    inside, padding = clamp_window(window, size[0], size[1])
+    # A partial decode does not notice that the rest is missing. A whole file ends with this marker; one that
+    # does not (some cameras append data) is decoded in full, which fails on a truncated file.
+    whole = tf.strings.substr(contents, -2, 2) == b"\xff\xd9"
+    part = tf.cond(
+        whole,
+        lambda: tf.image.decode_and_crop_jpeg(contents, inside, channels=1, dct_method="INTEGER_ACCURATE"),
+        lambda: _cut(tf.image.decode_jpeg(contents, channels=1, dct_method="INTEGER_ACCURATE"), inside),
+    )
+    return part, padding
+
+
+def _part_of_png(contents: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    image = tf.image.decode_png(contents, channels=1)
+    inside, padding = clamp_window(window, tf.shape(image)[0], tf.shape(image)[1])
+    return _cut(image, inside), padding
+
+
+def _cut(image: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+    top, left, height, width = tf.unstack(inside)
+    return image[top : top + height, left : left + width]
+
+
+def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield the (H, W, 1) uint8 crop of every record in order, decoded ahead on all cores, with progress.
+
+    After a bad image nothing more is yielded, but all others are checked before the error is raised.
+
+    Raises:
+        KpError: names the images that are missing, empty, truncated or none (up to twenty, and the count).
+    """
+    paths = [str(records.root / file) for file in records.files]
+    crops = (
+        tf.data.Dataset.from_tensor_slices((paths, windows))
+        .map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    problems, iterator = [], iter(crops)
+    for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
+        try:
+            crop = next(iterator).numpy()
+        except tf.errors.OpError:
+            problems.append(f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}")
+            continue
+        if not problems:
+            yield crop
+    raise_all(problems, "images that cannot be used")
+
+
+def _what_is_wrong(path: Path, window: np.ndarray) -> str:
+    """Expected and found, for an image that did not decode."""
+    expected = f"expected the JPEG or PNG image {path}, found"
+    if not path.is_file():
+        return f"{expected} no such file"
+    if not path.stat().st_size:
+        return f"{expected} an empty file"
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            image.load()
+    except UnidentifiedImageError:
+        return f"{expected} a file that is no image"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"{expected} a damaged one: {error}"
+    left, top, w, h = (int(value) for value in window)
+    if min(width, left + w) - max(0, left) <= 0 or min(height, top + h) - max(0, top) <= 0:
+        outside = "outside"
+    elif w * h > width * height:
+        outside = "almost all outside"
+    else:
+        return f"{expected} a kind of {image.format} that cannot be decoded ({image.mode})"
+    return f"expected a box in {path} ({width} × {height}), found one {outside}: {left}, {top}, {w} × {h}"
+
+
+def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Decode every image once: (N, H, W, 1) uint8, in memory, or on disk where half the free memory is too little.
+
+    Raises:
+        KpError: as `stream_crops`.
+    """
+    size = (len(records), *shape, 1)
+    if np.prod(size, dtype=np.int64) <= psutil.virtual_memory().available // 2:
+        crops = np.empty(size, np.uint8)
+    else:
+        with tempfile.TemporaryFile() as file:  # has no name: its space is freed with the array
+            crops = np.memmap(file, np.uint8, "w+", shape=size)
+    for index, crop in enumerate(stream_crops(records, windows, shape)):
+        crops[index] = crop
+    return crops
+
+
+Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def training_batches(
+    crops: np.ndarray,
+    units: np.ndarray,
+    batch_size: int,
+    seed: int,
+    transform: Transform,
+    draws: int,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them.
+
+    Args:
+        crops: (N, H, W, 1) uint8.
+        units: (N, K, 2) points in the unit square of the crops.
+        batch_size: the last batch of an epoch may be smaller.
+        seed: order and augmentation of epoch e follow from (seed, e) alone.
+        transform: images (B, H, W, 1) float32 in [0, 255], points (B, K, 2) and random numbers (B, D) in [0, 1)
+            to images and points.
+        draws: D.
+        first_epoch: where to take up.
+
+    Returns:
+        Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
+    """
+    count = len(crops)
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
+        # one row for each picture, so that its numbers do not depend on the place it is drawn at
+        numbers = tf.gather(tf.random.stateless_uniform((count, draws), key), order)
+        # shuffled before batched, because a batch must not cross into the next epoch
+        return tf.data.Dataset.from_tensor_slices((order, numbers)).batch(batch_size)
+
+    def prepare(index: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, points = _gather(crops, units, index)
+        images, points = transform(tf.cast(images, tf.float32), points, numbers)
+        return scale_pixels(images), points
+
+    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch)
+    return epochs.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """The same batches once, in order and without augmentation."""
+
+    def prepare(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, points = _gather(crops, units, index)
+        return scale_pixels(images), points
+
+    index = tf.data.Dataset.range(len(crops), output_type=tf.int32).batch(batch_size)
+    return index.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _gather(crops: np.ndarray, units: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows of arrays that stay outside the graph, so that crops kept on disk are read where they lie."""
+    images = tf.numpy_function(lambda rows: crops[rows], [index], tf.uint8, stateful=False)
+    images.set_shape((None, *crops.shape[1:]))
+    return images, tf.gather(tf.constant(units, tf.float32), index)

@@ -1,0 +1,113 @@
+"""Where the data is, and files to records."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kp_tf.errors import KpError
+from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.readers.imm import imm_validation, read_imm
+from kp_tf.readers.records import Records, in_validation, is_mirror
+from kp_tf.schemes import IBUG68, NOSE, NOSE_POINT, Scheme
+
+FOLDERS = {"imm": "imm_face_db", "ibug": "ibug_300W_large_face_landmark_dataset"}
+TRAIN_XML = "labels_ibug_300W_train.xml"
+TEST_XMLS = (
+    "labels_ibug_300W_test_parsed.xml",
+    "labels_ibug_300W_test.xml",
+)  # Kaggle's package, dlib's archive
+HOME = Path("data")  # in the working folder: where downloads and the drawn sample go
+SAMPLE = HOME / "sample"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A folder that holds a data set, and whether its faces are drawn."""
+
+    root: Path
+    sample: bool
+
+    def folder(self, dataset: str) -> Path:
+        """The folder of `imm` or `ibug`."""
+        return self.root / FOLDERS[dataset]
+
+
+def find_data(named: str | None, dataset: str) -> Data:
+    """Look in the folder named, then in $KP_TF_DATA, then in `data/`; where nothing is found, draw a sample.
+
+    Args:
+        named: a folder that holds the data sets' folders, `sample` for the drawn faces, or None.
+        dataset: `imm` or `ibug`.
+
+    Raises:
+        KpError: if a folder was named, here or by $KP_TF_DATA, and lacks the data set.
+    """
+    if named == "sample":
+        return _sample()
+    source = "--data" if named else "$KP_TF_DATA"
+    named = named or os.environ.get("KP_TF_DATA")
+    if named:
+        if not (Path(named) / FOLDERS[dataset]).is_dir():
+            raise KpError(f"{source} {named}: expected a folder that holds {FOLDERS[dataset]}/, found none")
+        return Data(Path(named), sample=False)
+    if (HOME / FOLDERS[dataset]).is_dir():
+        return Data(HOME, sample=False)
+    print(
+        f"No real data found (looked for {HOME / FOLDERS[dataset]}/). Working on a sample of drawn faces instead.\n"
+        f"For real faces: python -m kp_tf download {dataset}, or name a folder with --data or $KP_TF_DATA."
+    )
+    return _sample()
+
+
+def _sample() -> Data:
+    from kp_tf.readers.sample import make_sample  # nobody with real data needs it
+
+    make_sample(SAMPLE)
+    return Data(SAMPLE, sample=True)
+
+
+def read_labelled(data: Data, dataset: str, scheme: Scheme) -> Records:
+    """The labelled faces of `imm` (all 58 points, or the nose alone) or `ibug`.
+
+    Raises:
+        KpError: as the reader of the data set.
+    """
+    if dataset == "ibug":
+        return read_dlib_xml(data.folder("ibug") / TRAIN_XML, IBUG68)
+    records = read_imm(data.folder("imm"))
+    if scheme is NOSE:
+        return replace(records, points=records.points[:, [NOSE_POINT]], scheme=NOSE)
+    return records
+
+
+def read_test(data: Data) -> Records:
+    """The test photographs of `ibug` with their boxes, as Kaggle's package or dlib's archive has them.
+
+    Raises:
+        KpError: if neither XML is there, or as the reader.
+    """
+    folder = data.folder("ibug")
+    path = next((folder / name for name in TEST_XMLS if (folder / name).is_file()), None)
+    if path is None:
+        raise KpError(f"{folder}: expected {' or '.join(TEST_XMLS)}, found neither")
+    return read_dlib_xml(path, IBUG68, labelled=False)
+
+
+def split(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the faces for training and for validation, which has no mirrors.
+
+    IMM: people 33–40 are for validation. iBUG: a tenth, by photograph (see records.py).
+
+    Raises:
+        KpError: if one side is empty.
+    """
+    rule = imm_validation if dataset == "imm" else in_validation
+    held_out = np.array([rule(file) for file in records.files])
+    mirrors = np.array([is_mirror(file) for file in records.files])
+    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out & ~mirrors)
+    if not len(train) or not len(validation):
+        found = f"{len(train)} and {len(validation)} of {len(records)}"
+        raise KpError(f"{records.root}: expected faces for training and for validation, found {found}")
+    return train, validation

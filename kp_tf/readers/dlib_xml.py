@@ -1,0 +1,111 @@
+"""dlib's XML: photographs with boxes, and named parts in each box."""
+
+import math
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
+
+import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse
+
+from kp_tf.errors import KpError, raise_all
+from kp_tf.readers.records import Records
+from kp_tf.schemes import Scheme
+
+
+def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True) -> Records:
+    """Every box of the file, in its order; the images lie beside the XML.
+
+    Args:
+        path: the XML file.
+        scheme: its names are the parts that each box must have, once each, in any order.
+        labelled: False takes the boxes alone, whatever parts they hold.
+
+    Raises:
+        KpError: if the file is missing, does not parse or holds no image, or if an entry is bad: no box, a box
+            of no size, parts missing or doubled, a number that is none, a file outside the folder. Names up to
+            twenty entries and counts all.
+    """
+    root = path.parent
+    files, boxes, points, entries, problems = [], [], [], [], []
+    for number, image in enumerate(_images(path), 1):
+        file = image.get("file", "")
+        entry = f"{path.name}, image {number} ({file[:80]})"
+        try:
+            _check_file(root, file)
+            faces = image.findall("box")
+            if not faces:
+                raise KpError("expected a box, found none")
+            for face in faces:
+                box = _read_box(face)
+                parts = _read_parts(face, scheme) if labelled else None
+                files.append(file)
+                boxes.append(box)
+                points.append(parts)
+                entries.append(entry)
+        except KpError as problem:
+            problems.append(f"{entry}: {problem}")
+    raise_all(problems, f"bad entries in {path}")
+    return Records(
+        root=root,
+        files=tuple(files),
+        boxes=np.array(boxes, np.float64),
+        points=np.array(points, np.float64) if labelled else None,
+        scheme=scheme,
+        entries=tuple(entries),
+    )
+
+
+def _images(path: Path) -> list[Element]:
+    if not path.is_file():
+        raise KpError(f"{path}: expected dlib's XML of photographs and boxes, found no such file")
+    try:
+        root = parse(path).getroot()
+    except ParseError as error:
+        raise KpError(f"{path}: expected XML, found: {error}") from None
+    except (DefusedXmlException, ValueError, LookupError) as error:
+        raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
+    images = root.findall("images/image")
+    if not images:
+        raise KpError(f"{path}: expected <image> entries in <dataset><images>, found none")
+    return images
+
+
+def _check_file(root: Path, file: str) -> None:
+    name = PurePosixPath(file)
+    if not file or "\0" in file:
+        raise KpError("expected the name of an image, found none")
+    if name.is_absolute() or ".." in name.parts or not (root / file).resolve().is_relative_to(root.resolve()):
+        raise KpError(f"expected an image inside {root}, found a path that leaves it")
+
+
+def _number(element: Element, name: str) -> float:
+    text = element.get(name, "")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}")
+    return value
+
+
+def _read_box(face: Element) -> tuple[float, float, float, float]:
+    left, top, width, height = (_number(face, name) for name in ("left", "top", "width", "height"))
+    if width <= 0 or height <= 0:
+        raise KpError(f"expected a box of positive width and height, found {width:g} × {height:g}")
+    return left, top, width, height
+
+
+def _read_parts(face: Element, scheme: Scheme) -> list[tuple[float, float]]:
+    parts = face.findall("part")
+    found = {part.get("name", ""): (_number(part, "x"), _number(part, "y")) for part in parts}
+    if len(found) != len(parts):
+        names = [part.get("name", "") for part in parts]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise KpError(f"expected each part once, found part {doubled[:40]!r} doubled")
+    missing = [name for name in scheme.names if name not in found]
+    if missing or len(found) != len(scheme):
+        what = f"part {missing[0]!r} missing" if missing else "parts of other names besides"
+        raise KpError(f"expected the {len(scheme)} parts of {scheme.name}, found {len(found)}, {what}")
+    return [found[name] for name in scheme.names]

@@ -1,0 +1,97 @@
+"""The run directory: its number, its files, and how later commands find it.
+
+config.json        every setting; enough to use the network again
+split.json         the photographs of both sides
+model.keras        the network, in float32
+architecture.txt   layer, output shape, parameters
+history.csv        loss by epoch
+metrics.json       figures and conditions; written last, so it marks a run that is complete
+figures/, logs/    pictures; TensorBoard's files
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kp_tf.errors import KpError
+from kp_tf.files import read_json
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A completed run."""
+
+    path: Path
+    config: dict
+    metrics: dict
+
+
+def new_run(label: str, out: Path | None, overwrite: bool) -> Path:
+    """Make an empty run directory.
+
+    Args:
+        label: such as `part2-course`; without `out` the run becomes `runs/LABEL-001` or the next free number.
+        out: the directory to make instead.
+        overwrite: whether `out` may replace a run that is there.
+
+    Raises:
+        KpError: if `out` exists and may not be replaced, or cannot be made.
+    """
+    try:
+        if out is None:
+            return _numbered(label)
+        if out.exists():
+            check_free(out, overwrite)
+            shutil.rmtree(out)
+        out.mkdir(parents=True)
+    except OSError as error:
+        raise KpError(f"{out or RUNS}: expected to make a folder, found: {error.strerror}") from None
+    return out
+
+
+def check_free(out: Path, overwrite: bool) -> None:
+    """Refuse a directory that exists, unless it is a run and may be replaced.
+
+    Raises:
+        KpError: if `out` is refused.
+    """
+    if not out.exists():
+        return
+    if not overwrite:
+        raise KpError(f"--out {out}: expected a new folder, found one that exists; --overwrite replaces a run")
+    if not (out / "config.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise KpError(f"--out {out}: expected a run to overwrite, found something else (no config.json)")
+
+
+def _numbered(label: str) -> Path:
+    RUNS.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        path = RUNS / f"{label}-{number:03d}"
+        try:
+            path.mkdir()  # fails where another training took the number in this moment
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def load_run(path: Path) -> Run:
+    """Read back a completed run.
+
+    Raises:
+        KpError: if the directory is no run, or not a completed one.
+    """
+    if not (path / "config.json").is_file():
+        raise KpError(f"{path}: expected a run (a folder with config.json and model.keras), found none")
+    if not (path / "metrics.json").is_file():
+        raise KpError(f"{path}: expected a completed run, found one without metrics.json")
+    return Run(path, read_json(path / "config.json"), read_json(path / "metrics.json"))
+
+
+def newest_run(part: int, sample: bool = False) -> Run | None:
+    """The run of a part that was completed last; runs on the drawn sample count only when asked for."""
+    runs = [load_run(path.parent) for path in RUNS.glob("*/metrics.json")]
+    runs = [run for run in runs if run.config["part"] == part and run.config["sample"] == sample]
+    return max(runs, key=lambda run: run.metrics["completed"], default=None)

@@ -1,0 +1,68 @@
+"""Small files laid out as the real data sets are."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def picture(width, height, seed=0):
+    """Smooth RGB noise, so that resampling it twice differs little."""
+    small = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def write_asf(path, units, extra=""):
+    """An .asf as IMM's, of points (58, 2) relative to the photograph."""
+    rows = [f"0 \t4 \t{x:.8f} \t{y:.8f} \t{k} \t0 \t1{extra}" for k, (x, y) in enumerate(units)]
+    head = ["#" * 70, "#", "# number of model points", "#", "58", "", "# model points", "#"]
+    path.write_text("\n".join([*head, *rows, "", "#", "# host image", "#", path.with_suffix(".jpg").name, ""]))
+
+
+def xml_image(file, boxes, parts=68):
+    """One <image> with boxes (left, top, width, height); part k of box (l, t, w, h) is at (l + k, t + 2 k)."""
+    faces = []
+    for left, top, width, height in boxes:
+        points = "".join(f"<part name='{k:02d}' x='{left + k}' y='{top + 2 * k}'/>" for k in range(parts))
+        faces.append(f"<box top='{top}' left='{left}' width='{width}' height='{height}'>{points}</box>")
+    return f"<image file='{file}'>{''.join(faces)}</image>"
+
+
+def write_xml(path, images):
+    head = "<?xml version='1.0' encoding='ISO-8859-1'?>"
+    path.write_text(f"{head}<dataset><name>x</name><images>{''.join(images)}</images></dataset>")
+
+
+@pytest.fixture
+def imm(tmp_path):
+    """A data folder with IMM's people 31–34, two pictures of each."""
+    folder = tmp_path / "faces" / "imm_face_db"
+    folder.mkdir(parents=True)
+    for person in range(31, 35):
+        for number in (1, 3):
+            units = np.random.default_rng([person, number]).uniform(0.2, 0.8, (58, 2))
+            write_asf(folder / f"{person}-{number}m.asf", units)
+            picture(160, 120, person).save(folder / f"{person}-{number}m.jpg")
+    return folder.parent
+
+
+@pytest.fixture
+def ibug(tmp_path):
+    """A data folder with twenty photographs in iBUG's layout, one in five a PNG, and four test photographs."""
+    folder = tmp_path / "faces" / "ibug_300W_large_face_landmark_dataset"
+    (folder / "helen").mkdir(parents=True)
+    train, test = [], []
+    for number in range(24):
+        file = f"helen/{number:03d}x.{'png' if number % 5 == 0 else 'jpg'}"
+        picture(150, 200, number).save(folder / file)
+        box = (30 + number, 20, 60, 64)
+        if number < 20:
+            train.append(xml_image(file, [box]))
+        else:
+            test.append(xml_image(file, [box], parts=0))
+    write_xml(folder / "labels_ibug_300W_train.xml", train)
+    write_xml(folder / "labels_ibug_300W_test_parsed.xml", test)
+    return folder.parent
