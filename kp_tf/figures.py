@@ -209,7 +209,8 @@ def cut_out(
         The square, and (2,) what to subtract from points to place them in it.
     """
     every = np.concatenate([np.reshape(each, (-1, 2)) for each in points])
-    low, high = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+    every = every[~np.isnan(every).any(axis=1)]
+    low, high = every.min(axis=0), every.max(axis=0)
     side = max(int(np.ceil((high - low).max() * (1 + 2 * margin))), 1)
     offset = np.rint((low + high - side) / 2).astype(int)
     result = np.full((side, side, *photograph.shape[2:]), 255, np.uint8)
@@ -257,7 +258,7 @@ def _title(figure: Figure, title: str) -> None:
 
 def _show(axes: Axes, pixels: np.ndarray, *inside: np.ndarray) -> None:
     """Pixels (H, W), (H, W, 1) or (H, W, 3) of 0 to 255, within limits that hold the points `inside` as well."""
-    axes.imshow(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     height, width = pixels.shape[:2]
     every = np.concatenate([[(-0.5, -0.5), (width - 0.5, height - 0.5)], *inside])
     (left, top), (right, bottom) = np.nanmin(every, axis=0), np.nanmax(every, axis=0)

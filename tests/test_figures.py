@@ -44,6 +44,8 @@ def test_faces_has_a_panel_for_each_and_rows_named(tmp_path, drawn, count):
     panels = drawn[0].axes
     assert [axes.get_title() for axes in panels] == texts
     assert [axes.get_ylabel() for axes in panels] == ["best", "", "", "best", "", "worst", "", "", "worst"]
+    assert [axes.get_subplotspec().colspan.start for axes in panels] == [0, 1, 2, 0, 1, 0, 1, 2, 0]
+    assert (panels[0].collections[-1].get_sizes()[0] == 7**2) == (count == 1)
     assert drawn[0].get_suptitle() == "Part 2"
     assert [path.name for path in tmp_path.iterdir()] == ["faces.png"]
 
@@ -101,7 +103,9 @@ def test_test_photographs_draws_box_and_points_at_their_places(tmp_path, drawn):
     assert drawn[1].axes[0].get_ylim() == (124.5, -0.5)
 
 
-@pytest.mark.parametrize(("values", "scale"), [([3, 1, 2], "linear"), ([3, 0.01, 0.02], "log"), ([0], "linear")])
+@pytest.mark.parametrize(
+    ("values", "scale"), [([3, 1, 2], "linear"), ([3, 0.01, 0.02], "log"), ([3, 0, 1], "linear"), ([0.5], "linear")]
+)
 def test_losses_marks_best_epoch(tmp_path, drawn, values, scale):
     history = {"loss": values, "val_loss": values}
     figures.losses(tmp_path / "a.png", history, "Part 1", "mean squared error")
@@ -119,9 +123,10 @@ def test_losses_diverged_run_is_drawn(tmp_path):
     assert (tmp_path / "a.png").is_file()
 
 
-def test_filters_share_one_symmetrical_scale(tmp_path, drawn):
+@pytest.mark.parametrize("largest", [-8, 8])
+def test_filters_share_one_symmetrical_scale(tmp_path, drawn, largest):
     kernels = np.random.default_rng(0).normal(size=(7, 7, 1, 10))
-    kernels[2, 3, 0, 9] = -8
+    kernels[2, 3, 0, 9] = largest
     figures.filters(tmp_path / "a.png", kernels, "Part 3")
     *panels, bar = drawn[0].axes
     assert len(panels) == 10
@@ -155,13 +160,14 @@ def test_cut_out_keeps_every_point_on_its_pixel():
     points = np.array([[20, 30], [50, 35], [np.nan, 5]])
     crop, offset = figures.cut_out(photograph, [points, np.array([[33, 31]])], margin=0.2)
     assert crop.shape == (42, 42, 3)  # 30 * 1.4
+    assert offset.tolist() == [(20 + 50 - 42) / 2, round((30 + 35 - 42) / 2)]
     for point in points[:2].astype(int):
         x, y = point - offset
         np.testing.assert_array_equal(crop[y, x], photograph[point[1], point[0]])
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (60, 80, 3)])
-@pytest.mark.parametrize("at", [(-30, -30), (70, 50), (40, 20), (-500, 900)])
+@pytest.mark.parametrize("at", [(-30, -30), (70, 50), (40, 20), (-60, 20), (20, -60), (-500, 900)])
 def test_cut_out_is_white_outside_photograph(shape, at):
     points = np.array([at, np.add(at, 40)])
     crop, offset = figures.cut_out(np.zeros(shape, np.uint8), [points])

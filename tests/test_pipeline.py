@@ -159,7 +159,7 @@ def test_training_batches_each_epoch_has_every_picture_once():
     sizes_and_members = [[member for member, _ in batches(4)[k : k + 3]] for k in (0, 3)]
     for epoch in sizes_and_members:
         assert [len(batch) for batch in epoch] == [4, 4, 2]
-        assert sorted(sum(epoch, [])) == list(range(10))
+        assert sorted(member for batch in epoch for member in batch) == list(range(10))
     assert sizes_and_members[0] != sizes_and_members[1], "another order in another epoch"
 
 

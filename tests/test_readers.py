@@ -72,7 +72,7 @@ def test_read_imm_names_all_bad_files(imm):
 
 
 def test_read_imm_empty_folder(tmp_path):
-    with pytest.raises(KpError, match="found no .asf file"):
+    with pytest.raises(KpError, match=r"found no \.asf file"):
         read_imm(tmp_path)
 
 

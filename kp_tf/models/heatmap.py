@@ -1,152 +1,140 @@
-"""Soft-argmax heatmaps: a light U-shape whose points are the means of distributions over places.
+"""Heatmaps whose means are the points (Sun et al., Integral Human Pose Regression, 2018), on a light U-shape.
 
-After Sun et al., Integral Human Pose Regression (2018) and Nibali et al., Numerical Coordinate Regression (2018).
+`keras` alone, so that any backend trains and runs it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
-from keras import KerasTensor, layers
-from keras import ops as K
+from keras import KerasTensor, layers, ops
 
 from kp_tf.models.layers import batch_norm, layer_seeds
 
-STRIDE = 4  # pixels to a cell of the heatmap
-MOMENTUM = 0.97
+STRIDE = 4  # of the first convolution
+FOLD = 2  # the heatmap is this many times as fine as the features that its scores are made of
+MARGIN = 1  # cells of these features around the window, so that a point can lie a little outside
+MOMENTUM = 0.97  # of batch norm: a few hundred steps of memory would lag behind short trainings
+
+COMPACT = {"widths": (32, 72, 128, 176), "depths": (1, 2, 2, 1)}  # 1.33 M parameters, 127 M multiply-adds
+LARGE = {"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)}  # 4.37 M, 607 M at 160×160 (compact: 128×128)
 
 
 @keras.saving.register_keras_serializable("kp_tf")
 class SoftArgmax(layers.Layer):
-    """Scores of places to the mean place and the spread of each point, in float32 whatever the policy.
+    """Scores of places to the mean and the variance of each point's heatmap, in float32 whatever the policy.
 
-    Each cell of the input holds the scores of fold × fold places for K points, so the heatmap is `fold` times as
-    fine as the input. Its outermost `margin` cells lie outside the window's unit square.
+    A cell holds the scores of FOLD × FOLD places for K points; its outermost MARGIN cells lie outside the window.
     """
 
-    def __init__(self, points: int, fold: int, margin: int, **kwargs: object) -> None:
+    def __init__(self, points: int, **kwargs: object) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.points, self.fold, self.margin = points, fold, margin
+        self.points = points
 
-    def call(self, scores: KerasTensor) -> KerasTensor:
-        """(B, h, w, fold² K) to (B, K, 3): x, y, and the variance of both together (in units squared)."""
-        _, h, w, channels = scores.shape
-        places = K.reshape(scores, (-1, h * w * channels // self.points, self.points))
-        share = K.softmax(K.transpose(places, (0, 2, 1)))  # (B, K, places)
-        x, y = self.grid(h, w)
-        moments = K.matmul(share, np.stack([x, y, (x - 0.5) ** 2 + (y - 0.5) ** 2], axis=1))
-        mean = moments[..., :2]
-        spread = moments[..., 2:] - K.sum((mean - 0.5) ** 2, axis=-1, keepdims=True)
-        return K.concatenate([mean, K.relu(spread)], axis=-1)
-
-    def grid(self, h: int, w: int) -> np.ndarray:
-        """(2, places) float32: x and y of every place in the window's unit square, in the order of the scores."""
-        part = (np.arange(self.fold) + 0.5) / self.fold
-        y, x, dy, dx = np.meshgrid(np.arange(h), np.arange(w), part, part, indexing="ij")
-        sides = w - 2 * self.margin, h - 2 * self.margin
-        unit = [(a + b - self.margin) / side for a, b, side in zip((x, y), (dx, dy), sides, strict=True)]
-        return np.reshape(unit, (2, -1)).astype(np.float32)
+    def call(self, scores: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+        """(B, h, w, FOLD² K) to x, y (B, K, 2) in the window's unit square, and their variances' sum (B, K, 1)."""
+        _, h, w, _ = scores.shape
+        places = places_of(h, w)
+        scores = ops.reshape(scores, (-1, len(places), self.points))
+        heatmap = ops.softmax(ops.transpose(scores, (0, 2, 1)))  # (B, K, places)
+        centred = places - 0.5  # the variance is a difference of squares, which loses least about the centre
+        moments = ops.matmul(heatmap, np.concatenate([centred, centred**2], axis=1))  # (B, K, 4)
+        mean, square = moments[..., :2], moments[..., 2:]
+        variance = ops.sum(ops.relu(square - mean**2), axis=-1, keepdims=True)
+        return mean + 0.5, variance
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "points": self.points, "fold": self.fold, "margin": self.margin}
+        return {**super().get_config(), "points": self.points}
+
+
+def places_of(h: int, w: int) -> np.ndarray:
+    """x and y (h w FOLD², 2) float32 of the heatmap's places in the window's unit square, in the scores' order."""
+    part = (np.arange(FOLD) + 0.5) / FOLD - MARGIN
+    y, x, down, right = np.meshgrid(np.arange(h), np.arange(w), part, part, indexing="ij")
+    unit = (x + right) / (w - 2 * MARGIN), (y + down) / (h - 2 * MARGIN)
+    return np.stack(unit, axis=-1).reshape(-1, 2).astype(np.float32)
 
 
 def heatmap_network(
-    shape: tuple[int, int],
-    points: int,
-    widths: Sequence[int],
-    depths: Sequence[int],
-    seed: int,
-    kind: str = "basic",
-    stem: int = 8,
-    level: int = 1,
-    top_depth: int = 1,
-    head32: bool = True,
+    shape: tuple[int, int], points: int, widths: Sequence[int], depths: Sequence[int], seed: int
 ) -> keras.Model:
+    """Build the network: residual blocks down, one addition for each stage back up to stride 8, heatmaps.
+
+    Args:
+        shape: (H, W) of the grey input, pixels in [-0.5, 0.5].
+        points: K.
+        widths: filters of the stages at stride 4, 8, 16, …; two at least.
+        depths: their numbers of blocks.
+        seed: fixes the weights.
+
+    Returns:
+        A model from (B, H, W, 1) to (B, K, 2) in the unit square of the window. See `with_spread`.
+
+    Raises:
+        ValueError: if the stages do not divide the shape.
+    """
+    coarsest = STRIDE * 2 ** (len(widths) - 1)
+    if any(side % coarsest for side in shape):
+        raise ValueError(f"height and width must be multiples of {coarsest}. Received: shape={shape}")
     seeds = layer_seeds(seed)
     image = keras.Input((*shape, 1), name="image")
-    x = _conv(image, widths[0], stem, STRIDE, seeds, "stem")
-    x = _norm_relu(x, "stem")
-    block = {"basic": _basic, "bottle": _bottleneck, "fused": _fused, "depthwise": _depthwise}[kind]
-    skips = []
+    # of twice the stride: patches that overlap see an edge that falls between two of them
+    x = _norm_relu(_conv(image, widths[0], 2 * STRIDE, STRIDE, seeds, name="stem"), name="stem")
+    stages = []
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), 1):
-        for number in range(1, depth + 1):
-            strides = 2 if stage > 1 and number == 1 else 1
-            x = block(x, width, strides, seeds, f"stage{stage}_block{number}")
-        skips.append(x)
-    for stage in range(len(widths) - 1, level, -1):
-        x = _conv(x, widths[stage - 1], 1, 1, seeds, f"up{stage}")
-        x = layers.UpSampling2D(2, name=f"up{stage}_larger")(batch_norm(x, f"up{stage}_norm", MOMENTUM))
-        x = layers.Add(name=f"up{stage}_add")([x, skips[stage - 1]])
-        x = layers.ReLU(name=f"up{stage}_relu")(x)
-        if stage > level + 1:
-            x = _norm_relu(_conv(x, widths[stage - 1], 3, 1, seeds, f"up{stage}_conv"), f"up{stage}_conv")
-    fold = 2 ** (level) if level < len(widths) else 1
-    x = layers.ZeroPadding2D(1, name="margin")(x)
-    for n in range(top_depth):
-        x = _norm_relu(_conv(x, x.shape[-1], 3, 1, seeds, f"top{n}"), f"top{n}")
-    extra = {"dtype": "float32"} if head32 else {}
-    scores = layers.Conv2D(fold * fold * points, 1, kernel_initializer=_start(seeds), name="scores", **extra)(x)
-    moments = SoftArgmax(points, fold, 1, name="moments")(scores)
-    return keras.Model(image, moments[..., :2], name="heatmap")
+        for block in range(1, depth + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            x = _block(x, width, strides, seeds, name=f"stage{stage}_block{block}")
+        stages.append(x)
+    for stage in range(len(widths) - 1, 1, -1):
+        x = _up(x, stages[stage - 1], seeds, name=f"up{stage}")
+    x = layers.ZeroPadding2D(MARGIN, name="margin")(x)
+    x = _norm_relu(_conv(x, widths[1], 3, 1, seeds, name="top"), name="top")
+    # float32, because bfloat16 rounds a score of 10 by up to 0.03, and so its place's share by 3 %
+    start = keras.initializers.HeNormal(seed=next(seeds))
+    scores = layers.Conv2D(FOLD**2 * points, 1, kernel_initializer=start, dtype="float32", name="scores")(x)
+    coordinates, _ = SoftArgmax(points, name="landmarks")(scores)
+    return keras.Model(image, coordinates, name="heatmap")
 
 
-def _start(seeds: Iterator[int]) -> keras.initializers.Initializer:
-    return keras.initializers.HeNormal(seed=next(seeds))
-
-
-def _conv(x, filters, kernel, strides, seeds, name, **kw):
-    return layers.Conv2D(
-        filters, kernel, strides, "same", use_bias=False, kernel_initializer=_start(seeds), name=name
-    )(x)
-
-
-def _norm_relu(x, name):
-    return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_norm", MOMENTUM))
-
-
-def _shortcut(x, y, strides, seeds, name):
-    if x.shape != y.shape:
-        x = batch_norm(
-            _conv(x, y.shape[-1], 1, strides, seeds, f"{name}_project"), f"{name}_project_norm", MOMENTUM
-        )
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
-
-
-def _basic(x, width, strides, seeds, name):
-    y = _norm_relu(_conv(x, width, 3, strides, seeds, f"{name}_conv1"), f"{name}_1")
-    y = batch_norm(_conv(y, width, 3, 1, seeds, f"{name}_conv2"), f"{name}_norm2", MOMENTUM)
-    return _shortcut(x, y, strides, seeds, name)
-
-
-def _bottleneck(x, width, strides, seeds, name):
-    y = _norm_relu(_conv(x, width // 2, 1, 1, seeds, f"{name}_conv1"), f"{name}_1")
-    y = _norm_relu(_conv(y, width // 2, 3, strides, seeds, f"{name}_conv2"), f"{name}_2")
-    y = batch_norm(_conv(y, width, 1, 1, seeds, f"{name}_conv3"), f"{name}_norm3", MOMENTUM)
-    return _shortcut(x, y, strides, seeds, name)
-
-
-def _fused(x, width, strides, seeds, name):
-    y = _norm_relu(_conv(x, width, 3, strides, seeds, f"{name}_conv1"), f"{name}_1")
-    y = batch_norm(_conv(y, width, 1, 1, seeds, f"{name}_conv2"), f"{name}_norm2", MOMENTUM)
-    return _shortcut(x, y, strides, seeds, name)
-
-
-def _depthwise(x, width, strides, seeds, name):
-    y = _norm_relu(_conv(x, width * 3, 1, 1, seeds, f"{name}_conv1"), f"{name}_1")
-    y = layers.DepthwiseConv2D(
-        3, strides, "same", use_bias=False, depthwise_initializer=_start(seeds), name=f"{name}_dw"
-    )(y)
-    y = _norm_relu(y, f"{name}_2")
-    y = batch_norm(_conv(y, width, 1, 1, seeds, f"{name}_conv3"), f"{name}_norm3", MOMENTUM)
-    return _shortcut(x, y, strides, seeds, name)
+def with_spread(model: keras.Model) -> keras.Model:
+    """The same layers with output (B, K, 3): x, y and their variance, to train and for a confidence."""
+    outputs = model.get_layer("landmarks").output
+    joined = layers.Concatenate(dtype="float32", name="with_spread")(outputs)
+    return keras.Model(model.input, joined, name="heatmap_with_spread")
 
 
 def multiply_adds(model: keras.Model) -> int:
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.DepthwiseConv2D):
-            total += int(np.prod(layer.output.shape[1:])) * int(np.prod(layer.kernel.shape[:2]))
-        elif isinstance(layer, (layers.Conv2D, layers.Dense)):
-            total += int(np.prod(layer.output.shape[1:-1])) * int(np.prod(layer.kernel.shape))
-    return total
+    """Multiply-adds of one picture in the convolutions and dense layers; all else is less than one in a hundred."""
+    counted = [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))]
+    return sum(math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape) for layer in counted)
+
+
+def _conv(x: KerasTensor, filters: int, kernel: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
+    """Without a bias, because a batch norm follows each."""
+    start = keras.initializers.HeNormal(seed=next(seeds))
+    return layers.Conv2D(
+        filters, kernel, strides, "same", use_bias=False, kernel_initializer=start, name=f"{name}_conv"
+    )(x)
+
+
+def _norm_relu(x: KerasTensor, name: str) -> KerasTensor:
+    return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_norm", MOMENTUM))
+
+
+def _block(x: KerasTensor, width: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
+    """Two 3×3 convolutions beside a shortcut, which is projected where the shape changes."""
+    y = _norm_relu(_conv(x, width, 3, strides, seeds, f"{name}_1"), f"{name}_1")
+    y = batch_norm(_conv(y, width, 3, 1, seeds, f"{name}_2"), f"{name}_2_norm", MOMENTUM)
+    if strides != 1 or x.shape[-1] != width:
+        x = _conv(x, width, 1, strides, seeds, f"{name}_project")
+        x = batch_norm(x, f"{name}_project_norm", MOMENTUM)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _up(x: KerasTensor, finer: KerasTensor, seeds: Iterator[int], name: str) -> KerasTensor:
+    """Project onto the filters of the stage before, double the sides and add."""
+    x = batch_norm(_conv(x, finer.shape[-1], 1, 1, seeds, name), f"{name}_norm", MOMENTUM)
+    x = layers.UpSampling2D(2, name=f"{name}_larger")(x)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, finer]))

@@ -1,17 +1,57 @@
-"""Losses on points in the unit square; a point of the truth that is NaN has no say."""
+"""Losses on points in the unit square; a point of the truth that is NaN has no say. `keras` alone."""
 
 import math
+from collections.abc import Callable
 
-from keras import KerasTensor
-from keras import ops as K
+from keras import KerasTensor, ops
 
 
-def wing(truth: KerasTensor, prediction: KerasTensor, w: float, epsilon: float, pixels: float) -> KerasTensor:
-    """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018)."""
-    present = K.logical_not(K.isnan(truth))
-    error = pixels * K.abs(K.where(present, truth, prediction) - prediction)
-    near = w * K.log(1 + error / epsilon)
-    far = error - (w - w * math.log(1 + w / epsilon))
-    loss = K.where(error < w, near, far)
-    weight = K.cast(present, loss.dtype)
-    return K.sum(loss * weight) / K.maximum(K.sum(weight), 1)
+def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, pixels: float) -> KerasTensor:
+    """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018), a logarithm near 0.
+
+    Args:
+        prediction, truth: (B, K, 2) in the unit square.
+        w: errors above it, in pixels, count linearly.
+        epsilon: errors below it, in pixels, count nearly linearly; in between small errors count for more.
+        pixels: side of the network's input.
+
+    Returns:
+        () mean over the coordinates that are there; 0 when none is.
+    """
+    present = ops.logical_not(ops.isnan(truth))
+    # the gradient of a NaN that is multiplied by 0 afterwards would be NaN
+    error = pixels * ops.abs(prediction - ops.where(present, truth, 0.0))
+    offset = w - w * math.log1p(w / epsilon)  # makes the two parts meet at w
+    return _mean_where(present, ops.where(error < w, w * ops.log1p(error / epsilon), error - offset))
+
+
+def excess_spread(variance: KerasTensor, truth: KerasTensor, allowed: float, pixels: float) -> KerasTensor:
+    """() mean over the points that are there of how far a heatmap's standard deviation passes what is allowed.
+
+    Args:
+        variance: (B, K, 1) of both coordinates together, in units of the unit square.
+        truth: (B, K, 2); only where it is NaN matters.
+        allowed: in pixels.
+        pixels: side of the network's input.
+    """
+    present = ops.logical_not(ops.isnan(truth[..., :1]))
+    deviation = ops.sqrt(pixels**2 * variance + 1e-3)  # the slope of a root is infinite at 0
+    return _mean_where(present, ops.relu(deviation - allowed))
+
+
+def heatmap_loss(
+    w: float, epsilon: float, pixels: float, spread: float, allowed: float
+) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
+    """`wing` + `spread` · `excess_spread` of a model from `heatmap.with_spread`, for `model.compile`."""
+
+    def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
+        points, variance = prediction[..., :2], prediction[..., 2:]
+        penalty = excess_spread(variance, truth, allowed, pixels)
+        return wing(points, truth, w, epsilon, pixels) + spread * penalty
+
+    return loss
+
+
+def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
+    weight = ops.cast(present, values.dtype)
+    return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)

@@ -19,8 +19,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
 from tqdm import tqdm
 
 from kp_tf.errors import KpError, raise_all
@@ -275,11 +277,11 @@ def _names(folder: Path, what: str) -> list[str]:
     names = []
     try:
         with (folder / what).open("rb") as file:
-            for _, element in ElementTree.iterparse(file):
+            for _, element in iterparse(file):
                 if element.tag == "image":
                     names.append(element.get("file", ""))
                     element.clear()
-    except ElementTree.ParseError as error:
+    except (ParseError, DefusedXmlException) as error:
         raise KpError(f"{folder / what}: no valid XML: {error}") from error
     return names
 

@@ -1,0 +1,28 @@
+"""python -m kp_tf: what is not training or the competition."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from kp_tf import __version__
+from kp_tf.shell import exit_status
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m kp_tf",
+        description="Facial keypoints. Training is `python train.py`, the competition `python predict_kaggle.py`.",
+    )
+    parser.add_argument("--version", action="version", version=f"kp_tf {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    download = commands.add_parser("download", help="fetch and unpack a published data set")
+    download.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
+    download.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
+    arguments = vars(parser.parse_args())
+    return exit_status(COMMANDS[arguments.pop("command")], **arguments)
+
+
+COMMANDS = {"download": "kp_tf.readers.archives:download"}
+
+if __name__ == "__main__":
+    sys.exit(main())

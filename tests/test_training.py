@@ -1,0 +1,195 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kp_tf import runs, training
+from kp_tf.errors import KpError
+from kp_tf.shell import exit_status
+from kp_tf.submission import predict_kaggle, read_submission
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working folder; no data is named."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("KP_TF_DATA", raising=False)
+    return folder
+
+
+def test_train_part_2_leaves_a_whole_run(work, imm):
+    run = training.train(part=2, data=str(imm), epochs=2, batch_size=3)
+    assert run == Path("runs/part2-course-001")
+    names = ["architecture.txt", "config.json", "figures", "history.csv", "logs", "metrics.json", "model.keras"]
+    assert sorted(path.name for path in run.iterdir()) == [*names, "split.json"]
+    figures = ["error_by_condition", "filters", "losses", "training_samples", "validation_faces"]
+    assert sorted(path.name for path in (run / "figures").iterdir()) == [f"{name}.png" for name in figures]
+
+    split = read(run / "split.json")
+    assert split["training"] == ["31-1m.jpg", "31-3m.jpg", "32-1m.jpg", "32-3m.jpg"]
+    assert split["validation"] == ["33-1m.jpg", "33-3m.jpg", "34-1m.jpg", "34-3m.jpg"]
+    config = read(run / "config.json")
+    assert (config["recipe"], config["part"], config["epochs"], config["batch_size"]) == ("course", 2, 2, 3)
+    metrics = read(run / "metrics.json")
+    assert (metrics["dataset"], metrics["training_images"], metrics["validation_images"]) == ("imm", 4, 4)
+    assert metrics["optimizer_steps"] == 2 * 2
+    assert len(metrics["seconds_per_epoch"]) == 2
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert "184,052" in (run / "architecture.txt").read_text()
+
+
+def test_train_scores_are_in_pixels_of_the_photograph(work, imm):
+    run = training.train(part=2, data=str(imm), epochs=1)
+    # the same from the files: mean of the training points, as fractions of 160 × 120
+    points = {}
+    for path in sorted((imm / "imm_face_db").glob("*.asf")):
+        rows = [line.split()[2:4] for line in path.read_text().splitlines() if line.startswith("0 \t4")]
+        points[path.name[:2]] = [*points.get(path.name[:2], []), np.array(rows, float) * [160, 120]]
+    mean = np.mean(points["31"] + points["32"], axis=0)
+    expected = np.mean([np.hypot(*(truth - mean).T).mean() for truth in points["33"] + points["34"]])
+    metrics = read(run / "metrics.json")
+    assert metrics["mean_shape_error_px"] == pytest.approx(expected, rel=1e-6)
+    by_condition = metrics["val_mean_error_px_by_condition"]
+    assert np.mean(list(by_condition.values())) == pytest.approx(metrics["val_mean_error_px"], abs=1e-3)
+
+
+def test_train_same_seed_same_history_and_weights(work, imm):
+    histories, losses = [], []
+    for seed in (1, 1, 2):
+        run = training.train(part=2, data=str(imm), epochs=3, batch_size=2, seed=seed)
+        rows = (run / "history.csv").read_text().splitlines()[1:]
+        histories.append(np.array([row.split(",") for row in rows], float))
+        losses.append(histories[-1][-1, 1])
+    np.testing.assert_allclose(histories[0], histories[1], atol=1e-5)
+    assert abs(losses[0] - losses[2]) > 1e-5
+    assert sorted(path.name for path in Path("runs").iterdir()) == [f"part2-course-00{k}" for k in (1, 2, 3)]
+
+
+def test_part_3_to_submission(work, ibug):
+    run = training.train(part=3, data=str(ibug), epochs=1, batch_size=8)
+    assert {"val_nme", "mean_shape_nme", "val_mae_px", "val_aligned_error_px"} <= set(read(run / "metrics.json"))
+    assert (run / "figures" / "test_photographs.png").is_file()
+    out = predict_kaggle(data=str(ibug))
+    points = read_submission(out, 4)
+    assert out == Path("submission.csv")
+    assert len(out.read_text().splitlines()) == 1 + 4 * 136
+
+    # another XML of the same layout; the folder of --data does not matter then
+    labels = ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
+    predict_kaggle(run=run, data="nowhere", labels=labels, out=Path("other.csv"))
+    assert read_submission(Path("other.csv"), 20).shape == (20, 68, 2)
+
+    # a box moved by whole pixels with its photograph moves the points as much
+    folder = labels.parent
+    first = folder / "helen" / "020x.png"
+    moved = Image.new("RGB", (157, 203))
+    with Image.open(first) as image:
+        moved.paste(image, (7, 3))
+    moved.save(first)
+    xml = folder / "labels_ibug_300W_test_parsed.xml"
+    xml.write_text(xml.read_text().replace("top='20' left='50'", "top='23' left='57'"))
+    predict_kaggle(data=str(ibug), out=Path("moved.csv"))
+    np.testing.assert_allclose(read_submission(Path("moved.csv"), 4)[0], points[0] + [7, 3], atol=2e-3)
+
+
+def test_predict_kaggle_without_a_run(work, ibug):
+    with pytest.raises(KpError, match=r"expected a completed part 3 \(python train.py --part 3\), found none"):
+        predict_kaggle(data=str(ibug))
+    assert not list(work.iterdir())
+
+
+def test_predict_kaggle_refuses_a_run_of_another_part(work, imm, ibug):
+    run = training.train(part=1, data=str(imm), epochs=1)
+    with pytest.raises(KpError, match="expected a run with 68 points, found one with nose"):
+        predict_kaggle(run=run, data=str(ibug))
+
+
+def a_run(path, completed, part=3, sample=False):
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"part": part, "sample": sample}))
+    if completed:
+        (path / "metrics.json").write_text(json.dumps({"completed": completed}))
+
+
+def test_newest_run_goes_by_completion(work):
+    assert runs.newest_run(3) is None
+    a_run(work / "runs/part3-course-001", "2026-01-03T00:00:00+00:00")
+    a_run(work / "runs/part3-course-002", "2026-01-02T00:00:00+00:00")
+    a_run(work / "runs/part3-course-003", None)
+    a_run(work / "runs/part2-course-001", "2026-01-05T00:00:00+00:00", part=2)
+    a_run(work / "runs/part3-course-sample-001", "2026-01-06T00:00:00+00:00", sample=True)
+    assert runs.newest_run(3).path.name == "part3-course-001"
+    assert runs.newest_run(3, sample=True).path.name == "part3-course-sample-001"
+    with pytest.raises(KpError, match=r"without metrics\.json"):
+        runs.load_run(Path("runs/part3-course-003"))
+
+
+def test_new_run_takes_the_next_free_number(work):
+    (work / "runs/part1-course-001").mkdir(parents=True)
+    assert runs.new_run("part1-course", None, overwrite=False) == Path("runs/part1-course-002")
+
+
+def test_out_that_exists_is_refused_without_overwrite(work, imm):
+    training.train(part=1, data=str(imm), epochs=1, out=Path("mine"))
+    before = (work / "mine/metrics.json").read_text()
+    with pytest.raises(KpError, match="--out mine: expected a new folder"):
+        training.train(part=1, data=str(imm), epochs=1, out=Path("mine"))
+    assert (work / "mine/metrics.json").read_text() == before
+    training.train(part=1, data=str(imm), epochs=1, out=Path("mine"), overwrite=True)
+    assert (work / "mine/metrics.json").read_text() != before
+
+
+def test_overwrite_refuses_what_is_no_run(work, imm):
+    (work / "photos").mkdir()
+    (work / "photos/precious.jpg").touch()
+    with pytest.raises(KpError, match="expected a run to overwrite"):
+        training.train(part=1, data=str(imm), epochs=1, out=Path("photos"), overwrite=True)
+    assert (work / "photos/precious.jpg").exists()
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+def test_train_refuses_numbers_below_one(work, imm, name):
+    with pytest.raises(KpError, match=f"--{name.replace('_', '-')}: expected a number of at least 1, found 0"):
+        training.train(part=1, data=str(imm), **{name: 0})
+
+
+def test_train_with_a_bad_image_makes_no_run(work, imm, capfd):
+    image = imm / "imm_face_db" / "33-1m.jpg"
+    image.write_bytes(image.read_bytes()[:1000])
+    assert exit_status("kp_tf.training:train", part=1, data=str(imm)) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("error: 33-1m.asf: expected the JPEG or PNG image")
+    assert "a damaged one" in error
+    assert "Traceback" not in error
+    assert not list(work.iterdir())
+
+
+def test_shell_without_data_named_wrongly(work):
+    command = [sys.executable, REPOSITORY / "train.py", "--part", "2", "--data", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "error: --data nowhere: expected a folder that holds imm_face_db/, found none\n"
+
+
+def test_help_does_not_import_tensorflow():
+    for arguments in (["train.py"], ["predict_kaggle.py"], ["-m", "kp_tf"]):
+        command = [sys.executable, "-X", "importtime", *arguments, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+        assert "usage:" in done.stdout
+        assert "tensorflow" not in done.stderr
