@@ -7,6 +7,7 @@ import numpy as np
 
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
+from kp_tf.models import heatmap, layers  # noqa: F401  their layers become known to Keras' loader
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
 from kp_tf.runs import Run

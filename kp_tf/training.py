@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from kp_tf import metrics
-from kp_tf.augment import flip
+from kp_tf.augment import DRAWS
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
 from kp_tf.geometry import crop_windows, to_pixels, to_unit
-from kp_tf.models.cnn import cnn
-from kp_tf.models.resnet18 import resnet18
-from kp_tf.pipeline import Transform, decode, fixed_batches, training_batches
+from kp_tf.networks import build, compiled, transform
+from kp_tf.pipeline import decode, fixed_batches, training_batches
 from kp_tf.readers.datasets import Data, find_data, read_labelled, split
 from kp_tf.readers.records import Records
 from kp_tf.recipes import RECIPES, Recipe
@@ -27,7 +26,11 @@ from kp_tf.report import condition_errors, draw_test, draw_training, draw_valida
 from kp_tf.runs import check_free, new_run
 from kp_tf.schemes import SCHEMES
 
-NETWORKS = {"cnn": cnn, "resnet18": resnet18}
+LOSSES = {
+    "mse": "mean squared error (unit square)",
+    "mae": "mean absolute error (unit square)",
+    "heatmap": "wing loss and spread of the heatmaps",
+}
 
 
 def train(
@@ -62,6 +65,8 @@ def train(
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
     if out is not None:
         check_free(out, overwrite)
+    if (recipe, part) not in RECIPES:
+        raise KpError(f"--recipe {recipe}: expected a recipe that part {part} has, found {recipe} for part 3 alone")
     given = {"epochs": epochs, "batch_size": batch_size}
     settings = replace(RECIPES[recipe, part], **{name: value for name, value in given.items() if value})
     source = find_data(data, settings.dataset)
@@ -69,46 +74,44 @@ def train(
     records = read_labelled(source, settings.dataset, SCHEMES[settings.scheme])
     training, validation = (records.take(side) for side in split(records, settings.dataset))
     device = _device()
-    print(f"Part {part}, recipe {recipe}, {len(training)} training and {len(validation)} validation images of")
-    print(f"{source.root}{' (drawn sample)' if source.sample else ''}, on {device}")
-    train_crops, train_units = _prepare(training, settings)
-    val_crops, val_units = _prepare(validation, settings)
-    batches = training_batches(train_crops, train_units, settings.batch_size, seed, _transform(settings), draws=1)
+    print(
+        f"Part {part}, recipe {recipe}: {len(training)} training and {len(validation)} validation images of "
+        f"{source.root}{' (drawn sample)' if source.sample else ''}, on {device}"
+    )
+    stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else None
+    seen = (settings.shape, settings.crop_scale)
+    train_crops, train_units = _prepare(training, *(stored or seen))
+    val_crops, val_units = _prepare(validation, *seen)
+    batches = training_batches(train_crops, train_units, settings.batch_size, seed, transform(settings), DRAWS)
     val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
 
     run = new_run(f"part{part}-{recipe}{'-sample' if source.sample else ''}", out, overwrite)
     write_json(run / "config.json", _config(settings, source, seed))
     write_json(run / "split.json", {"training": training.files, "validation": validation.files})
-    network = NETWORKS[settings.network]
-    model = network(settings.shape, len(records.scheme), seed=seed, **settings.settings)
+    model = build(settings, seed)
     _write_architecture(run / "architecture.txt", model)
-    optimizer = keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
-    model.compile(optimizer, settings.loss)
 
+    trained = build(settings, seed, settings.precision)
     steps = -(-len(training) // settings.batch_size)
     times = _EpochTimes()
-    history = model.fit(
+    logs = [keras.callbacks.CSVLogger(run / "history.csv"), keras.callbacks.TensorBoard(run / "logs")]
+    history = compiled(trained, settings, steps).fit(
         batches,
         steps_per_epoch=steps,
         epochs=settings.epochs,
         validation_data=val_batches,
         shuffle=False,  # the batches are
-        callbacks=[
-            times,
-            keras.callbacks.CSVLogger(run / "history.csv"),
-            keras.callbacks.TensorBoard(run / "logs"),
-        ],
+        callbacks=[times, *logs],
         verbose=1 if sys.stdout.isatty() else 2,
-    ).history
+    )
+    model.set_weights(trained.get_weights())  # whatever it was trained in, it is kept and judged in float32
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
     windows = crop_windows(validation.boxes, settings.crop_scale)
-    mean_shape = np.repeat(metrics.mean_shape(train_units)[None], len(validation), axis=0)
-    predicted, average = (
-        to_pixels(model.predict(val_batches, verbose=0), windows),
-        to_pixels(mean_shape, windows),
-    )
+    predicted = to_pixels(model.predict(val_batches, verbose=0), windows)
+    mean_shape = metrics.mean_shape(to_unit(training.points, crop_windows(training.boxes, settings.crop_scale)))
+    average = to_pixels(np.repeat(mean_shape[None], len(validation), axis=0), windows)
     report = {
         "part": part,
         "recipe": recipe,
@@ -129,8 +132,7 @@ def train(
 
     pictures, head = run / "figures", heading(part, recipe, source.sample)
     pictures.mkdir()
-    loss_name = {"mse": "mean squared error", "mae": "mean absolute error"}[settings.loss]
-    draw_training(pictures, head, next(iter(batches)), history, f"{loss_name} (unit square)", model)
+    draw_training(pictures, head, next(iter(batches)), history.history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
     if part == 3:
         draw_test(pictures, head, source, model, settings.crop_scale)
@@ -139,18 +141,10 @@ def train(
     return run
 
 
-def _prepare(records: Records, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Crops (N, H, W, 1) uint8 and points (N, K, 2) in their unit square."""
-    windows = crop_windows(records.boxes, recipe.crop_scale)
-    return decode(records, windows, recipe.shape), to_unit(records.points, windows)
-
-
-def _transform(recipe: Recipe) -> Transform:
-    """The recipe's augmentation of one batch, from one random number for each picture."""
-    if not recipe.flip:
-        return lambda images, points, draws: (images, points)
-    mirror = SCHEMES[recipe.scheme].mirror
-    return lambda images, points, draws: flip(images, points, draws[:, 0] < recipe.flip, mirror)
+def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Crops (N, H, W, 1) uint8 of `scale` boxes, and points (N, K, 2) in their unit square."""
+    windows = crop_windows(records.boxes, scale)
+    return decode(records, windows, shape), to_unit(records.points, windows)
 
 
 def _scores(predicted: np.ndarray, average: np.ndarray, records: Records) -> dict[str, float]:

@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 from kp_tf.models.heatmap import (
-    COMPACT,
     FOLD,
     SoftArgmax,
     heatmap_network,
@@ -22,13 +21,14 @@ from kp_tf.models.heatmap import (
     with_spread,
 )
 from kp_tf.models.losses import excess_spread, heatmap_loss, wing
+from kp_tf.recipes import COMPACT
 
 SMALL = {"widths": (8, 8, 16), "depths": (1, 1, 1)}
 
 
 @cache
 def compact() -> keras.Model:
-    return heatmap_network((128, 128), 68, seed=0, **COMPACT)
+    return heatmap_network((128, 128), 68, seed=0, **COMPACT.settings)
 
 
 def small(points: int = 3, seed: int = 0) -> keras.Model:
@@ -189,3 +189,11 @@ def test_missing_points_have_no_gradient_and_no_weight():
 
 def test_without_any_point_the_loss_is_zero():
     assert float(wing(np.ones((1, 2, 2)), np.full((1, 2, 2), np.nan), 10, 2, 100)) == 0
+
+
+def test_a_heatmap_of_one_place_alone_has_a_finite_gradient():
+    variance = tf.zeros((1, 2, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(variance)
+        value = excess_spread(variance, np.zeros((1, 2, 2), np.float32), -1, 100)  # so that the penalty pulls
+    assert np.isfinite(tape.gradient(value, variance)).all()

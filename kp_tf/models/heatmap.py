@@ -17,9 +17,6 @@ FOLD = 2  # the heatmap is this many times as fine as the features that its scor
 MARGIN = 1  # cells of these features around the window, so that a point can lie a little outside
 MOMENTUM = 0.97  # of batch norm: a few hundred steps of memory would lag behind short trainings
 
-COMPACT = {"widths": (32, 72, 128, 176), "depths": (1, 2, 2, 1)}  # 1.33 M parameters, 127 M multiply-adds
-LARGE = {"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)}  # 4.37 M, 607 M at 160×160 (compact: 128×128)
-
 
 @keras.saving.register_keras_serializable("kp_tf")
 class SoftArgmax(layers.Layer):

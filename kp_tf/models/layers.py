@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-from keras import KerasTensor, layers
+from keras import KerasTensor, layers, ops
 
 
 def layer_seeds(seed: int) -> Iterator[int]:
@@ -46,7 +46,39 @@ def residual_conv(
 
 def batch_norm(x: KerasTensor, name: str, momentum: float = 0.9) -> KerasTensor:
     """Batch norm with PyTorch's epsilon; a momentum of 0.9 is PyTorch's 0.1."""
-    return layers.BatchNormalization(momentum=momentum, epsilon=1e-5, name=name)(x)
+    return BatchNormalization(momentum=momentum, epsilon=1e-5, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("kp_tf")
+class BatchNormalization(layers.BatchNormalization):
+    """Keras' own layer, through TensorFlow's fused kernel where that computes the same.
+
+    Keras 3 writes batch norm as moments and element-wise arithmetic, which on a CPU is bound by memory. Weights,
+    settings and names are the stock layer's, so weight files load either way.
+    """
+
+    def call(
+        self, inputs: KerasTensor, training: bool | None = None, mask: KerasTensor | None = None
+    ) -> KerasTensor:
+        fused = keras.backend.backend() == "tensorflow" and len(inputs.shape) == 4 and self.axis in (-1, 3)
+        if not fused or mask is not None or self.synchronized or not (self.center and self.scale):
+            return super().call(inputs, training=training, mask=mask)
+        from tensorflow.compat.v1.nn import fused_batch_norm
+
+        gamma, beta, mean, variance = (
+            ops.cast(weight, "float32")
+            for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+        if not (training and self.trainable):
+            outputs, *_ = fused_batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, is_training=False)
+            return outputs
+        outputs, batch_mean, batch_variance = fused_batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
+        # the kernel gives the variance of a sample, N / (N - 1) times the one that Keras stores
+        count = ops.cast(ops.prod(ops.shape(inputs)[:3]), "float32")
+        batch_variance = batch_variance * ((count - 1) / ops.maximum(count, 1))
+        self.moving_mean.assign(mean * self.momentum + batch_mean * (1 - self.momentum))
+        self.moving_variance.assign(variance * self.momentum + batch_variance * (1 - self.momentum))
+        return outputs
 
 
 def landmarks(x: KerasTensor, points: int, seeds: Iterator[int]) -> KerasTensor:

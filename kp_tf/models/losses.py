@@ -55,3 +55,21 @@ def heatmap_loss(
 def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
     weight = ops.cast(present, values.dtype)
     return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)
+
+
+def nme(eyes: tuple[int, int]) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
+    """A metric of square windows: each face's mean Euclidean error over the distance of its eye pair, (B,).
+
+    Points that are missing in the truth are left out; a face without its eyes, or without any point, counts 0.
+    """
+
+    def nme(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
+        present = ops.logical_not(ops.any(ops.isnan(truth), axis=-1))
+        known = ops.where(present[..., None], truth, 0.0)
+        error = ops.where(present, ops.norm(prediction[..., :2] - known, axis=-1), 0.0)
+        eye_distance = ops.norm(known[:, eyes[0]] - known[:, eyes[1]], axis=-1)
+        usable = ops.logical_and(present[:, eyes[0]], present[:, eyes[1]])
+        count = ops.sum(ops.cast(present, error.dtype), axis=-1)
+        return ops.where(usable, ops.sum(error, axis=-1) / ops.maximum(count, 1.0) / eye_distance, 0.0)
+
+    return nme

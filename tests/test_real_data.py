@@ -1,0 +1,88 @@
+"""On the real data sets, where KP_TF_DATA names the folder that holds them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kp_tf.geometry import crop_windows, to_unit
+from kp_tf.pipeline import decode
+from kp_tf.readers.datasets import FOLDERS, Data, read_labelled, read_test, split
+from kp_tf.readers.records import is_mirror, photograph_key
+from kp_tf.schemes import IBUG68, IMM58
+
+FOLDER = os.environ.get("KP_TF_DATA")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="KP_TF_DATA names no folder with the real data sets")
+DATA = Data(Path(FOLDER or "."), sample=False)
+
+
+@pytest.fixture(scope="module")
+def imm():
+    return read_labelled(DATA, "imm", IMM58)
+
+
+@pytest.fixture(scope="module")
+def ibug():
+    return read_labelled(DATA, "ibug", IBUG68)
+
+
+def test_imm_is_whole_and_split_by_people(imm):
+    assert len(imm) == 240
+    assert np.unique(imm.boxes, axis=0).tolist() == [[0, 0, 640, 480]]
+    assert [len(side) for side in split(imm, "imm")] == [192, 48]
+
+
+def test_imm_mirror_partners_are_found_by_mirroring_the_mean_shape(imm):
+    shape = imm.points.mean(axis=0)
+    mirror = np.array(IMM58.mirror)
+    # its own axis: between the partners' middles, found from all points without naming any pair:
+    # the reflection, of all directions and places, under which the shape lies closest to itself
+    middle, found = shape.mean(axis=0), None
+    for angle in np.radians(np.arange(-8, 8.01, 0.5)):
+        normal = np.array([np.cos(angle), np.sin(angle)])
+        for shift in np.arange(-10, 10.01, 0.5):
+            mirrored = shape - 2 * ((shape - middle) @ normal - shift)[:, None] * normal
+            distances = np.linalg.norm(mirrored[:, None] - shape[None], axis=-1)
+            error = distances.min(axis=1).mean()
+            if found is None or error < found[0]:
+                found = error, distances.argmin(axis=1)
+    error, partners = found
+    np.testing.assert_array_equal(partners, mirror)
+    assert error < 3, "pixels, on average"
+
+
+def test_imm_eye_pair_is_the_outer_corners(imm):
+    x = imm.points.mean(axis=0)[:, 0]
+    assert x[13] == x[13:21].max(), "the eye on the right of the photograph"
+    assert x[21] == x[21:29].min()
+
+
+def test_ibug_landmarks_leave_the_box_on_most_faces(ibug):
+    units = to_unit(ibug.points, crop_windows(ibug.boxes))
+    outside = ((units < 0) | (units > 1)).any(axis=(1, 2)).mean()
+    assert 0.9 < outside < 0.97
+    assert units.min() < -0.3
+    assert units.max() > 1.3
+
+
+def test_ibug_split_is_by_photograph(ibug):
+    train, validation = split(ibug, "ibug")
+    sides = [{photograph_key(ibug.files[i]) for i in side} for side in (train, validation)]
+    assert not sides[0] & sides[1]
+    originals = sum(not is_mirror(file) for file in ibug.files)
+    assert 0.08 < len(validation) / originals < 0.13
+
+
+def test_ibug_every_image_decodes(ibug):
+    crops = decode(ibug, crop_windows(ibug.boxes), (32, 32))
+    assert crops.shape == (len(ibug), 32, 32, 1)
+    assert 90 < crops.mean() < 150
+    assert crops.std(axis=(1, 2, 3)).min() > 5, "no crop is blank"
+
+
+def test_ibug_test_photographs_have_boxes_and_no_points():
+    records = read_test(DATA)
+    assert records.points is None
+    assert not any((DATA.root / FOLDERS["ibug"] / file).is_symlink() for file in records.files)
+    assert len(decode(records, crop_windows(records.boxes), (16, 16))) == len(records)
