@@ -18,11 +18,19 @@ def main() -> int:
     download = commands.add_parser("download", help="fetch and unpack a published data set")
     download.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
     download.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
+    evaluate = commands.add_parser("evaluate", help="score a network on labelled photographs")
+    evaluate.add_argument("--labels", metavar="XML", type=Path, required=True, help="dlib's XML with points")
+    evaluate.add_argument("--run", metavar="RUN", help="a run directory, or compact (default: the newest part 3)")
+    evaluate.add_argument("--split", choices=("all", "validation"), default="all", help="default: all")
+    evaluate.add_argument("--json", metavar="FILE", type=Path, help="write numbers, CED plot and worst faces")
     arguments = vars(parser.parse_args())
     return exit_status(COMMANDS[arguments.pop("command")], **arguments)
 
 
-COMMANDS = {"download": "kp_tf.readers.archives:download"}
+COMMANDS = {
+    "download": "kp_tf.readers.archives:download",
+    "evaluate": "kp_tf.evaluation:evaluate",
+}
 
 if __name__ == "__main__":
     sys.exit(main())

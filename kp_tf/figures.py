@@ -90,9 +90,10 @@ def faces(
             best, then the worst.
         truth, prediction: N arrays (K, 2) in the pixels of those.
         errors: N texts, such as "NME 3.1 %".
-        best: how many of the N are the best ones.
+        best: how many of the N are the best ones; 0 shows the worst alone.
     """
-    columns = math.ceil(best / math.ceil(best / 4))
+    row = best or len(photographs)
+    columns = math.ceil(row / math.ceil(row / 4))
     gap = -best % columns  # so that the worst begin a row
     aspect = max(photograph.shape[0] / photograph.shape[1] for photograph in photographs)
     figure, panels = _panels(len(photographs) + gap, columns, title, aspect + 0.09)  # their titles

@@ -1,5 +1,6 @@
-"""Photographs with boxes to points, from a completed run."""
+"""Photographs with boxes to points, from a completed run or the weights that come with the project."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import keras
@@ -7,12 +8,34 @@ import numpy as np
 
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
-from kp_tf.models import heatmap, layers  # noqa: F401  their layers become known to Keras' loader
+from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
-from kp_tf.runs import Run
+from kp_tf.recipes import Recipe
+from kp_tf.runs import Run, load_run, newest_run
+from kp_tf.weights import committed, load_weights
 
 BATCH = 64
+
+
+def choose_run(named: str | None) -> Run:
+    """The network to use.
+
+    Args:
+        named: a run directory, or the name of weights that come with the project. None: the newest part 3 with
+            68 points on real faces, and where there is none the weights that come with the project.
+
+    Raises:
+        KpError: if there is no such network.
+    """
+    if named is None:
+        run = newest_run(3) or committed("compact")
+        if run is None:
+            drawn = newest_run(3, sample=True)
+            hint = f" (--run {drawn.path} takes the one on drawn faces)" if drawn else ""
+            raise KpError(f"runs/: expected a completed part 3 (python train.py --part 3), found none{hint}")
+        return run
+    return committed(named) or load_run(Path(named))
 
 
 def load_model(run: Run) -> keras.Model:
@@ -21,7 +44,12 @@ def load_model(run: Run) -> keras.Model:
     Raises:
         KpError: if its file is missing or is no Keras model.
     """
-    path: Path = run.path / "model.keras"
+    if run.path.suffix == ".npz":
+        settings = {field.name: run.config[field.name] for field in fields(Recipe) if field.name in run.config}
+        model = build(Recipe(name=run.config["recipe"], **settings), seed=0)
+        load_weights(run.path, model)
+        return model
+    path = run.path / "model.keras"
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, TypeError) as error:

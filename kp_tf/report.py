@@ -74,7 +74,7 @@ def draw_validation(
     order = np.argsort(errors)
     best, worst = order[:SHOWN], order[SHOWN:][-SHOWN:]
     chosen = [*best, *worst]
-    cuts = [_cut(records, predicted, face) for face in chosen]
+    cuts = [cut_face(records, predicted, face) for face in chosen]
     figures.faces(
         folder / "validation_faces.png",
         [photograph for photograph, _ in cuts],
@@ -130,7 +130,7 @@ def _open(records: Records, face: int) -> np.ndarray:
         return np.asarray(photograph.convert("RGB"))
 
 
-def _cut(records: Records, predicted: np.ndarray, face: int) -> tuple[np.ndarray, np.ndarray]:
+def cut_face(records: Records, predicted: np.ndarray, face: int) -> tuple[np.ndarray, np.ndarray]:
     """A validation face cut out, with the offset of its points."""
     truth = records.points[face]
     head = records.boxes[face, 3] * np.array([[-0.4], [0.4]]) if len(truth) == 1 else np.zeros((1, 1))

@@ -8,10 +8,9 @@ import pandas as pd
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.files import replacing
-from kp_tf.predictor import load_model, predict_records
+from kp_tf.predictor import choose_run, load_model, predict_records
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.dlib_xml import read_dlib_xml
-from kp_tf.runs import Run, load_run, newest_run
 from kp_tf.schemes import IBUG68
 
 HEADER = ["Id", "Predicted"]
@@ -20,12 +19,12 @@ DECIMALS = 4  # of a pixel
 
 
 def predict_kaggle(
-    run: Path | None = None, data: str | None = None, labels: Path | None = None, out: Path | None = None
+    run: str | None = None, data: str | None = None, labels: Path | None = None, out: Path | None = None
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
     Args:
-        run: a completed run with 68 points; by default the newest part 3 that was trained on real faces.
+        run: see `predictor.choose_run`; its network has 68 points.
         data: see `readers.datasets.find_data`.
         labels: dlib's XML of photographs and boxes, its files beside it; `data` is not consulted then.
         out: by default submission.csv, or submission-sample.csv for drawn faces.
@@ -36,7 +35,9 @@ def predict_kaggle(
     Raises:
         KpError: if there is no run to use, or the XML or a photograph is bad. No CSV is written then.
     """
-    chosen = _choose_run(run)
+    chosen = choose_run(run)
+    if chosen.config["scheme"] != IBUG68.name:
+        raise KpError(f"--run {run}: expected a run with 68 points, found one with {chosen.config['scheme']}")
     print(f"Predicting with {chosen.path}, completed {chosen.metrics['completed'][:16].replace('T', ' ')} UTC")
     source = None if labels else find_data(data, "ibug")
     records = read_dlib_xml(labels, IBUG68, labelled=False) if labels else read_test(source)
@@ -47,18 +48,6 @@ def predict_kaggle(
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out
-
-
-def _choose_run(named: Path | None) -> Run:
-    """The run that was named, or the newest part 3 on real faces."""
-    run = load_run(named) if named else newest_run(3)
-    if run is None:
-        drawn = newest_run(3, sample=True)
-        hint = f" (--run {drawn.path} takes the one on drawn faces)" if drawn else ""
-        raise KpError(f"runs/: expected a completed part 3 (python train.py --part 3), found none{hint}")
-    if run.config["scheme"] != IBUG68.name:
-        raise KpError(f"--run {named}: expected a run with 68 points, found one with {run.config['scheme']}")
-    return run
 
 
 def write_submission(points: np.ndarray, out: Path) -> int:

@@ -1,0 +1,66 @@
+"""How good a network is on labelled photographs: numbers, the CED plot and the worst faces."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kp_tf import figures, metrics
+from kp_tf.errors import KpError
+from kp_tf.files import write_json
+from kp_tf.predictor import choose_run, load_model, predict_records
+from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.readers.records import Records, in_validation, is_mirror
+from kp_tf.report import cut_face
+from kp_tf.schemes import SCHEMES
+
+WORST = 12  # faces in the picture
+
+
+def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Path | None = None) -> dict:
+    """Score a network on every face of an XML, or on its validation part; print a table.
+
+    Args:
+        labels: dlib's XML with boxes and the network's points; its files lie beside it.
+        run: see `predictor.choose_run`.
+        split: `validation` takes the photographs that no training on them has seen (by the hash of their
+            names, originals only), `all` every face.
+        json: where to write the numbers; the CED plot and the twelve worst faces go beside it, as PNG.
+
+    Returns:
+        `metrics.summary` with what was evaluated.
+
+    Raises:
+        KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
+    """
+    chosen = choose_run(run)
+    records = read_dlib_xml(labels, SCHEMES[chosen.config["scheme"]])
+    if split == "validation":
+        kept = [i for i, file in enumerate(records.files) if in_validation(file) and not is_mirror(file)]
+        if not kept:
+            raise KpError(f"{labels}: expected photographs of the validation split, found none")
+        records = records.take(kept)
+    predicted = predict_records(load_model(chosen), records, chosen.config["crop_scale"])
+    summary = metrics.summary(predicted, records.points, records.scheme, records.files)
+    summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
+    print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")
+    print(metrics.table(summary))
+    if json is not None:
+        write_json(json, summary)
+        _draw(json, str(chosen.path.name), predicted, records)
+    return summary
+
+
+def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> None:
+    errors = metrics.nme(predicted, records.points, records.scheme.eyes)
+    figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
+    order = np.argsort(errors)[::-1][:WORST]
+    cuts = [cut_face(records, predicted, face) for face in order]
+    figures.faces(
+        json.with_name(f"{json.stem}-worst.png"),
+        [photograph for photograph, _ in cuts],
+        [records.points[face] - offset for face, (_, offset) in zip(order, cuts, strict=True)],
+        [predicted[face] - offset for face, (_, offset) in zip(order, cuts, strict=True)],
+        [f"NME {100 * errors[face]:.1f} %" for face in order],
+        0,
+        f"{name}: the {len(order)} worst of {len(errors)} faces",
+    )

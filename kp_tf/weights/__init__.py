@@ -1,0 +1,55 @@
+"""The trained weights that come with the project: one `.npz` each, which holds no code and is not unpickled."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kp_tf.errors import KpError
+from kp_tf.files import replacing
+from kp_tf.runs import Run
+
+HERE = Path(__file__).parent
+
+
+def committed(name: str) -> Run | None:
+    """The weights of that name, if they come with the project."""
+    path = HERE / f"{name}.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        about = json.loads(str(archive["about"]))
+    return Run(path, about["config"], about["metrics"])
+
+
+def save_weights(path: Path, model: keras.Model, config: dict, metrics: dict) -> None:
+    """Write a model's weights: kernels in float16, the few other numbers in float32.
+
+    Args:
+        path: the `.npz`.
+        model: any model that `networks.build` makes from the config's recipe.
+        config, metrics: of the run that trained it.
+    """
+    arrays = {
+        weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32)
+        for weight in model.weights
+    }
+    about = json.dumps({"config": config, "metrics": metrics})
+    with replacing(path) as temporary:
+        np.savez(temporary, about=np.array(about), **arrays)
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Set the weights of a model from a file of `save_weights`.
+
+    Raises:
+        KpError: if the file is another network's.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        for weight in model.weights:
+            if weight.path not in archive or archive[weight.path].shape != tuple(weight.shape):
+                raise KpError(
+                    f"{path}: expected weights {weight.path} of shape {tuple(weight.shape)}, found others"
+                )
+            weight.assign(archive[weight.path].astype(np.float32))
