@@ -48,7 +48,7 @@ PART1 = Recipe(
     loss="mse",
     learning_rate=5e-4,
     epochs=20,
-    batch_size=8,  # the course leaves it open; 192 pictures in 20 epochs of 24 steps
+    batch_size=2,  # the course leaves it open; the schedule is short, so many small steps
     settings={"convs": ((12, 7), (24, 5), (32, 3)), "hidden": 128},
 )
 
@@ -62,7 +62,7 @@ PART2 = Recipe(
     loss="mse",
     learning_rate=1e-3,
     epochs=30,
-    batch_size=8,  # as part 1
+    batch_size=2,  # as part 1; with 4 the first of three seeds reached 29.8 px instead of 20.2
     augmentation={"flip": 0.5},
     settings={"convs": ((16, 5), (24, 5), (32, 3), (64, 3), (128, 3)), "hidden": 200},
 )

@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from kp_tf import runs, training
 from kp_tf.errors import KpError
+from kp_tf.readers import sample
 from kp_tf.shell import exit_status
 from kp_tf.submission import predict_kaggle, read_submission
 
@@ -91,7 +93,7 @@ def test_part_3_to_submission(work, ibug):
 
     # another XML of the same layout; the folder of --data does not matter then
     labels = ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
-    predict_kaggle(run=run, data="nowhere", labels=labels, out=Path("other.csv"))
+    predict_kaggle(run=str(run), data="nowhere", labels=labels, out=Path("other.csv"))
     assert read_submission(Path("other.csv"), 20).shape == (20, 68, 2)
 
     # a box moved by whole pixels with its photograph moves the points as much
@@ -116,7 +118,7 @@ def test_predict_kaggle_without_a_run(work, ibug):
 def test_predict_kaggle_refuses_a_run_of_another_part(work, imm, ibug):
     run = training.train(part=1, data=str(imm), epochs=1)
     with pytest.raises(KpError, match="expected a run with 68 points, found one with nose"):
-        predict_kaggle(run=run, data=str(ibug))
+        predict_kaggle(run=str(run), data=str(ibug))
 
 
 def a_run(path, completed, part=3, sample=False):
@@ -193,3 +195,20 @@ def test_help_does_not_import_tensorflow():
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
         assert "usage:" in done.stdout
         assert "tensorflow" not in done.stderr
+
+
+def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
+    monkeypatch.setattr(sample, "make_sample", partial(sample.make_sample, people=33, faces=24, progress=False))
+    run = training.train(part=1, epochs=1)
+    assert run == Path("runs/part1-course-sample-001")
+    assert read(run / "metrics.json")["dataset"] == "sample"
+    said = capsys.readouterr().out
+    assert "No real data found" in said
+    assert "python -m kp_tf download imm" in said
+    assert Path("data/sample/imm_face_db/33-1m.asf").exists() or Path("data/sample/imm_face_db/33-1f.asf").exists()
+
+    run = training.train(part=3, epochs=1, batch_size=8, data="sample")
+    with pytest.raises(KpError, match="--run runs/part3-course-sample-001 takes the one on drawn faces"):
+        predict_kaggle()
+    assert predict_kaggle(run=str(run)) == Path("submission-sample.csv")
+    assert "No real data found" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from kp_tf.models.layers import batch_norm, layer_seeds
+from kp_tf.models.layers import BatchNormalization, layer_seeds
 
 STRIDE = 4  # of the first convolution
 FOLD = 2  # the heatmap is this many times as fine as the features that its scores are made of
@@ -116,22 +116,26 @@ def _conv(x: KerasTensor, filters: int, kernel: int, strides: int, seeds: Iterat
     )(x)
 
 
+def _norm(x: KerasTensor, name: str) -> KerasTensor:
+    return BatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
+
+
 def _norm_relu(x: KerasTensor, name: str) -> KerasTensor:
-    return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_norm", MOMENTUM))
+    return layers.ReLU(name=f"{name}_relu")(_norm(x, name))
 
 
 def _block(x: KerasTensor, width: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
     """Two 3×3 convolutions beside a shortcut, which is projected where the shape changes."""
     y = _norm_relu(_conv(x, width, 3, strides, seeds, f"{name}_1"), f"{name}_1")
-    y = batch_norm(_conv(y, width, 3, 1, seeds, f"{name}_2"), f"{name}_2_norm", MOMENTUM)
+    y = _norm(_conv(y, width, 3, 1, seeds, f"{name}_2"), f"{name}_2")
     if strides != 1 or x.shape[-1] != width:
         x = _conv(x, width, 1, strides, seeds, f"{name}_project")
-        x = batch_norm(x, f"{name}_project_norm", MOMENTUM)
+        x = _norm(x, f"{name}_project")
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 
 
 def _up(x: KerasTensor, finer: KerasTensor, seeds: Iterator[int], name: str) -> KerasTensor:
     """Project onto the filters of the stage before, double the sides and add."""
-    x = batch_norm(_conv(x, finer.shape[-1], 1, 1, seeds, name), f"{name}_norm", MOMENTUM)
+    x = _norm(_conv(x, finer.shape[-1], 1, 1, seeds, name), name)
     x = layers.UpSampling2D(2, name=f"{name}_larger")(x)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, finer]))

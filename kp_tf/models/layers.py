@@ -44,9 +44,9 @@ def residual_conv(
     return layers.Conv2D(filters, kernel, strides=strides, use_bias=False, kernel_initializer=start, name=name)(x)
 
 
-def batch_norm(x: KerasTensor, name: str, momentum: float = 0.9) -> KerasTensor:
-    """Batch norm with PyTorch's epsilon; a momentum of 0.9 is PyTorch's 0.1."""
-    return BatchNormalization(momentum=momentum, epsilon=1e-5, name=name)(x)
+def batch_norm(x: KerasTensor, name: str) -> KerasTensor:
+    """Keras' own batch norm with PyTorch's settings: epsilon 1e-5; a momentum of 0.9 is PyTorch's 0.1."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
 @keras.saving.register_keras_serializable("kp_tf")

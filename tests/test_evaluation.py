@@ -1,0 +1,84 @@
+import json
+from dataclasses import asdict, replace
+
+import keras
+import numpy as np
+import pytest
+
+from kp_tf import predictor, runs
+from kp_tf.errors import KpError
+from kp_tf.evaluation import evaluate
+from kp_tf.networks import build
+from kp_tf.predictor import choose_run, load_model
+from kp_tf.recipes import COMPACT
+from kp_tf.runs import Run
+from kp_tf.weights import load_weights, save_weights
+
+TINY = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
+CONFIG = {"recipe" if key == "name" else key: value for key, value in asdict(TINY).items()} | {"sample": False}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A completed run with a small heatmap network that was never trained."""
+    folder = tmp_path / "a-run"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
+    build(TINY, seed=0).save(folder / "model.keras")
+    return folder
+
+
+def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
+    labels = ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
+    everything = evaluate(labels, run=str(run), json=tmp_path / "scores.json")
+    assert everything["all"]["faces"] == 20
+    assert json.loads((tmp_path / "scores.json").read_text())["all"] == everything["all"]
+    assert (tmp_path / "scores-ced.png").is_file()
+    assert (tmp_path / "scores-worst.png").is_file()
+    assert "jaw" in capsys.readouterr().out
+    part = evaluate(labels, run=str(run), split="validation")
+    assert 0 < part["all"]["faces"] < 20
+
+    # the same network on the same faces, scored by hand
+    model = keras.saving.load_model(run / "model.keras")
+    records = predictor_records(labels)
+    predicted = predictor.predict_records(model, records, TINY.crop_scale)
+    by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
+    assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
+
+
+def predictor_records(labels):
+    from kp_tf.readers.dlib_xml import read_dlib_xml
+    from kp_tf.schemes import IBUG68
+
+    return read_dlib_xml(labels, IBUG68)
+
+
+def test_weights_round_trip_in_half_precision(tmp_path):
+    model, other = build(TINY, seed=1), build(TINY, seed=2)
+    for weight in model.weights:  # as after a training
+        weight.assign(weight + np.random.default_rng(0).uniform(0, 0.1, weight.shape))
+    save_weights(tmp_path / "tiny.npz", model, CONFIG, {})
+    load_weights(tmp_path / "tiny.npz", other)
+    pictures = np.random.default_rng(1).uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)
+    difference = np.abs(model.predict(pictures, verbose=0) - other.predict(pictures, verbose=0)).max()
+    assert 0 < difference < 0.01, "of the unit square"
+    loaded = load_model(Run(tmp_path / "tiny.npz", CONFIG, {}))
+    np.testing.assert_array_equal(loaded.predict(pictures, verbose=0), other.predict(pictures, verbose=0))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_weights(tmp_path / "tiny.npz", build(TINY, seed=1), CONFIG, {})
+    wider = build(replace(TINY, settings={"widths": (8, 16), "depths": (1, 1)}), seed=0)
+    with pytest.raises(KpError, match=r"tiny\.npz: expected weights"):
+        load_weights(tmp_path / "tiny.npz", wider)
+
+
+def test_choose_run_prefers_the_newest_run(run, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", run.parent)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config))
+    assert choose_run(None).path == run
+    with pytest.raises(KpError, match="expected a run"):
+        choose_run("nothing-there")
