@@ -10,7 +10,7 @@ from kp_tf.files import write_json
 from kp_tf.predictor import choose_run, load_model, predict_records
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records, in_validation, is_mirror
-from kp_tf.report import cut_face
+from kp_tf.report import draw_faces, face_scores
 from kp_tf.schemes import SCHEMES
 
 WORST = 12  # faces in the picture
@@ -51,16 +51,9 @@ def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Pat
 
 
 def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> None:
-    errors = metrics.nme(predicted, records.points, records.scheme.eyes)
-    figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
-    order = np.argsort(errors)[::-1][:WORST]
-    cuts = [cut_face(records, predicted, face) for face in order]
-    figures.faces(
-        json.with_name(f"{json.stem}-worst.png"),
-        [photograph for photograph, _ in cuts],
-        [records.points[face] - offset for face, (_, offset) in zip(order, cuts, strict=True)],
-        [predicted[face] - offset for face, (_, offset) in zip(order, cuts, strict=True)],
-        [f"NME {100 * errors[face]:.1f} %" for face in order],
-        0,
-        f"{name}: the {len(order)} worst of {len(errors)} faces",
-    )
+    errors = face_scores(records, predicted)
+    if records.scheme.eyes:
+        figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
+    worst = np.argsort(errors)[::-1][:WORST]
+    title = f"{name}: the {len(worst)} worst of {len(errors)} faces"
+    draw_faces(json.with_name(f"{json.stem}-worst.png"), records, predicted, worst, 0, title)

@@ -67,32 +67,42 @@ def draw_validation(
         predicted, average: (N, K, 2) in pixels: the network's points and the mean shape's.
         by_condition: whether the files are named as IMM's are.
     """
-    eyes = records.scheme.eyes
-    pixels = metrics.face_errors(predicted, records.points)
-    errors = metrics.nme(predicted, records.points, eyes) if eyes else pixels
-    texts = [f"NME {100 * error:.1f} %" if eyes else f"{error:.1f} px" for error in errors]
-    order = np.argsort(errors)
+    order = np.argsort(face_scores(records, predicted))
     best, worst = order[:SHOWN], order[SHOWN:][-SHOWN:]
-    chosen = [*best, *worst]
-    cuts = [cut_face(records, predicted, face) for face in chosen]
-    figures.faces(
-        folder / "validation_faces.png",
-        [photograph for photograph, _ in cuts],
-        [records.points[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
-        [predicted[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
-        [texts[face] for face in chosen],
-        len(best),
-        f"{head}: best and worst of {len(records)} validation faces",
-    )
+    title = f"{head}: best and worst of {len(records)} validation faces"
+    draw_faces(folder / "validation_faces.png", records, predicted, [*best, *worst], len(best), title)
     if by_condition:
         unit = "mean error of a face (pixels)"
         figures.error_by_condition(
             folder / "error_by_condition.png",
-            _by_condition(records, pixels),
+            _by_condition(records, metrics.face_errors(predicted, records.points)),
             _by_condition(records, metrics.face_errors(average, records.points)),
             f"{head}: validation error by pose and expression",
             unit,
         )
+
+
+def face_scores(records: Records, predicted: np.ndarray) -> np.ndarray:
+    """What faces are ordered by (N,): NME, or pixels where the scheme has no eyes."""
+    eyes = records.scheme.eyes
+    return metrics.nme(predicted, records.points, eyes) if eyes else metrics.face_errors(predicted, records.points)
+
+
+def draw_faces(
+    path: Path, records: Records, predicted: np.ndarray, chosen: Sequence[int], best: int, title: str
+) -> None:
+    """Chosen faces of N with truth, prediction (N, K, 2) and error; the first `best` of them are the best."""
+    scores = face_scores(records, predicted)
+    cuts = [_cut(records, predicted, face) for face in chosen]
+    figures.faces(
+        path,
+        [photograph for photograph, _ in cuts],
+        [records.points[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
+        [predicted[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
+        [f"NME {100 * scores[k]:.1f} %" if records.scheme.eyes else f"{scores[k]:.1f} px" for k in chosen],
+        best,
+        title,
+    )
 
 
 def draw_test(folder: Path, head: str, data: Data, model: keras.Model, crop_scale: float) -> None:
@@ -130,7 +140,7 @@ def _open(records: Records, face: int) -> np.ndarray:
         return np.asarray(photograph.convert("RGB"))
 
 
-def cut_face(records: Records, predicted: np.ndarray, face: int) -> tuple[np.ndarray, np.ndarray]:
+def _cut(records: Records, predicted: np.ndarray, face: int) -> tuple[np.ndarray, np.ndarray]:
     """A validation face cut out, with the offset of its points."""
     truth = records.points[face]
     head = records.boxes[face, 3] * np.array([[-0.4], [0.4]]) if len(truth) == 1 else np.zeros((1, 1))

@@ -7,6 +7,7 @@ same seed gives the same bytes.
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,9 +21,9 @@ from tqdm import tqdm
 
 from kp_tf.errors import KpError
 from kp_tf.geometry import to_unit
-from kp_tf.readers.drawing import Head, Pose
-from kp_tf.readers.painting import Light, paint_body, paint_head
-from kp_tf.readers.people import Person, background, board, draw_expression, draw_light, draw_person
+from kp_tf.readers.drawn.head import Head, Pose
+from kp_tf.readers.drawn.painting import Light, paint_body, paint_head
+from kp_tf.readers.drawn.people import Person, background, board, draw_expression, draw_light, draw_person
 from kp_tf.schemes import IBUG68
 
 VERSION = 1  # of the drawings: raise it when they change, so that an older sample is drawn anew
@@ -30,7 +31,8 @@ PEOPLE, FACES = 160, 1300
 IMM, IBUG = "imm_face_db", "ibug_300W_large_face_landmark_dataset"
 TRAIN_XML, TEST_XML = "labels_ibug_300W_train.xml", "labels_ibug_300W_test_parsed.xml"
 _PATHS = ((0, 13, 4), (1, 8, 0), (2, 8, 0), (3, 5, 4), (4, 5, 4), (5, 8, 0), (6, 11, 4))  # path, points, type
-_BOX_UNITS = 297  # the side of dlib's box, in units of the head
+ALONE = 100  # so many pictures are not worth the start of other processes
+_BOX_UNITS = 271  # the side of dlib's box, in units of the head
 
 
 _ASF = """{rule}
@@ -130,10 +132,10 @@ def _write(folder: Path, content: dict, progress: bool) -> None:
 def _map(draw: partial, jobs: list[_Job]) -> Iterator[str]:
     """Draw in as many processes as there are cores, up to four; in this one where there is little to draw."""
     cores = min(os.cpu_count() or 1, 4)
-    if cores == 1 or len(jobs) < 100:
+    if cores == 1 or len(jobs) < ALONE:
         yield from map(draw, jobs)
         return
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             yield from pool.map(draw, jobs, chunksize=8)
         finally:
@@ -157,10 +159,10 @@ def _draw_imm(folder: Path, seed: int, job: _Job) -> None:
     person = draw_person(np.random.default_rng([seed, 0, job.number]), studio=True)
     turn = {3: -1, 4: 1}.get(job.condition, 0)
     free = job.condition == 6
-    yaw = turn * np.clip(rng.normal(27, 8), 8, 45) + rng.normal(0, 14 if free else 4)
-    pitch, roll = rng.normal(0, 7 if free else 4), rng.normal(0, 8 if free else 3)
-    scale = 0.768 * np.exp(rng.normal(0, 0.1))
-    pose = Pose(yaw, pitch, roll, scale, 324 + 12 * turn + rng.normal(0, 32), 281 + rng.normal(0, 22))
+    yaw = turn * np.clip(rng.normal(31, 8), 10, 45) + rng.normal(0, 20 if free else 3)
+    pitch, roll = rng.normal(0, 8 if free else 4), rng.normal(0, 8 if free else 3)
+    scale = 0.768 * np.exp(rng.normal(0, 0.08))
+    pose = Pose(yaw, pitch, roll, scale, 324 + 12 * turn + rng.normal(0, 24), 281 + rng.normal(0, 17))
     mood = {2: "happy", 6: None}.get(job.condition, "neutral")
     head = Head(draw_expression(rng, person.face, mood))
     light = draw_light(rng, spot=job.condition == 5 or (free and rng.random() < 0.5))
@@ -193,8 +195,8 @@ def _draw_ibug(folder: Path, seed: int, job: _Job) -> str:
     person = draw_person(rng, studio=False)
     side = int(rng.choice([105, 126, 151, 182, 218, 224, 224, 224]))
     width, height = (int(np.clip(side * rng.uniform(1.7, 2.4), 260, 520)) for _ in range(2))
-    scale = side / _BOX_UNITS * np.exp(rng.normal(0.0, 0.06))
-    yaw, pitch, roll = np.clip(rng.normal(0, (17, 8, 7.5)), -42, 42)
+    scale = side / _BOX_UNITS * np.exp(rng.normal(0, 0.075))
+    yaw, pitch, roll = np.clip(rng.normal(0, (16, 8, 7.5)), -42, 42)
     x, y = width * rng.normal(0.5, 0.06), height * rng.normal(0.52, 0.05)
     pose = Pose(yaw, pitch, roll, scale, x, y)
     head = Head(draw_expression(rng, person.face, None))
@@ -206,13 +208,13 @@ def _draw_ibug(folder: Path, seed: int, job: _Job) -> str:
     file = f"{'sample_test' if test else 'sample'}/{job.number:05d}.{suffix}"
     picture.save(folder / file, **({"quality": int(rng.integers(60, 95))} if suffix == "jpg" else {}))
     points = head.ibug68(pose)
-    return _entry(file, _box(points, side, rng), None if test else points)
+    return _entry(file, _box(points, yaw, side, rng), None if test else points)
 
 
-def _box(points: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """A box as dlib's frontal detector makes it of this size; measured on the points within the jaw."""
-    centre = points[17:].mean(axis=0) - side * rng.normal((0.512, 0.507), (0.03, 0.035))
-    left, top = np.rint(centre + 0.5).astype(int)
+def _box(points: np.ndarray, yaw: float, side: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """A box of this size as dlib's frontal detector sets it; measured on the real points within the jaw."""
+    middle = rng.normal((0.515 + 0.1 * np.sin(np.radians(yaw)), 0.507), (0.031, 0.042))
+    left, top = np.rint(points[17:].mean(axis=0) - side * middle + 0.5).astype(int)
     return left, top, side, side + int(rng.choice([0, 0, 0, 1]))
 
 
@@ -230,7 +232,7 @@ def _photograph(
     """Paint a person before a background (H, W, 3) and take the photograph: exposure, blur and noise."""
     paint_body(canvas, pose, person.look, light, rng)
     paint_head(canvas, head, pose, person.look, light, rng)
-    exposed = np.clip(canvas * light.colour * np.float32(np.exp(rng.normal(0, 0.15))), 0, 1) ** np.float32(
+    exposed = np.clip(canvas * light.colour * np.float32(np.exp(rng.normal(0, 0.12))), 0, 1) ** np.float32(
         np.exp(rng.normal(0, 0.15))
     )
     if person.grey:

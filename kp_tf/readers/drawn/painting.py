@@ -1,29 +1,14 @@
-"""Pictures of drawn heads: a mesh turned into pixels, and skin, hair and features painted on it."""
+"""Pictures of drawn people: skin, hair and features painted on the head's surface, neck and shirt below it."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from kp_tf.readers.drawing import EYE_Y, PIVOT, Head, Pose, smooth_step
+from kp_tf.readers.drawn.head import EYE_Y, PIVOT, Head, Pose, smooth_step
+from kp_tf.readers.drawn.mesh import EAR, hairline, head_mesh, rasterise
 
 FINER = 3  # masks are drawn so much larger, then averaged
-
-_ANGLES = np.concatenate([np.linspace(-180, -90, 13)[:-1], np.linspace(-90, 90, 65), np.linspace(90, 180, 13)[1:]])
-_ROWS = 66
-
-# Heights above which hair grows, at these angles about the head, by style.
-_HAIR_ANGLES = (0, 30, 52, 66, 78, 88, 100, 120, 180)
-HAIRLINES = {
-    "short": (-163, -166, -150, -112, -35, -10, 20, 40, 55),
-    "swept": (-172, -166, -138, -95, -50, -20, 20, 60, 70),
-    "fringe": (-112, -116, -118, -105, -15, 10, 30, 60, 70),
-    "receding": (-195, -212, -185, -125, -40, -10, 20, 40, 50),
-    "bald": (-250, -250, -225, -130, -60, -30, 10, 30, 40),
-    "shaven": (-250, -250, -250, -250, -250, -250, -250, -250, -250),
-    "long": (-166, -156, -130, -85, 20, 140, 160, 160, 160),
-    "curtain": (-170, -140, -90, 10, 150, 160, 160, 160, 160),
-}
 
 
 @dataclass(frozen=True)
@@ -106,118 +91,23 @@ def paint_head(
     canvas: np.ndarray, head: Head, pose: Pose, look: Look, light: Light, rng: np.random.Generator
 ) -> None:
     """Paint the head onto a canvas (H, W, 3), in place."""
-    points, normals, places, faces = _mesh(head, look)
-    seen = pose.project(points)
-    pixels, places, depth, normals = _rasterise(seen, faces, places, normals, pose, canvas.shape[:2])
+    pixels = rasterise(head_mesh(head, look.style, look.thick), pose, canvas.shape[:2])
     if pixels is None:
         return
-    (top, left), shape = pixels[0], pixels[2].shape
-    inside = pixels[2]
-    colour = np.zeros((*shape, 3), np.float32)
-    _skin(colour, places, look, head, rng)
-    view = _View(colour, depth, head, replace(pose, x=pose.x - left, y=pose.y - top))
+    colour = np.zeros((*pixels.inside.shape, 3), np.float32)
+    view = _View(colour, pixels.depth, head, replace(pose, x=pose.x - pixels.left, y=pose.y - pixels.top))
+    _skin(colour, pixels.places, look, head, rng)
     _mouth(view, look)
     _nose(view, look)
     _eyes(view, look)
-    _brows(view, look, rng)
-    _hair(colour, places, look, rng)
-    colour *= _lit(normals, light)[..., None]
+    _brows(view, look)
+    _hair(colour, pixels.places, look, rng)
+    colour *= _lit(pixels.normals, light)[..., None]
     if look.glasses:
         _glasses(view, look)
-    area = canvas[top : top + shape[0], left : left + shape[1]]
-    area[inside] = colour[inside]
-
-
-def _mesh(head: Head, look: Look) -> tuple[np.ndarray, ...]:
-    """The head with its hair, and two ears: points (V, 3), normals (V, 3), places (V, 3), triangles (F, 3).
-
-    A place is x and y on the head without hair, and the angle about it; an ear's angle is 1000.
-    """
-    y = np.interp(np.linspace(0, 1, _ROWS), np.linspace(0, 1, len(head.rows)), head.rows[:, 0])
-    y, angle = np.broadcast_arrays(y[:, None], _ANGLES[None])
-    bare = head.surface(y, angle)
-    grown = look.thick * smooth_step(hairline(look.style, angle) - y, -8, 30)
-    middle = np.array([0, -80, -130])
-    away = (bare - middle) / np.linalg.norm(bare - middle, axis=-1, keepdims=True)
-    skull = bare + away * grown[..., None]
-    parts = [(skull, np.stack([bare[..., 0], y, angle], axis=-1), True)]
-    for side in (-1, 1):
-        parts.append(_ear(head, side))
-    points, normals, places, faces, count = [], [], [], [], 0
-    for grid, place, right in parts:
-        along, down = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
-        normal = np.cross(along, down) if right else np.cross(down, along)
-        points.append(grid.reshape(-1, 3))
-        normals.append((normal / (np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9)).reshape(-1, 3))
-        places.append(place.reshape(-1, 3))
-        faces.append(_triangles(*grid.shape[:2], right) + count)
-        count += grid.shape[0] * grid.shape[1]
-    return tuple(np.concatenate(part) for part in (points, normals, places, faces))
-
-
-def hairline(style: str, angle: np.ndarray) -> np.ndarray:
-    """Height above which hair grows, at angles about the head."""
-    return np.interp(np.abs(angle), _HAIR_ANGLES, HAIRLINES[style])
-
-
-def _ear(head: Head, side: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """An ear: a flat ellipsoid that stands off the side of the head."""
-    u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 15), np.linspace(0, np.pi, 9))
-    half = head.face.width * 126
-    x = half + 2 + 7 * np.sin(v) * np.sin(u) + 10 * (-np.sin(v) * np.cos(u)).clip(0)
-    y = -14 - 38 * np.cos(v)
-    z = -152 + 21 * np.sin(v) * np.cos(u) - 6 * np.cos(v)
-    grid = np.stack([side * x, y, z], axis=-1)
-    return grid, np.stack([grid[..., 0], y, np.full_like(y, 1000)], axis=-1), side > 0
-
-
-def _triangles(rows: int, columns: int, right: bool) -> np.ndarray:
-    """Two triangles of each square of a grid, turned so that those facing the camera run clockwise."""
-    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    a, b, c, d = corner, corner + 1, corner + columns, corner + columns + 1
-    faces = np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)])
-    return faces if right else faces[:, ::-1]
-
-
-def _rasterise(seen, faces, places, normals, pose, shape):
-    """Turn triangles into pixels.
-
-    Returns:
-        ((top, left), (height, width), inside (h, w)) of the pixels covered, and per pixel the places (h, w, 3),
-        the depth (h, w) and the normals (h, w, 3), turned with the head. All None where nothing is seen.
-    """
-    corners = seen[faces].astype(np.float32)  # (F, 3, 3)
-    (ax, bx, cx), (ay, by, cy) = corners[..., 0].T, corners[..., 1].T
-    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    x0 = np.ceil(np.clip(corners[..., 0].min(1), 0, shape[1])).astype(np.int32)
-    y0 = np.ceil(np.clip(corners[..., 1].min(1), 0, shape[0])).astype(np.int32)
-    wide = np.floor(np.clip(corners[..., 0].max(1), -1, shape[1] - 1)).astype(np.int32) - x0 + 1
-    high = np.floor(np.clip(corners[..., 1].max(1), -1, shape[0] - 1)).astype(np.int32) - y0 + 1
-    kept = np.flatnonzero((area > 0) & (wide > 0) & (high > 0))
-    if not len(kept):
-        return None, None, None, None
-    kept = kept[np.argsort(corners[kept, :, 2].sum(1), kind="stable")]  # the last one painted is the nearest
-    count = wide[kept] * high[kept]
-    which = np.repeat(kept, count)
-    offset = np.arange(count.sum(), dtype=np.int32) - np.repeat(np.cumsum(count) - count, count).astype(np.int32)
-    row = offset // wide[which]
-    x, y = x0[which] + offset - row * wide[which], y0[which] + row
-    dx, dy = x - ax[which], y - ay[which]
-    b = (dx * (cy - ay)[which] - dy * (cx - ax)[which]) / area[which]
-    c = (dy * (bx - ax)[which] - dx * (by - ay)[which]) / area[which]
-    hit = np.flatnonzero((b >= -1e-4) & (c >= -1e-4) & (b + c <= 1.0001))
-    x, y, b, c, which = x[hit], y[hit], b[hit], c[hit], which[hit]
-    left, top, right, bottom = x.min(), y.min(), x.max() + 1, y.max() + 1
-    last = np.full((bottom - top, right - left), -1, np.int32)
-    last[y - top, x - left] = np.arange(len(x), dtype=np.int32)
-    inside = last >= 0
-    last = last[inside]
-    b, c, corner = b[last, None], c[last, None], faces[which[last]].T
-    data = np.concatenate([places, seen[:, 2:], pose.turned(normals)], axis=1).astype(np.float32)  # (V, 7)
-    values = np.zeros((*inside.shape, 7), np.float32)
-    values[..., 3] = -1e4
-    values[inside] = (1 - b - c) * data[corner[0]] + b * data[corner[1]] + c * data[corner[2]]
-    return ((top, left), inside.shape, inside), values[..., :3], values[..., 3], values[..., 4:]
+    high, wide = pixels.inside.shape
+    window = canvas[pixels.top : pixels.top + high, pixels.left : pixels.left + wide]
+    window[pixels.inside] = colour[pixels.inside]
 
 
 def _lit(normals: np.ndarray, light: Light) -> np.ndarray:
@@ -249,7 +139,7 @@ def _skin(colour: np.ndarray, places: np.ndarray, look: Look, head: Head, rng: n
     lip = _spot(x, y, 0, 45 + head.face.nose, 40, 10)
     chin = _spot(x, y, 0, 122 + drop, 34, 26) + 0.8 * _spot(np.abs(x), y, 55, 88 + drop / 2, 9, 24)
     beard = look.stubble * np.clip(jaws + lip, 0, 1) + look.moustache * lip + look.goatee * chin
-    beard = np.clip(beard * grain, 0, 0.95)[..., None] * (places[..., 2:] < 500)
+    beard = np.clip(beard * grain, 0, 0.95)[..., None] * (places[..., 2:] < EAR / 2)
     colour[:] = colour * (1 - beard) + beard * look.hair * 0.75
 
 
@@ -259,7 +149,7 @@ def _hair(colour: np.ndarray, places: np.ndarray, look: Look, rng: np.random.Gen
     strand = smooth_noise(rng, (1, 1440), 2)[0]
     fine = strand[np.clip((angle + 180) * 4, 0, 1439).astype(int)]
     line = hairline(look.style, angle) + 22 * (fine - 0.5)
-    covered = smooth_step(line - y, -3, 5) * (angle < 500)
+    covered = smooth_step(line - y, -3, 5) * (angle < EAR / 2)
     tone = (
         (0.55 + 0.6 * fine)
         * (0.8 + 0.4 * smooth_noise(rng, y.shape, 9))
@@ -362,7 +252,7 @@ def _eyes(view: _View, look: Look) -> None:
         view.fill(np.concatenate([lower, lower[::-1] + _down(2)]), look.skin * 0.5, opacity=0.5, soft=0.8)
 
 
-def _brows(view: _View, look: Look, rng: np.random.Generator) -> None:
+def _brows(view: _View, look: Look) -> None:
     q = np.linspace(0, 4, 22)
     thick = view.head.face.brow_width * np.interp(q, [0, 0.6, 2, 3.3, 4], [0.3, 1, 1, 0.75, 0.05])
     for side in (-1, 1):

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from kp_tf.readers.drawing import Face, Pose
-from kp_tf.readers.painting import Light, Look, smooth_noise
+from kp_tf.readers.drawn.head import Face, Pose
+from kp_tf.readers.drawn.painting import Light, Look, smooth_noise
 
 _SKINS = np.array(
     [(0.86, 0.66, 0.57), (0.78, 0.57, 0.48), (0.70, 0.50, 0.40), (0.55, 0.37, 0.28), (0.36, 0.23, 0.17)]
@@ -35,9 +35,9 @@ def draw_person(rng: np.random.Generator, studio: bool) -> Person:
     woman = rng.random() < (0.3 if studio else 0.45)
     normal, uniform = rng.normal, rng.uniform
     face = Face(
-        width=normal(0.98 if woman else 1.0, 0.05),
-        jaw=normal(-0.04 if woman else 0.01, 0.05),
-        length=normal(0.97 if woman else 1.0, 0.06),
+        width=normal(1.0 if studio else 1.03, 0.05) - 0.02 * woman,
+        jaw=normal(0.01, 0.05) - 0.05 * woman,
+        length=normal(1.0 if studio else 0.93, 0.06) - 0.03 * woman,
         eye_x=normal(57.5, 3),
         eye_width=normal(27, 1.8),
         eye_height=np.exp(normal(0, 0.15)),
@@ -57,7 +57,7 @@ def draw_person(rng: np.random.Generator, studio: bool) -> Person:
 
 def _draw_look(rng: np.random.Generator, woman: bool, studio: bool) -> Look:
     uniform = rng.uniform
-    shares = (0.4, 0.35, 0.17, 0.05, 0.03) if studio else (0.3, 0.25, 0.2, 0.13, 0.12)
+    shares = (0.38, 0.4, 0.18, 0.03, 0.01) if studio else (0.3, 0.25, 0.2, 0.13, 0.12)
     skin = _SKINS[rng.choice(5, p=shares)] * uniform(0.9, 1.1) * np.exp(rng.normal(0, 0.03, 3))
     style = str(rng.choice(_WOMEN)) if woman else str(rng.choice(_MEN, p=(0.35, 0.22, 0.15, 0.15, 0.08, 0.05)))
     hair = _HAIRS[rng.integers(7 if skin.mean() > 0.45 else 2)] * uniform(0.7, 1.3)
@@ -89,12 +89,12 @@ def draw_expression(rng: np.random.Generator, face: Face, mood: str | None) -> F
     uniform = rng.uniform
     if mood is None:
         moods = ("neutral", "happy", "open", "surprised", "angry", "winking", "pursed")
-        mood = str(rng.choice(moods, p=(0.22, 0.3, 0.16, 0.12, 0.08, 0.06, 0.06)))
+        mood = str(rng.choice(moods, p=(0.18, 0.3, 0.2, 0.14, 0.07, 0.06, 0.05)))
     eyes = np.full(2, np.exp(rng.normal(0, 0.12)))
     change: dict[str, float] = {"gaze": rng.normal(0, 4), "gap": max(0.0, rng.normal(-2, 2))}
     if mood == "happy":
         smile = uniform(0.4, 1.2)
-        change |= {"smile": smile, "gap": max(0.0, uniform(-5, 15)), "drop": max(0.0, uniform(-8, 8))}
+        change |= {"smile": smile, "gap": max(0.0, uniform(-4, 16)), "drop": max(0.0, uniform(-6, 12))}
         eyes *= 1 - 0.25 * smile * rng.random()
     elif mood == "open":
         change |= {"drop": uniform(8, 45), "smile": max(0.0, uniform(-0.5, 0.8))}
@@ -120,17 +120,17 @@ def draw_light(rng: np.random.Generator, spot: bool) -> Light:
     if spot:
         side = rng.choice([-1, 1]) * rng.uniform(0.5, 1.3)
         return Light(
-            np.array([side, rng.uniform(-0.5, 0.1), 0.7]), rng.uniform(0.6, 1.0), rng.uniform(0.15, 0.35), colour
+            np.array([side, rng.uniform(-0.5, 0.1), 0.7]), rng.uniform(0.6, 0.95), rng.uniform(0.2, 0.38), colour
         )
     direction = np.array([rng.normal(0, 0.4), rng.normal(-0.4, 0.3), 0.9])
-    return Light(direction, rng.uniform(0.4, 0.75), rng.uniform(0.25, 0.45), colour)
+    return Light(direction, rng.uniform(0.5, 0.75), rng.uniform(0.32, 0.45), colour)
 
 
 def board(rng: np.random.Generator, pose: Pose, light: Light) -> np.ndarray:
     """IMM's studio (480, 640, 3): a dark board, brighter where a spot light falls, with the head's shadow."""
-    base = np.array([0.10, 0.19, 0.19]) * np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.1, 3))
-    if rng.random() < 0.15:
-        base = np.full(3, rng.uniform(0.05, 0.75)) * np.exp(rng.normal(0, 0.1, 3))
+    base = np.array([0.10, 0.19, 0.19]) * np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.1, 3))
+    if rng.random() < 0.1:
+        base = np.full(3, rng.uniform(0.05, 0.6)) * np.exp(rng.normal(0, 0.1, 3))
     y, x = np.mgrid[-1:1:120j, -1:1:160j]  # all of it is soft
     side, strength = np.clip(light.direction[0], -1, 1), max(0.0, light.key - light.ambient)
     bright = 1 + rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y + 0.25 * (smooth_noise(rng, x.shape, 40) - 0.5)
@@ -165,4 +165,4 @@ def background(rng: np.random.Generator, shape: tuple[int, int], person: Person)
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
     """A colour (3,), more often dull than bright."""
-    return (rng.random() * (1 - rng.random() * rng.random(3))).astype(np.float32)
+    return (rng.random() * (1 - 0.8 * rng.random() * rng.random(3))).astype(np.float32)
