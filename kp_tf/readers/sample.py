@@ -27,7 +27,7 @@ from kp_tf.readers.drawn.people import Person, background, board, draw_expressio
 from kp_tf.schemes import IBUG68
 
 VERSION = 1  # of the drawings: raise it when they change, so that an older sample is drawn anew
-PEOPLE, FACES = 160, 1300
+PEOPLE, FACES = 200, 1100
 IMM, IBUG = "imm_face_db", "ibug_300W_large_face_landmark_dataset"
 TRAIN_XML, TEST_XML = "labels_ibug_300W_train.xml", "labels_ibug_300W_test_parsed.xml"
 _PATHS = ((0, 13, 4), (1, 8, 0), (2, 8, 0), (3, 5, 4), (4, 5, 4), (5, 8, 0), (6, 11, 4))  # path, points, type
@@ -159,13 +159,13 @@ def _draw_imm(folder: Path, seed: int, job: _Job) -> None:
     person = draw_person(np.random.default_rng([seed, 0, job.number]), studio=True)
     turn = {3: -1, 4: 1}.get(job.condition, 0)
     free = job.condition == 6
-    yaw = turn * np.clip(rng.normal(31, 8), 10, 45) + rng.normal(0, 20 if free else 3)
-    pitch, roll = rng.normal(0, 8 if free else 4), rng.normal(0, 8 if free else 3)
-    scale = 0.768 * np.exp(rng.normal(0, 0.08))
-    pose = Pose(yaw, pitch, roll, scale, 324 + 12 * turn + rng.normal(0, 24), 281 + rng.normal(0, 17))
+    yaw = turn * np.clip(rng.normal(33, 7), 15, 45) + rng.normal(0, 20 if free else 3)
+    pitch, roll = rng.normal(0, 9 if free else 6), rng.normal(0, 10 if free else 5)
+    scale = 0.768 * np.exp(rng.normal(0, 0.07))
+    pose = Pose(yaw, pitch, roll, scale, 324 + 12 * turn + rng.normal(0, 21), 281 + rng.normal(0, 15))
     mood = {2: "happy", 6: None}.get(job.condition, "neutral")
     head = Head(draw_expression(rng, person.face, mood))
-    light = draw_light(rng, spot=job.condition == 5 or (free and rng.random() < 0.5))
+    light = draw_light(rng, spot=job.condition == 5 or (free and rng.random() < 0.5), studio=True)
     canvas = board(rng, pose, light)
     picture = _photograph(canvas, head, pose, person, light, rng)
     stem = f"{job.number:02d}-{job.condition}{person.gender}"
@@ -200,7 +200,7 @@ def _draw_ibug(folder: Path, seed: int, job: _Job) -> str:
     x, y = width * rng.normal(0.5, 0.06), height * rng.normal(0.52, 0.05)
     pose = Pose(yaw, pitch, roll, scale, x, y)
     head = Head(draw_expression(rng, person.face, None))
-    light = draw_light(rng, spot=rng.random() < 0.3)
+    light = draw_light(rng, spot=rng.random() < 0.3, studio=False)
     picture = _photograph(background(rng, (height, width), person), head, pose, person, light, rng)
     if rng.random() < 0.12:
         picture = picture.convert("L").convert("RGB")
@@ -232,13 +232,9 @@ def _photograph(
     """Paint a person before a background (H, W, 3) and take the photograph: exposure, blur and noise."""
     paint_body(canvas, pose, person.look, light, rng)
     paint_head(canvas, head, pose, person.look, light, rng)
-    exposed = np.clip(canvas * light.colour * np.float32(np.exp(rng.normal(0, 0.12))), 0, 1) ** np.float32(
-        np.exp(rng.normal(0, 0.15))
-    )
-    if person.grey:
-        exposed = exposed @ np.array([0.299, 0.587, 0.114], np.float32)
-        exposed = np.repeat(exposed[..., None], 3, axis=2)
-    soft = Image.fromarray((255 * exposed + 0.5).astype(np.uint8))
-    soft = soft.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.1)))
+    exposed = (canvas * (255 * light.colour)).clip(0, 255).astype(np.uint8)
+    soft = Image.fromarray(exposed).filter(ImageFilter.BoxBlur(rng.uniform(0.3, 0.9)))
+    gamma = (np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.07)) * 255).astype(np.float32)
+    toned = gamma[np.asarray(soft.convert("L").convert("RGB") if person.grey else soft)]
     grain = rng.standard_normal((*canvas.shape[:2], 1), np.float32) * rng.uniform(0.5, 6)
-    return Image.fromarray(np.clip(np.asarray(soft, np.float32) + grain + 0.5, 0, 255).astype(np.uint8))
+    return Image.fromarray((toned + grain + 0.5).clip(0, 255).astype(np.uint8))

@@ -57,7 +57,7 @@ def draw_person(rng: np.random.Generator, studio: bool) -> Person:
 
 def _draw_look(rng: np.random.Generator, woman: bool, studio: bool) -> Look:
     uniform = rng.uniform
-    shares = (0.38, 0.4, 0.18, 0.03, 0.01) if studio else (0.3, 0.25, 0.2, 0.13, 0.12)
+    shares = (0.4, 0.42, 0.16, 0.015, 0.005) if studio else (0.3, 0.25, 0.2, 0.13, 0.12)
     skin = _SKINS[rng.choice(5, p=shares)] * uniform(0.9, 1.1) * np.exp(rng.normal(0, 0.03, 3))
     style = str(rng.choice(_WOMEN)) if woman else str(rng.choice(_MEN, p=(0.35, 0.22, 0.15, 0.15, 0.08, 0.05)))
     hair = _HAIRS[rng.integers(7 if skin.mean() > 0.45 else 2)] * uniform(0.7, 1.3)
@@ -114,16 +114,16 @@ def draw_expression(rng: np.random.Generator, face: Face, mood: str | None) -> F
     return replace(face, open=(float(eyes[0]), float(eyes[1])), **change)
 
 
-def draw_light(rng: np.random.Generator, spot: bool) -> Light:
-    """Soft light from the front, or a spot light from one side."""
-    colour = np.exp(rng.normal(0, 0.03, 3)).astype(np.float32)
+def draw_light(rng: np.random.Generator, spot: bool, studio: bool) -> Light:
+    """Soft light from the front, or a spot light from one side; in the studio the exposure hardly varies."""
+    colour = np.exp(rng.normal(0, 0.03, 3) + rng.normal(0, 0.05 if studio else 0.18)).astype(np.float32)
     if spot:
         side = rng.choice([-1, 1]) * rng.uniform(0.5, 1.3)
         return Light(
-            np.array([side, rng.uniform(-0.5, 0.1), 0.7]), rng.uniform(0.6, 0.95), rng.uniform(0.2, 0.38), colour
+            np.array([side, rng.uniform(-0.5, 0.1), 0.7]), rng.uniform(0.65, 0.9), rng.uniform(0.24, 0.36), colour
         )
     direction = np.array([rng.normal(0, 0.4), rng.normal(-0.4, 0.3), 0.9])
-    return Light(direction, rng.uniform(0.5, 0.75), rng.uniform(0.32, 0.45), colour)
+    return Light(direction, rng.uniform(0.55, 0.72), rng.uniform(0.36, 0.44), colour)
 
 
 def board(rng: np.random.Generator, pose: Pose, light: Light) -> np.ndarray:
