@@ -19,7 +19,7 @@ def main() -> int:
     download.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
     download.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
     evaluate = commands.add_parser("evaluate", help="score a network on labelled photographs")
-    evaluate.add_argument("--labels", metavar="XML", type=Path, required=True, help="dlib's XML with points")
+    evaluate.add_argument("--labels", metavar="PATH", type=Path, required=True, help="dlib's XML, or IMM's folder")
     evaluate.add_argument("--run", metavar="RUN", help="a run directory, or compact (default: the newest part 3)")
     evaluate.add_argument("--split", choices=("all", "validation"), default="all", help="default: all")
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write numbers, CED plot and worst faces")

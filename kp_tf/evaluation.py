@@ -8,8 +8,9 @@ from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import write_json
 from kp_tf.predictor import choose_run, load_model, predict_records
+from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
-from kp_tf.readers.records import Records, in_validation, is_mirror
+from kp_tf.readers.records import Records
 from kp_tf.report import draw_faces, face_scores
 from kp_tf.schemes import SCHEMES
 
@@ -17,13 +18,12 @@ WORST = 12  # faces in the picture
 
 
 def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Path | None = None) -> dict:
-    """Score a network on every face of an XML, or on its validation part; print a table.
+    """Score a network on labelled faces, all or those kept for validation; print a table.
 
     Args:
-        labels: dlib's XML with boxes and the network's points; its files lie beside it.
+        labels: dlib's XML with boxes and the network's points, its files beside it; or IMM's folder.
         run: see `predictor.choose_run`.
-        split: `validation` takes the photographs that no training on them has seen (by the hash of their
-            names, originals only), `all` every face.
+        split: `validation` takes the photographs that no training on this data has seen, `all` every face.
         json: where to write the numbers; the CED plot and the twelve worst faces go beside it, as PNG.
 
     Returns:
@@ -33,10 +33,11 @@ def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Pat
         KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
     """
     chosen = choose_run(run)
-    records = read_dlib_xml(labels, SCHEMES[chosen.config["scheme"]])
+    scheme, dataset = SCHEMES[chosen.config["scheme"]], "imm" if labels.is_dir() else "ibug"
+    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme)
     if split == "validation":
-        kept = [i for i, file in enumerate(records.files) if in_validation(file) and not is_mirror(file)]
-        if not kept:
+        kept = np.flatnonzero(np.logical_and(*held_out_faces(records, dataset)))
+        if not len(kept):
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
         records = records.take(kept)
     predicted = predict_records(load_model(chosen), records, chosen.config["crop_scale"])

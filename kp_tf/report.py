@@ -9,7 +9,7 @@ from PIL import Image
 
 from kp_tf import figures, metrics
 from kp_tf.predictor import predict_records
-from kp_tf.readers.datasets import Data, read_test
+from kp_tf.readers.datasets import Data, read_test, test_xml
 from kp_tf.readers.records import Records, is_mirror
 
 PARTS = {1: "nose tip", 2: "58 landmarks", 3: "68 landmarks"}
@@ -105,11 +105,21 @@ def draw_faces(
     )
 
 
-def draw_test(folder: Path, head: str, data: Data, model: keras.Model, crop_scale: float) -> None:
-    """The network's points on eight test photographs, evenly spaced through the test XML without mirrors."""
+def test_examples(data: Data) -> Records | None:
+    """Eight test photographs, evenly spaced through the test XML without mirrors; None where there is no XML.
+
+    Raises:
+        KpError: if the XML is bad.
+    """
+    if test_xml(data) is None:
+        return None
     records = read_test(data)
     originals = [index for index, file in enumerate(records.files) if not is_mirror(file)]
-    records = records.take([originals[i] for i in np.linspace(0, len(originals) - 1, 8).round().astype(int)])
+    return records.take([originals[i] for i in np.linspace(0, len(originals) - 1, 8).round().astype(int)])
+
+
+def draw_test(folder: Path, head: str, records: Records, model: keras.Model, crop_scale: float) -> None:
+    """The network's points on whole test photographs."""
     figures.test_photographs(
         folder / "test_photographs.png",
         [_open(records, face) for face in range(len(records))],

@@ -22,7 +22,7 @@ from kp_tf.pipeline import decode, fixed_batches, training_batches
 from kp_tf.readers.datasets import Data, find_data, read_labelled, split
 from kp_tf.readers.records import Records
 from kp_tf.recipes import RECIPES, Recipe
-from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading
+from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
 from kp_tf.runs import check_free, new_run
 from kp_tf.schemes import SCHEMES
 
@@ -82,6 +82,9 @@ def train(
     seen = (settings.shape, settings.crop_scale)
     train_crops, train_units = _prepare(training, *(stored or seen))
     val_crops, val_units = _prepare(validation, *seen)
+    examples = test_examples(source) if settings.dataset == "ibug" else None
+    if examples:  # a bad one is found now, not when it is drawn after the training
+        decode(examples, crop_windows(examples.boxes, settings.crop_scale), settings.shape)
     batches = training_batches(train_crops, train_units, settings.batch_size, seed, transform(settings), DRAWS)
     val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
 
@@ -134,8 +137,8 @@ def train(
     pictures.mkdir()
     draw_training(pictures, head, next(iter(batches)), history.history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
-    if part == 3:
-        draw_test(pictures, head, source, model, settings.crop_scale)
+    if examples:
+        draw_test(pictures, head, examples, model, settings.crop_scale)
     write_json(run / "metrics.json", {**report, "completed": datetime.now(UTC).isoformat()})
     _say(run, report)
     return run

@@ -48,6 +48,15 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_evaluate_takes_imms_folder(run, imm):
+    config = CONFIG | {"scheme": "nose"}
+    (run / "config.json").write_text(json.dumps(config))
+    build(replace(TINY, scheme="nose"), seed=0).save(run / "model.keras")
+    summary = evaluate(imm / "imm_face_db", run=str(run), split="validation")
+    assert summary["all"]["faces"] == 4, "people 33 and 34, two pictures each"
+    assert "nme_mean" not in summary["all"]
+
+
 def predictor_records(labels):
     from kp_tf.readers.dlib_xml import read_dlib_xml
     from kp_tf.schemes import IBUG68

@@ -2,7 +2,6 @@ import csv
 import json
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,24 +52,25 @@ def test_train_part_2_leaves_a_whole_run(work, imm):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert "184,052" in (run / "architecture.txt").read_text()
+    check_scores(metrics, imm)
 
 
-def test_train_scores_are_in_pixels_of_the_photograph(work, imm):
-    run = training.train(part=2, data=str(imm), epochs=1)
-    # the same from the files: mean of the training points, as fractions of 160 × 120
+def check_scores(metrics, imm):
+    """The mean shape's error again, from the files: points as fractions of 160 × 120 pixels."""
     points = {}
     for path in sorted((imm / "imm_face_db").glob("*.asf")):
         rows = [line.split()[2:4] for line in path.read_text().splitlines() if line.startswith("0 \t4")]
         points[path.name[:2]] = [*points.get(path.name[:2], []), np.array(rows, float) * [160, 120]]
     mean = np.mean(points["31"] + points["32"], axis=0)
     expected = np.mean([np.hypot(*(truth - mean).T).mean() for truth in points["33"] + points["34"]])
-    metrics = read(run / "metrics.json")
     assert metrics["mean_shape_error_px"] == pytest.approx(expected, rel=1e-6)
     by_condition = metrics["val_mean_error_px_by_condition"]
     assert np.mean(list(by_condition.values())) == pytest.approx(metrics["val_mean_error_px"], abs=1e-3)
 
 
-def test_train_same_seed_same_history_and_weights(work, imm):
+def test_train_same_seed_same_history(work, imm, monkeypatch):
+    for drawing in ("draw_training", "draw_validation"):  # tested elsewhere, and slow
+        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
     histories, losses = [], []
     for seed in (1, 1, 2):
         run = training.train(part=2, data=str(imm), epochs=3, batch_size=2, seed=seed)
@@ -115,15 +115,10 @@ def test_predict_kaggle_without_a_run(work, ibug):
     assert not list(work.iterdir())
 
 
-def test_predict_kaggle_refuses_a_run_of_another_part(work, imm, ibug):
-    run = training.train(part=1, data=str(imm), epochs=1)
-    with pytest.raises(KpError, match="expected a run with 68 points, found one with nose"):
-        predict_kaggle(run=str(run), data=str(ibug))
-
-
 def a_run(path, completed, part=3, sample=False):
     path.mkdir(parents=True)
-    (path / "config.json").write_text(json.dumps({"part": part, "sample": sample}))
+    scheme = {1: "nose", 2: "imm58", 3: "ibug68"}[part]
+    (path / "config.json").write_text(json.dumps({"part": part, "sample": sample, "scheme": scheme}))
     if completed:
         (path / "metrics.json").write_text(json.dumps({"completed": completed}))
 
@@ -146,14 +141,20 @@ def test_new_run_takes_the_next_free_number(work):
     assert runs.new_run("part1-course", None, overwrite=False) == Path("runs/part1-course-002")
 
 
+def test_predict_kaggle_refuses_a_run_of_another_part(work, ibug):
+    a_run(work / "nose", "2026-01-01T00:00:00+00:00", part=1)
+    with pytest.raises(KpError, match="expected a run with 68 points, found one with nose"):
+        predict_kaggle(run="nose", data=str(ibug))
+
+
 def test_out_that_exists_is_refused_without_overwrite(work, imm):
-    training.train(part=1, data=str(imm), epochs=1, out=Path("mine"))
-    before = (work / "mine/metrics.json").read_text()
+    a_run(work / "mine", "2026-01-01T00:00:00+00:00")
+    (work / "mine/old.txt").touch()
     with pytest.raises(KpError, match="--out mine: expected a new folder"):
         training.train(part=1, data=str(imm), epochs=1, out=Path("mine"))
-    assert (work / "mine/metrics.json").read_text() == before
-    training.train(part=1, data=str(imm), epochs=1, out=Path("mine"), overwrite=True)
-    assert (work / "mine/metrics.json").read_text() != before
+    assert (work / "mine/old.txt").exists()
+    assert runs.new_run("part1-course", Path("mine"), overwrite=True) == Path("mine")
+    assert not list((work / "mine").iterdir())
 
 
 def test_overwrite_refuses_what_is_no_run(work, imm):
@@ -181,6 +182,13 @@ def test_train_with_a_bad_image_makes_no_run(work, imm, capfd):
     assert not list(work.iterdir())
 
 
+def test_train_with_a_bad_test_photograph_makes_no_run(work, ibug, capfd):
+    (ibug / "ibug_300W_large_face_landmark_dataset" / "helen" / "023x.jpg").unlink()
+    assert exit_status("kp_tf.training:train", part=3, data=str(ibug)) == 2
+    assert "labels_ibug_300W_test_parsed.xml, image 4 (helen/023x.jpg)" in capfd.readouterr().err
+    assert not list(work.iterdir())
+
+
 def test_shell_without_data_named_wrongly(work):
     command = [sys.executable, REPOSITORY / "train.py", "--part", "2", "--data", "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -198,14 +206,18 @@ def test_help_does_not_import_tensorflow():
 
 
 def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
-    monkeypatch.setattr(sample, "make_sample", partial(sample.make_sample, people=33, faces=24, progress=False))
+    monkeypatch.setattr(sample, "PEOPLE", 33)
+    monkeypatch.setattr(sample, "FACES", 24)
     run = training.train(part=1, epochs=1)
     assert run == Path("runs/part1-course-sample-001")
     assert read(run / "metrics.json")["dataset"] == "sample"
     said = capsys.readouterr().out
     assert "No real data found" in said
     assert "python -m kp_tf download imm" in said
-    assert Path("data/sample/imm_face_db/33-1m.asf").exists() or Path("data/sample/imm_face_db/33-1f.asf").exists()
+    assert (
+        Path("data/sample/imm/imm_face_db/33-1m.asf").exists()
+        or Path("data/sample/imm/imm_face_db/33-1f.asf").exists()
+    )
 
     run = training.train(part=3, epochs=1, batch_size=8, data="sample")
     with pytest.raises(KpError, match="--run runs/part3-course-sample-001 takes the one on drawn faces"):

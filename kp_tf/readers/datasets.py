@@ -45,7 +45,7 @@ def find_data(named: str | None, dataset: str) -> Data:
         KpError: if a folder was named, here or by $KP_TF_DATA, and lacks the data set.
     """
     if named == "sample":
-        return _sample()
+        return _sample(dataset)
     source = "--data" if named else "$KP_TF_DATA"
     named = named or os.environ.get("KP_TF_DATA")
     if named:
@@ -58,14 +58,16 @@ def find_data(named: str | None, dataset: str) -> Data:
         f"No real data found (looked for {HOME / FOLDERS[dataset]}/). Working on a sample of drawn faces instead.\n"
         f"For real faces: python -m kp_tf download {dataset}, or name a folder with --data or $KP_TF_DATA."
     )
-    return _sample()
+    return _sample(dataset)
 
 
-def _sample() -> Data:
-    from kp_tf.readers.sample import make_sample  # nobody with real data needs it
+def _sample(dataset: str) -> Data:
+    from kp_tf.readers.sample import FACES, PEOPLE, make_sample  # nobody with real data needs it
 
-    make_sample(SAMPLE)
-    return Data(SAMPLE, sample=True)
+    SAMPLE.mkdir(parents=True, exist_ok=True)
+    folder = SAMPLE / dataset  # each has its own, because drawing takes a minute
+    make_sample(folder, people=PEOPLE if dataset == "imm" else 0, faces=FACES if dataset == "ibug" else 0)
+    return Data(folder, sample=True)
 
 
 def read_labelled(data: Data, dataset: str, scheme: Scheme) -> Records:
@@ -76,7 +78,12 @@ def read_labelled(data: Data, dataset: str, scheme: Scheme) -> Records:
     """
     if dataset == "ibug":
         return read_dlib_xml(data.folder("ibug") / TRAIN_XML, IBUG68)
-    records = read_imm(data.folder("imm"))
+    return read_imm_as(data.folder("imm"), scheme)
+
+
+def read_imm_as(folder: Path, scheme: Scheme) -> Records:
+    """A folder of IMM's files with all 58 points, or with the nose alone."""
+    records = read_imm(folder)
     if scheme is NOSE:
         return replace(records, points=records.points[:, [NOSE_POINT]], scheme=NOSE)
     return records
@@ -88,11 +95,16 @@ def read_test(data: Data) -> Records:
     Raises:
         KpError: if neither XML is there, or as the reader.
     """
-    folder = data.folder("ibug")
-    path = next((folder / name for name in TEST_XMLS if (folder / name).is_file()), None)
+    path = test_xml(data)
     if path is None:
-        raise KpError(f"{folder}: expected {' or '.join(TEST_XMLS)}, found neither")
+        raise KpError(f"{data.folder('ibug')}: expected {' or '.join(TEST_XMLS)}, found neither")
     return read_dlib_xml(path, IBUG68, labelled=False)
+
+
+def test_xml(data: Data) -> Path | None:
+    """The XML of iBUG's test photographs, Kaggle's before dlib's."""
+    paths = [data.folder("ibug") / name for name in TEST_XMLS]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def split(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
@@ -103,11 +115,16 @@ def split(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         KpError: if one side is empty.
     """
-    rule = imm_validation if dataset == "imm" else in_validation
-    held_out = np.array([rule(file) for file in records.files])
-    mirrors = np.array([is_mirror(file) for file in records.files])
-    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out & ~mirrors)
+    held_out, originals = held_out_faces(records, dataset)
+    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out & originals)
     if not len(train) or not len(validation):
         found = f"{len(train)} and {len(validation)} of {len(records)}"
         raise KpError(f"{records.root}: expected faces for training and for validation, found {found}")
     return train, validation
+
+
+def held_out_faces(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which of N faces are on validation's side, and which are no mirrors: two arrays (N,) of bool."""
+    rule = imm_validation if dataset == "imm" else in_validation
+    held_out = np.array([rule(file) for file in records.files])
+    return held_out, np.array([not is_mirror(file) for file in records.files])

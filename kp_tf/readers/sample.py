@@ -20,7 +20,9 @@ from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from kp_tf.errors import KpError
+from kp_tf.files import write_json
 from kp_tf.geometry import to_unit
+from kp_tf.readers.datasets import FOLDERS, TEST_XMLS, TRAIN_XML
 from kp_tf.readers.drawn.head import Head, Pose
 from kp_tf.readers.drawn.painting import Light, paint_body, paint_head
 from kp_tf.readers.drawn.people import Person, background, board, draw_expression, draw_light, draw_person
@@ -28,8 +30,7 @@ from kp_tf.schemes import IBUG68
 
 VERSION = 1  # of the drawings: raise it when they change, so that an older sample is drawn anew
 PEOPLE, FACES = 200, 1100
-IMM, IBUG = "imm_face_db", "ibug_300W_large_face_landmark_dataset"
-TRAIN_XML, TEST_XML = "labels_ibug_300W_train.xml", "labels_ibug_300W_test_parsed.xml"
+IMM, IBUG = FOLDERS["imm"], FOLDERS["ibug"]
 _PATHS = ((0, 13, 4), (1, 8, 0), (2, 8, 0), (3, 5, 4), (4, 5, 4), (5, 8, 0), (6, 11, 4))  # path, points, type
 ALONE = 100  # so many pictures are not worth the start of other processes
 _BOX_UNITS = 271  # the side of dlib's box, in units of the head
@@ -79,7 +80,7 @@ def make_sample(
         folder: gets the folders of both data sets and `sample.json`.
         seed: of all drawings.
         people: of IMM, six pictures each; numbers 33 to 40 are for validation.
-        faces: of iBUG's train XML; the test XML has a thirtieth as many, and at least four.
+        faces: of iBUG's train XML; the test XML has a thirtieth as many, and at least four. 0: none of both.
         progress: show a bar on stderr.
 
     Raises:
@@ -118,15 +119,15 @@ def _write(folder: Path, content: dict, progress: bool) -> None:
         _Job("imm", person, condition) for person in range(1, content["people"] + 1) for condition in range(1, 7)
     ]
     jobs += [_Job("train", number) for number in range(1, faces + 1)]
-    jobs += [_Job("test", number) for number in range(1, max(4, faces // 30) + 1)]
+    jobs += [_Job("test", number) for number in range(1, max(4, faces // 30) + 1) if faces]
     draw = partial(_draw, folder, content["seed"])
     bar = tqdm(_map(draw, jobs), total=len(jobs), desc="drawing faces", unit="picture", disable=not progress)
     entries = list(zip(jobs, bar, strict=True))
-    for kind, name in (("train", TRAIN_XML), ("test", TEST_XML)):
+    for kind, name in (("train", TRAIN_XML), ("test", TEST_XMLS[0])):
         images = "".join(entry for job, entry in entries if job.kind == kind)
         head = "<?xml version='1.0' encoding='ISO-8859-1'?>\n<dataset>\n<name>drawn faces</name>\n<images>\n"
         (folder / IBUG / name).write_text(f"{head}{images}</images>\n</dataset>\n", encoding="ascii")
-    (folder / "sample.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(folder / "sample.json", content)
 
 
 def _map(draw: partial, jobs: list[_Job]) -> Iterator[str]:

@@ -41,18 +41,18 @@ DISTANCE = 1800.0  # of the camera
 
 # Hills and hollows on the ellipsoid: x, y, their widths, height. Those off the middle are on both sides.
 _RELIEF = (
-    (0, -40, 9, 16, 9),
+    (0, -40, 9, 16, 9),  # the nose, from its root
     (0, -17, 10, 15, 19),
-    (0, 9, 13, 12, 42),
-    (23, 14, 9, 9, 20),
-    (57, -58, 27, 13, -5),
+    (0, 9, 13, 12, 42),  # its tip
+    (23, 14, 9, 9, 20),  # its wings
+    (57, -58, 27, 13, -5),  # the eyes
     (57, -90, 40, 11, 9),
     (28, -60, 9, 14, -9),
-    (72, 0, 22, 20, 7),
-    (0, 68, 32, 18, 16),
-    (0, 100, 30, 8, -7),
+    (72, 0, 22, 20, 7),  # the cheeks
+    (0, 68, 32, 18, 16),  # the mouth
+    (0, 100, 30, 8, -7),  # the chin
     (0, 132, 30, 16, 10),
-    (45, 45, 10, 22, -4),
+    (45, 45, 10, 22, -4),  # the fold from nose to mouth
 )
 
 
@@ -133,16 +133,16 @@ class Head:
         """The hills of this face, one a row: x, y, widths, height."""
         face = self.face
         hills = np.array(_RELIEF, np.float64)
-        nose, mouth = slice(1, 4), slice(8, 9)
-        hills[nose, 1] += face.nose
+        nose, eyes, cheeks, mouth, chin, fold = slice(0, 4), slice(4, 7), 7, 8, slice(9, 11), 11
+        hills[nose, 1] += face.nose * np.array([0, 1, 1, 1])
         hills[nose, 2] *= face.nose_width
-        hills[3, 0] *= face.nose_width
-        hills[:4, 4] *= face.nose_height
+        hills[nose, 0] *= face.nose_width
+        hills[nose, 4] *= face.nose_height
+        hills[eyes, 0] += face.eye_x - Face.eye_x
+        hills[cheeks, 4] += 9 * face.smile
         hills[mouth, 1] += face.mouth + 0.4 * face.drop
-        hills[9:11, 1] = self.stretched(hills[9:11, 1])
-        hills[7, 4] += 9 * face.smile
-        hills[11, 4] -= 5 * face.smile
-        hills[4:7, 0] += face.eye_x - Face.eye_x
+        hills[chin, 1] = self.stretched(hills[chin, 1])
+        hills[fold, 4] -= 5 * face.smile
         other = hills[hills[:, 0] > 0] * (-1, 1, 1, 1, 1)
         return np.concatenate([hills, other])
 
@@ -151,8 +151,8 @@ class Head:
         half, side, front, back = (np.interp(y, self.rows[:, 0], column) for column in self.rows.T[1:])
         sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
         x = half * sine
-        ahead = side + (front - side) * np.maximum(1 - np.abs(sine) ** 2.5, 0) ** 0.4
-        z = np.where(cosine >= 0, ahead, side - (side - back) * np.abs(cosine))
+        z = side + (front - side) * np.maximum(1 - np.abs(sine) ** 2.5, 0) ** 0.4
+        z = np.where(cosine >= 0, z, side - (side - back) * np.abs(cosine))
         dx, dy = (x[..., None] - self.relief[:, 0]), (y[..., None] - self.relief[:, 1])
         hills = np.exp(-0.5 * ((dx / self.relief[:, 2]) ** 2 + (dy / self.relief[:, 3]) ** 2))
         ahead = np.maximum(cosine, 0) ** 0.5 * np.minimum(half / 40, 1)  # the chin's tip is one point
@@ -171,6 +171,11 @@ class Head:
         height = 13.5 * opened - 4.5 * (1 - min(opened, 1)) if lid > 0 else 5.0 + 1.5 * min(opened, 1)
         y = EYE_Y - face.slant * q - lid * height * face.eye_height * (1 - q**2)
         return np.stack([side * (face.eye_x + face.eye_width * q), y], axis=-1)
+
+    def eye_outline(self, side: int, q: np.ndarray) -> np.ndarray:
+        """An eye's outer corner, its upper lid at q, its inner corner, and its lower lid on the way back."""
+        corners = self.eye(side, [1, -1], 1)
+        return np.concatenate([corners[:1], self.eye(side, q, 1), corners[1:], self.eye(side, q[::-1], -1)])
 
     def brow(self, side: int, q: np.ndarray) -> np.ndarray:
         """Places (..., 2) on a brow's upper edge; q from 0, the inner end, to 4, the outer: IMM's five points."""
@@ -219,28 +224,19 @@ class Head:
 
     def imm58(self, pose: Pose) -> np.ndarray:
         """IMM's 58 points (58, 2) in pixels."""
-        quarters = np.array([0.5, 0.0, -0.5])
-        right, left = (self._imm_eye(side, quarters) for side in (1, -1))
+        right, left = (self.eye_outline(side, np.array([0.5, 0.0, -0.5])) for side in (1, -1))
         brows = [self.brow(side, np.arange(5)) for side in (1, -1)]
-        mouth = [
-            self.lip([-1, -0.28, 0, 0.28, 1], 0),
-            self.lip([0.38, 0, -0.38], 3),
-        ]
+        mouth = [self.lip([-1, -0.28, 0, 0.28, 1], 0), self.lip([0.38, 0, -0.38], 3)]
         wing = [(-15, -53), (-19, -16), (-32, -2), (-33, 17), (-18, 22)]
         nose = self.nose([*wing, (0, 26), *((-x, y) for x, y in reversed(wing))])
         places = np.concatenate([right, left, *brows, *mouth, nose])
         jaw = [self.jaw(pose, _IMM_JAW, -1), self.jaw(pose, _IMM_JAW[-2::-1], 1)]
         return np.concatenate([*jaw, pose.project(self.lift(places))])[:, :2]
 
-    def _imm_eye(self, side: int, q: np.ndarray) -> np.ndarray:
-        corners = self.eye(side, [1, -1], 1)
-        return np.concatenate([corners[:1], self.eye(side, q, 1), corners[1:], self.eye(side, q[::-1], -1)])
-
     def ibug68(self, pose: Pose) -> np.ndarray:
         """300-W's 68 points (68, 2) in pixels."""
         along = np.array([0.25, 1.05, 1.9, 3.05, 3.8])
-        third = np.array([1 / 3, -1 / 3])
-        right, left = self._ibug_eye(1, third), self._ibug_eye(-1, third)
+        right, left = (self.eye_outline(side, np.array([1 / 3, -1 / 3])) for side in (1, -1))
         order = [3, 2, 1, 0, 5, 4]  # of the right eye, so that it starts at the inner corner
         base = [(-25, 21), (-12.5, 25), (0, 28), (12.5, 25), (25, 21)]
         inner = np.array([-0.85, -0.26, 0, 0.26, 0.85])
@@ -259,10 +255,6 @@ class Head:
         )
         jaw = [self.jaw(pose, _IBUG_JAW, -1), self.jaw(pose, _IBUG_JAW[-2::-1], 1)]
         return np.concatenate([*jaw, pose.project(self.lift(places))])[:, :2]
-
-    def _ibug_eye(self, side: int, q: np.ndarray) -> np.ndarray:
-        corners = self.eye(side, [1, -1], 1)
-        return np.concatenate([corners[:1], self.eye(side, q, 1), corners[1:], self.eye(side, q[::-1], -1)])
 
 
 def _catmull_rom(knots: np.ndarray, at: np.ndarray) -> np.ndarray:

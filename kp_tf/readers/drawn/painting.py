@@ -150,11 +150,8 @@ def _hair(colour: np.ndarray, places: np.ndarray, look: Look, rng: np.random.Gen
     fine = strand[np.clip((angle + 180) * 4, 0, 1439).astype(int)]
     line = hairline(look.style, angle) + 22 * (fine - 0.5)
     covered = smooth_step(line - y, -3, 5) * (angle < EAR / 2)
-    tone = (
-        (0.55 + 0.6 * fine)
-        * (0.8 + 0.4 * smooth_noise(rng, y.shape, 9))
-        * (0.75 + 0.25 * smooth_step(line - y, 0, 40))
-    )
+    root = 0.75 + 0.25 * smooth_step(line - y, 0, 40)
+    tone = (0.55 + 0.6 * fine) * (0.8 + 0.4 * smooth_noise(rng, y.shape, 9)) * root
     colour[:] = colour * (1 - covered[..., None]) + covered[..., None] * look.hair * tone[..., None]
 
 
@@ -167,8 +164,23 @@ class _View:
     head: Head
     pose: Pose
 
-    def fill(self, places, paint, opacity=1.0, soft=0.0, raised=0.0, hole=None) -> None:
-        """Fill an outline of places (n, 2), where nothing of the head is in front of it."""
+    def fill(
+        self,
+        places: np.ndarray,
+        paint: np.ndarray,
+        opacity: float = 1.0,
+        soft: float = 0.0,
+        raised: float = 0.0,
+        hole: np.ndarray | None = None,
+    ) -> None:
+        """Fill an outline of places (n, 2), less a hole, where nothing of the head is in front of it.
+
+        Args:
+            places, hole: seen from the front, on the head's surface, or `raised` above it.
+            paint: a colour.
+            opacity: in [0, 1].
+            soft: units over which the edge fades.
+        """
         front = np.array([0, 0, raised])
         seen = self.pose.project(self.head.lift(places) + front)
         cut = None if hole is None else self.pose.project(self.head.lift(hole) + front)[:, :2]
@@ -176,7 +188,15 @@ class _View:
         _blend(self.colour, seen[:, :2], paint, opacity, soft * self.pose.scale, hidden, cut)
 
 
-def _blend(canvas, outline, paint, opacity=1.0, soft=0.0, hidden=None, hole=None) -> None:
+def _blend(
+    canvas: np.ndarray,
+    outline: np.ndarray,
+    paint: np.ndarray,
+    opacity: float = 1.0,
+    soft: float = 0.0,
+    hidden: np.ndarray | None = None,
+    hole: np.ndarray | None = None,
+) -> None:
     """Blend paint, a colour or a picture as large as the canvas, into an outline (n, 2) in pixels."""
     margin = 2 + int(3 * soft)
     left, top = np.maximum(np.floor(outline.min(0)).astype(int) - margin, 0)
@@ -185,10 +205,10 @@ def _blend(canvas, outline, paint, opacity=1.0, soft=0.0, hidden=None, hole=None
         return
     size = ((right - left) * FINER, (bottom - top) * FINER)
     mask = Image.new("L", size)
-    shift = lambda points: [tuple(p) for p in ((points - (left, top) + 0.5) * FINER - 0.5)]  # noqa: E731
-    ImageDraw.Draw(mask).polygon(shift(outline), fill=255)
-    if hole is not None:
-        ImageDraw.Draw(mask).polygon(shift(hole), fill=0)
+    for points, value in ((outline, 255), (hole, 0)):
+        if points is not None:
+            corners = (points - (left, top) + 0.5) * FINER - 0.5
+            ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners], fill=value)
     mask = mask.reduce(FINER)
     if soft:
         mask = mask.filter(ImageFilter.GaussianBlur(float(soft)))
