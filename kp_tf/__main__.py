@@ -23,6 +23,9 @@ def main() -> int:
     evaluate.add_argument("--run", metavar="RUN", help="a run directory, or compact (default: the newest part 3)")
     evaluate.add_argument("--split", choices=("all", "validation"), default="all", help="default: all")
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write numbers, CED plot and worst faces")
+    pack = commands.add_parser("pack", help="write a run's weights as one small file, in half precision")
+    pack.add_argument("--run", metavar="DIR", type=Path, required=True, help="a completed run")
+    pack.add_argument("--out", metavar="FILE", type=Path, required=True, help="the .npz to write")
     arguments = vars(parser.parse_args())
     return exit_status(COMMANDS[arguments.pop("command")], **arguments)
 
@@ -30,6 +33,7 @@ def main() -> int:
 COMMANDS = {
     "download": "kp_tf.readers.archives:download",
     "evaluate": "kp_tf.evaluation:evaluate",
+    "pack": "kp_tf.predictor:pack",
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
 from kp_tf.recipes import Recipe
 from kp_tf.runs import Run, load_run, newest_run
-from kp_tf.weights import committed, load_weights
+from kp_tf.weights import committed, load_weights, save_weights
 
 BATCH = 64
 
@@ -55,6 +55,17 @@ def load_model(run: Run) -> keras.Model:
     except (ValueError, OSError, TypeError) as error:
         found = str(error).splitlines()[0]
         raise KpError(f"{path}: expected the network of a run, found: {found}") from None
+
+
+def pack(run: Path, out: Path) -> None:
+    """Write a run's weights as one small file, as the weights that come with the project are.
+
+    Raises:
+        KpError: if there is no such run, or the file cannot be written.
+    """
+    chosen = load_run(run)
+    save_weights(out, load_model(chosen), chosen.config, chosen.metrics)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
 def predict_records(model: keras.Model, records: Records, crop_scale: float) -> np.ndarray:

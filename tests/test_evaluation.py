@@ -68,7 +68,12 @@ def test_weights_round_trip_in_half_precision(tmp_path):
     model, other = build(TINY, seed=1), build(TINY, seed=2)
     for weight in model.weights:  # as after a training
         weight.assign(weight + np.random.default_rng(0).uniform(0, 0.1, weight.shape))
-    save_weights(tmp_path / "tiny.npz", model, CONFIG, {})
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    model.save(folder / "model.keras")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
+    predictor.pack(folder, tmp_path / "tiny.npz")
     load_weights(tmp_path / "tiny.npz", other)
     pictures = np.random.default_rng(1).uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)
     difference = np.abs(model.predict(pictures, verbose=0) - other.predict(pictures, verbose=0)).max()

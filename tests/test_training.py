@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kp_tf import runs, training
+from kp_tf import predictor, runs, training
 from kp_tf.errors import KpError
 from kp_tf.readers import sample
 from kp_tf.shell import exit_status
@@ -109,7 +109,14 @@ def test_part_3_to_submission(work, ibug):
     np.testing.assert_allclose(read_submission(Path("moved.csv"), 4)[0], points[0] + [7, 3], atol=2e-3)
 
 
-def test_predict_kaggle_without_a_run(work, ibug):
+def test_predict_kaggle_on_a_fresh_machine_takes_the_committed_weights(work, ibug, capsys):
+    out = predict_kaggle(data=str(ibug))
+    assert "compact.npz" in capsys.readouterr().out
+    assert read_submission(out, 4).shape == (4, 68, 2)
+
+
+def test_predict_kaggle_without_a_run_or_weights(work, ibug, monkeypatch):
+    monkeypatch.setattr(predictor, "committed", lambda name: None)
     with pytest.raises(KpError, match=r"expected a completed part 3 \(python train.py --part 3\), found none"):
         predict_kaggle(data=str(ibug))
     assert not list(work.iterdir())
@@ -220,7 +227,8 @@ def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
     )
 
     run = training.train(part=3, epochs=1, batch_size=8, data="sample")
-    with pytest.raises(KpError, match="--run runs/part3-course-sample-001 takes the one on drawn faces"):
+    monkeypatch.setattr(predictor, "committed", lambda name: None)
+    with pytest.raises(KpError, match=f"--run {run} takes the one on drawn"):
         predict_kaggle()
     assert predict_kaggle(run=str(run)) == Path("submission-sample.csv")
     assert "No real data found" in capsys.readouterr().out
