@@ -87,7 +87,16 @@ def load_run(path: Path) -> Run:
         raise KpError(f"{path}: expected a run (a folder with config.json and model.keras), found none")
     if not (path / "metrics.json").is_file():
         raise KpError(f"{path}: expected a completed run, found one without metrics.json")
-    return Run(path, read_json(path / "config.json"), read_json(path / "metrics.json"))
+    config = _read(path / "config.json", ("part", "scheme", "sample"))
+    return Run(path, config, _read(path / "metrics.json", ("completed",)))
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict:
+    content = read_json(path)
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise KpError(f"{path}: expected {', '.join(names)} as train.py writes them, found no {missing[0]}")
+    return content
 
 
 def newest_run(part: int, sample: bool = False) -> Run | None:

@@ -141,6 +141,9 @@ def test_newest_run_goes_by_completion(work):
     assert runs.newest_run(3, sample=True).path.name == "part3-course-sample-001"
     with pytest.raises(KpError, match=r"without metrics\.json"):
         runs.load_run(Path("runs/part3-course-003"))
+    (work / "runs/part2-course-001/config.json").write_text("{}")
+    with pytest.raises(KpError, match=r"config\.json: expected part, scheme, sample .* found no part"):
+        runs.load_run(Path("runs/part2-course-001"))
 
 
 def test_new_run_takes_the_next_free_number(work):
