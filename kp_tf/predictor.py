@@ -1,6 +1,7 @@
 """Photographs with boxes to points, from a completed run or the weights that come with the project."""
 
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 
 import keras
@@ -83,12 +84,7 @@ def predict_records(model: keras.Model, records: Records, crop_scale: float) -> 
         KpError: if images cannot be used.
     """
     windows = crop_windows(records.boxes, crop_scale)
-    units, batch = [], []
-    for crop in stream_crops(records, windows, model.input_shape[1:3]):
-        batch.append(crop)
-        if len(batch) == BATCH:
-            units.append(model.predict_on_batch(scale_pixels(np.array(batch))))
-            batch = []
-    if batch:
-        units.append(model.predict_on_batch(scale_pixels(np.array(batch))))
+    crops = stream_crops(records, windows, model.input_shape[1:3])
+    batches = iter(lambda: list(islice(crops, BATCH)), [])
+    units = [model.predict_on_batch(scale_pixels(np.array(batch))) for batch in batches]
     return to_pixels(np.concatenate(units), windows)

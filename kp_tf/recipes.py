@@ -20,7 +20,7 @@ class Recipe:
     part: int
     dataset: str  # imm or ibug
     scheme: str  # a name in schemes.SCHEMES
-    network: str  # a name in training.NETWORKS
+    network: str  # a name in networks.NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
     loss: str  # Keras' name, or heatmap for models.losses.heatmap_loss
     learning_rate: float

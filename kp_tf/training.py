@@ -47,7 +47,7 @@ def train(
 
     Args:
         part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points.
-        data: see `readers.find_data`.
+        data: see `readers.datasets.find_data`.
         out: see `runs.new_run`.
         epochs: instead of the recipe's, at least 1; `batch_size` likewise.
         seed: of weights, order and augmentation, at least 0.

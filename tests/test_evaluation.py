@@ -10,8 +10,10 @@ from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
 from kp_tf.networks import build
 from kp_tf.predictor import choose_run, load_model
+from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
+from kp_tf.schemes import IBUG68
 from kp_tf.weights import load_weights, save_weights
 
 TINY = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
@@ -42,7 +44,7 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
 
     # the same network on the same faces, scored by hand
     model = keras.saving.load_model(run / "model.keras")
-    records = predictor_records(labels)
+    records = read_dlib_xml(labels, IBUG68)
     predicted = predictor.predict_records(model, records, TINY.crop_scale)
     by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
@@ -55,13 +57,6 @@ def test_evaluate_takes_imms_folder(run, imm):
     summary = evaluate(imm / "imm_face_db", run=str(run), split="validation")
     assert summary["all"]["faces"] == 4, "people 33 and 34, two pictures each"
     assert "nme_mean" not in summary["all"]
-
-
-def predictor_records(labels):
-    from kp_tf.readers.dlib_xml import read_dlib_xml
-    from kp_tf.schemes import IBUG68
-
-    return read_dlib_xml(labels, IBUG68)
 
 
 def test_weights_round_trip_in_half_precision(tmp_path):
@@ -91,8 +86,6 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_choose_run_prefers_the_newest_run(run, monkeypatch):
     monkeypatch.setattr(runs, "RUNS", run.parent)
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps(config))
     assert choose_run(None).path == run
     with pytest.raises(KpError, match="expected a run"):
         choose_run("nothing-there")

@@ -14,10 +14,8 @@ from kp_tf.schemes import IBUG68, NOSE, NOSE_POINT, Scheme
 
 FOLDERS = {"imm": "imm_face_db", "ibug": "ibug_300W_large_face_landmark_dataset"}
 TRAIN_XML = "labels_ibug_300W_train.xml"
-TEST_XMLS = (
-    "labels_ibug_300W_test_parsed.xml",
-    "labels_ibug_300W_test.xml",
-)  # Kaggle's package, dlib's archive
+# of Kaggle's package, of dlib's archive
+TEST_XMLS = ("labels_ibug_300W_test_parsed.xml", "labels_ibug_300W_test.xml")
 HOME = Path("data")  # in the working folder: where downloads and the drawn sample go
 SAMPLE = HOME / "sample"
 
@@ -64,7 +62,6 @@ def find_data(named: str | None, dataset: str) -> Data:
 def _sample(dataset: str) -> Data:
     from kp_tf.readers.sample import FACES, PEOPLE, make_sample  # nobody with real data needs it
 
-    SAMPLE.mkdir(parents=True, exist_ok=True)
     folder = SAMPLE / dataset  # each has its own, because drawing takes a minute
     make_sample(folder, people=PEOPLE if dataset == "imm" else 0, faces=FACES if dataset == "ibug" else 0)
     return Data(folder, sample=True)
