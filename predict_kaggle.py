@@ -9,10 +9,11 @@ from kp_tf.shell import exit_status
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Predict 68 points on the test photographs and write the CSV.")
-    parser.add_argument("--run", metavar="RUN", help="a completed part 3, or compact (default: the newest run)")
+    parser.add_argument("--run", metavar="RUN", help="a part 3, compact or large (default: the newest run)")
     parser.add_argument("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
     parser.add_argument("--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's layout")
     parser.add_argument("--out", metavar="CSV", type=Path, help="default: submission.csv")
+    parser.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 
 

@@ -8,15 +8,21 @@ from kp_tf.shell import exit_status
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Train one part of the course's facial keypoints.")
-    parser.add_argument("--part", type=int, choices=(1, 2, 3), required=True, help="1 nose, 2 IMM, 3 iBUG 300-W")
-    parser.add_argument("--recipe", choices=("course", "strong"), default="course", help="strong: part 3 alone")
-    parser.add_argument("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="run directory (default: runs/partN-RECIPE-001 …)")
-    parser.add_argument("--epochs", metavar="N", type=int, help="instead of the recipe's")
-    parser.add_argument("--batch-size", metavar="N", type=int, help="instead of the recipe's")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="weights, order and augmentation")
-    parser.add_argument("--overwrite", action="store_true", help="let --out replace a run")
+    parser = argparse.ArgumentParser(description="Train one part of the course's facial keypoints, or own points.")
+    add = parser.add_argument
+    add("--part", type=int, choices=(1, 2, 3), help="1 nose, 2 IMM, 3 iBUG 300-W")
+    add("--labels", metavar="XML", type=Path, help="instead of --part: own points in dlib's layout")
+    add("--val-labels", metavar="XML", type=Path, help="for validation (default: a tenth of the photographs)")
+    add("--scheme", metavar="JSON", type=Path, help="names, mirror partners and eyes of own points")
+    add("--recipe", choices=("course", "strong", "large"), help="default: course; with --labels strong")
+    add("--init", metavar="FROM", help="start from a run, compact or large")
+    add("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
+    add("--out", metavar="DIR", type=Path, help="run directory (default: runs/partN-RECIPE-001 …)")
+    add("--epochs", metavar="N", type=int, help="in all, instead of the recipe's")
+    add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
+    add("--seed", metavar="N", type=int, help="weights, order and augmentation (default: 0)")
+    add("--overwrite", action="store_true", help="let --out replace a run")
+    add("--resume", action="store_true", help="go on with --out, else with the newest unfinished run")
     return exit_status("kp_tf.training:train", **vars(parser.parse_args()))
 
 

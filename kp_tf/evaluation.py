@@ -7,23 +7,25 @@ import numpy as np
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import write_json
-from kp_tf.predictor import choose_run, load_model, predict_records
+from kp_tf.predictor import choose_run, load_model, predict_records, scheme_of
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
 from kp_tf.report import draw_faces, face_scores
-from kp_tf.schemes import SCHEMES
 
 WORST = 12  # faces in the picture
 
 
-def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Path | None = None) -> dict:
+def evaluate(
+    labels: Path, run: str | None = None, split: str = "all", json: Path | None = None, flips: bool = False
+) -> dict:
     """Score a network on labelled faces, all or those kept for validation; print a table.
 
     Args:
         labels: dlib's XML with boxes and the network's points, its files beside it; or IMM's folder.
         run: see `predictor.choose_run`.
         split: `validation` takes the photographs that no training on this data has seen, `all` every face.
+        flips: take the mean of each face's prediction and its mirror image's.
         json: where to write the numbers; the CED plot and the twelve worst faces go beside it, as PNG.
 
     Returns:
@@ -33,14 +35,14 @@ def evaluate(labels: Path, run: str | None = None, split: str = "all", json: Pat
         KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
     """
     chosen = choose_run(run)
-    scheme, dataset = SCHEMES[chosen.config["scheme"]], "imm" if labels.is_dir() else "ibug"
-    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme)
+    scheme, dataset = scheme_of(chosen), "imm" if labels.is_dir() else "ibug"
+    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme, partial=True)
     if split == "validation":
         kept = np.flatnonzero(np.logical_and(*held_out_faces(records, dataset)))
         if not len(kept):
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
         records = records.take(kept)
-    predicted = predict_records(load_model(chosen), records, chosen.config["crop_scale"])
+    predicted = predict_records(load_model(chosen), records, chosen.config, dataset == "imm", flips)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
     print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")
@@ -55,6 +57,6 @@ def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> Non
     errors = face_scores(records, predicted)
     if records.scheme.eyes:
         figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
-    worst = np.argsort(errors)[::-1][:WORST]
+    worst = np.argsort(np.nan_to_num(errors))[::-1][:WORST]  # a face without its eyes has no NME
     title = f"{name}: the {len(worst)} worst of {len(errors)} faces"
     draw_faces(json.with_name(f"{json.stem}-worst.png"), records, predicted, worst, 0, title)

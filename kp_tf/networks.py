@@ -1,5 +1,7 @@
 """A recipe's network, built and compiled, and its augmentation."""
 
+from collections.abc import Sequence
+
 import keras
 
 from kp_tf.augment import Augmentation, augment, flip
@@ -9,32 +11,42 @@ from kp_tf.models.losses import heatmap_loss, nme
 from kp_tf.models.resnet18 import resnet18
 from kp_tf.pipeline import Transform
 from kp_tf.recipes import Recipe
-from kp_tf.schemes import SCHEMES
+from kp_tf.schemes import Scheme
 
 NETWORKS = {"cnn": cnn, "resnet18": resnet18, "heatmap": heatmap_network}
 
 
-def build(recipe: Recipe, seed: int, precision: str = "float32") -> keras.Model:
-    """The recipe's network with new weights; its layers compute in the precision, a dtype policy of Keras'."""
+def build(recipe: Recipe, points: int, seed: int, precision: str = "float32") -> keras.Model:
+    """The recipe's network for K points with new weights; it computes in the precision (Keras' dtype policy)."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        points = len(SCHEMES[recipe.scheme])
         return NETWORKS[recipe.network](recipe.shape, points, seed=seed, **recipe.settings)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+def compiled(
+    model: keras.Model, recipe: Recipe, scheme: Scheme, steps: int, teacher: keras.Model | None = None
+) -> keras.Model:
     """The model ready to fit with `steps` optimizer steps an epoch: the same layers, maybe with more outputs."""
     if recipe.loss != "heatmap":
         model.compile(_optimizer(recipe, steps), recipe.loss)
         return model
     model = with_spread(model)
-    eyes = SCHEMES[recipe.scheme].eyes
+    if teacher is not None:
+        model = beside(model, teacher)
     loss = heatmap_loss(**recipe.loss_settings)
-    model.compile(_optimizer(recipe, steps), loss, metrics=[nme(eyes)] if eyes else [])
+    model.compile(_optimizer(recipe, steps), loss, metrics=[nme(scheme.eyes)] if scheme.eyes else [])
     return model
+
+
+def beside(model: keras.Model, teacher: keras.Model) -> keras.Model:
+    """The model (B, K, 3) with a teacher's points on the same pictures as two more columns; only it is trained."""
+    teacher.trainable = False
+    larger = keras.layers.Resizing(*teacher.input_shape[1:3], dtype="float32", name="for_teacher")(model.input)
+    joined = keras.layers.Concatenate(dtype="float32", name="with_teacher")([model.output, teacher(larger)])
+    return keras.Model(model.input, joined, name="student_and_teacher")
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -53,9 +65,12 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def transform(recipe: Recipe) -> Transform:
-    """The recipe's augmentation of a training batch: from the crops that are kept to the network's input."""
-    mirror, settings = SCHEMES[recipe.scheme].mirror, recipe.augmentation
+def transform(recipe: Recipe, mirror: Sequence[int] | None) -> Transform:
+    """The recipe's augmentation of a training batch: from the crops that are kept to the network's input.
+
+    Points without mirror partners are not flipped.
+    """
+    settings = recipe.augmentation if mirror else {**recipe.augmentation, "flip": 0.0}
     if recipe.stored_shape is None:
         share = settings.get("flip", 0.0)
         return lambda images, points, draws: flip(images, points, draws[:, 0] < share, mirror)

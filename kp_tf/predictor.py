@@ -1,6 +1,6 @@
 """Photographs with boxes to points, from a completed run or the weights that come with the project."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import keras
 import numpy as np
 
 from kp_tf.errors import KpError
-from kp_tf.geometry import crop_windows, to_pixels
+from kp_tf.geometry import Framing, crop_windows, to_pixels
 from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
 from kp_tf.recipes import Recipe
 from kp_tf.runs import Run, load_run, newest_run
-from kp_tf.weights import committed, load_weights, save_weights
+from kp_tf.schemes import Scheme, parse_scheme
+from kp_tf.weights import WEIGHTS, committed, load_weights, read_run, save_weights
 
 BATCH = 64
 
@@ -23,39 +24,86 @@ def choose_run(named: str | None) -> Run:
     """The network to use.
 
     Args:
-        named: a run directory, or the name of weights that come with the project. None: the newest part 3 with
-            68 points on real faces, and where there is none the weights that come with the project.
+        named: a run directory, a file that `pack` wrote, or the name of weights that come with the project.
+            None: the newest part 3 with 68 points on real faces, and where there is none the most accurate
+            weights that come with the project.
 
     Raises:
         KpError: if there is no such network.
     """
     if named is None:
-        run = newest_run(3) or committed("compact")
-        if run is None:
-            drawn = newest_run(3, sample=True)
-            hint = f" (--run {drawn.path} takes the one on drawn faces)" if drawn else ""
-            raise KpError(f"runs/: expected a completed part 3 (python train.py --part 3), found none{hint}")
-        return run
-    return committed(named) or load_run(Path(named))
+        return newest_run(3) or min((committed(name) for name in WEIGHTS), key=lambda run: run.metrics["val_nme"])
+    if named in WEIGHTS:
+        return committed(named)
+    path = Path(named)
+    return read_run(path) if path.suffix == ".npz" else load_run(path)
 
 
-def load_model(run: Run) -> keras.Model:
+def recipe_of(config: dict) -> Recipe:
+    """The recipe that a run's settings were made of."""
+    settings = {field.name: config[field.name] for field in fields(Recipe) if field.name in config}
+    if isinstance(settings["scheme"], dict):
+        settings["scheme"] = None
+    return Recipe(name=config["recipe"], **settings)
+
+
+def scheme_of(run: Run) -> Scheme:
+    """What the points of a run's network are."""
+    return parse_scheme(run.config["scheme"], str(run.path))
+
+
+def framing_of(config: dict) -> Framing | None:
+    """Where a run's network looks first in a whole photograph, if it was trained on such."""
+    framing = config.get("framing")
+    return framing and Framing(np.array(framing["box"]), np.array(framing["points"]))
+
+
+def load_model(run: Run, precision: str = "float32") -> keras.Model:
     """The trained network of a run.
+
+    Args:
+        run: see `choose_run`.
+        precision: a dtype policy of Keras'.
 
     Raises:
         KpError: if its file is missing or is no Keras model.
     """
     if run.path.suffix == ".npz":
-        settings = {field.name: run.config[field.name] for field in fields(Recipe) if field.name in run.config}
-        model = build(Recipe(name=run.config["recipe"], **settings), seed=0)
+        model = build(recipe_of(run.config), len(scheme_of(run)), seed=0, precision=precision)
         load_weights(run.path, model)
         return model
     path = run.path / "model.keras"
     try:
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, TypeError) as error:
         found = str(error).splitlines()[0]
         raise KpError(f"{path}: expected the network of a run, found: {found}") from None
+    if precision == "float32":
+        return model
+    again = build(recipe_of(run.config), len(scheme_of(run)), seed=0, precision=precision)
+    again.set_weights(model.get_weights())
+    return again
+
+
+def like(recipe: Recipe, init: str) -> Recipe:
+    """The recipe with the network of the run or weights that it starts from.
+
+    Raises:
+        KpError: if there is no such network, or it is one that cannot start this recipe.
+    """
+    source = recipe_of(choose_run(init).config)
+    if source.network != recipe.network:
+        raise KpError(f"--init {init}: expected a {recipe.network} network, found {source.network}")
+    shapes = {"settings": source.settings, "shape": source.shape, "stored_shape": source.stored_shape}
+    return replace(recipe, init=init, **shapes)
+
+
+def start_from(model: keras.Model, init: str) -> None:
+    """Set the weights that have the name and shape of those of a run or weights; the others stay as they are."""
+    weights = {weight.path: weight for weight in load_model(choose_run(init)).weights}
+    for weight in model.weights:
+        if weight.path in weights and weights[weight.path].shape == weight.shape:
+            weight.assign(weights[weight.path])
 
 
 def pack(run: Path, out: Path) -> None:
@@ -69,22 +117,48 @@ def pack(run: Path, out: Path) -> None:
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
-def predict_records(model: keras.Model, records: Records, crop_scale: float) -> np.ndarray:
+def predict_records(
+    model: keras.Model, records: Records, config: dict, framed: bool = False, flips: bool = False
+) -> np.ndarray:
     """Predict the points of every record, batch by batch while the next ones are decoded.
 
     Args:
         model: from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
         records: N faces with boxes.
-        crop_scale: as in the recipe that trained the model.
+        config: of the run that trained the model.
+        framed: the boxes are whole photographs; the model looks where faces were in its training, and then
+            again around the points that it found.
+        flips: predict the mirrored crop too, and take the mean of both.
 
     Returns:
         (N, K, 2) in pixels of the photographs.
 
     Raises:
-        KpError: if images cannot be used.
+        KpError: if images cannot be used, or flips are asked for points without mirror partners.
     """
-    windows = crop_windows(records.boxes, crop_scale)
-    crops = stream_crops(records, windows, model.input_shape[1:3])
-    batches = iter(lambda: list(islice(crops, BATCH)), [])
-    units = [model.predict_on_batch(scale_pixels(np.array(batch))) for batch in batches]
-    return to_pixels(np.concatenate(units), windows)
+    mirror = parse_scheme(config["scheme"], "config.json").mirror
+    if flips and mirror is None:
+        raise KpError("--flips: expected a network whose points have mirror partners, found one without")
+
+    def look(boxes: np.ndarray) -> np.ndarray:
+        windows = crop_windows(boxes, config["crop_scale"])
+        crops = stream_crops(records, windows, model.input_shape[1:3])
+        batches = iter(lambda: list(islice(crops, BATCH)), [])
+        units = [_predict(model, scale_pixels(np.array(batch)), mirror if flips else None) for batch in batches]
+        return to_pixels(np.concatenate(units), windows)
+
+    framing = framing_of(config) if framed else None
+    if framing is None:
+        return look(records.boxes)
+    points = look(framing.first(records.boxes))
+    for _ in range(1, config["looks"]):
+        points = look(framing.around(points, records.boxes))
+    return points
+
+
+def _predict(model: keras.Model, images: np.ndarray, mirror: tuple[int, ...] | None) -> np.ndarray:
+    points = model.predict_on_batch(images)
+    if mirror is None:
+        return points
+    turned = model.predict_on_batch(images[:, :, ::-1])[:, list(mirror)]
+    return (points + turned * (-1.0, 1.0) + (1.0, 0.0)) / 2

@@ -8,7 +8,7 @@ cores of an AMD EPYC without a GPU; the scores are in README.md.
     python train.py --part 3    # iBUG 300-W, 68 points
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -17,9 +17,9 @@ class Recipe:
     """How one part is trained."""
 
     name: str
-    part: int
-    dataset: str  # imm or ibug
-    scheme: str  # a name in schemes.SCHEMES
+    part: int | None  # None: a user's own labels
+    dataset: str  # imm, ibug or labels
+    scheme: str | None  # a name in schemes.SCHEMES; None: as the labels have it
     network: str  # a name in networks.NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
     loss: str  # Keras' name, or heatmap for models.losses.heatmap_loss
@@ -28,7 +28,10 @@ class Recipe:
     batch_size: int
     settings: dict[str, Any] = field(default_factory=dict)  # of the network
     loss_settings: dict[str, float] = field(default_factory=dict)  # of the heatmap loss
-    crop_scale: float = 1.0  # of the box; 1 stretches the box itself to the input
+    crop_scale: float | None = 1.0  # of the box; 1 stretches it to the input; None: by the training's faces
+    looks: int = 1  # more than one: the box is the mean face's, and then again around the points just found
+    init: str | None = None  # a run or weights to start from, which settle network, shape and stored shape
+    teacher: str | None = None  # weights whose points on the augmented pictures are learned beside the truth
     augmentation: dict[str, float] = field(default_factory=dict)  # of augment.Augmentation
     # augmentation moves the window inside a larger crop, which is what training keeps in memory
     stored_shape: tuple[int, int] | None = None  # None: the input itself is kept, and only flipped
@@ -37,6 +40,8 @@ class Recipe:
     warmup_epochs: int = 0
     precision: str = "float32"  # Keras' dtype policy while training
 
+
+ROOM = 1.36  # without a crop_scale the window is this many times what half the faces need, as 1.6 is for iBUG's
 
 PART1 = Recipe(
     name="course",
@@ -119,4 +124,29 @@ COMPACT = Recipe(
     precision="mixed_bfloat16",
 )
 
-RECIPES = {(recipe.name, recipe.part): recipe for recipe in (PART1, PART2, PART3, COMPACT)}
+LARGE = replace(
+    COMPACT,
+    name="large",
+    shape=(160, 160),
+    epochs=100,
+    settings={"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)},  # 4.37 M parameters, 607 M multiply-adds
+    stored_shape=(240, 240),
+)
+
+OWN = replace(
+    COMPACT,
+    part=None,
+    dataset="labels",
+    scheme=None,
+    epochs=300,
+    learning_rate=1e-3,
+    crop_scale=None,
+)
+
+# IMM has no boxes: the first look is where faces are on average
+STRONG1 = replace(OWN, part=1, dataset="imm", scheme="nose", init="compact", looks=3)
+STRONG2 = replace(STRONG1, part=2, scheme="imm58")
+
+RECIPES = {
+    (recipe.name, recipe.part): recipe for recipe in (PART1, PART2, PART3, COMPACT, LARGE, OWN, STRONG1, STRONG2)
+}

@@ -12,7 +12,7 @@ from kp_tf.predictor import predict_records
 from kp_tf.readers.datasets import Data, read_test, test_xml
 from kp_tf.readers.records import Records, is_mirror
 
-PARTS = {1: "nose tip", 2: "58 landmarks", 3: "68 landmarks"}
+PARTS = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks", None: "Own landmarks"}
 # the six pictures of each person of IMM
 CONDITIONS = {
     "1": "frontal,\nneutral",
@@ -67,7 +67,8 @@ def draw_validation(
         predicted, average: (N, K, 2) in pixels: the network's points and the mean shape's.
         by_condition: whether the files are named as IMM's are.
     """
-    order = np.argsort(face_scores(records, predicted))
+    scores = face_scores(records, predicted)
+    order = np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]  # a face without its eyes has none
     best, worst = order[:SHOWN], order[SHOWN:][-SHOWN:]
     title = f"{head}: best and worst of {len(records)} validation faces"
     draw_faces(folder / "validation_faces.png", records, predicted, [*best, *worst], len(best), title)
@@ -118,20 +119,21 @@ def test_examples(data: Data) -> Records | None:
     return records.take([originals[i] for i in np.linspace(0, len(originals) - 1, 8).round().astype(int)])
 
 
-def draw_test(folder: Path, head: str, records: Records, model: keras.Model, crop_scale: float) -> None:
+def draw_test(folder: Path, head: str, records: Records, model: keras.Model, config: dict) -> None:
     """The network's points on whole test photographs."""
     figures.test_photographs(
         folder / "test_photographs.png",
         [_open(records, face) for face in range(len(records))],
         records.boxes,
-        predict_records(model, records, crop_scale),
+        predict_records(model, records, config),
         f"{head}: predictions on test photographs",
     )
 
 
-def heading(part: int, recipe: str, sample: bool) -> str:
+def heading(config: dict) -> str:
     """The start of a title: what was trained, and on what."""
-    return f"Part {part}, {PARTS[part]}, recipe {recipe}{', sample of drawn faces' if sample else ''}"
+    sample = ", sample of drawn faces" if config["sample"] else ""
+    return f"{PARTS[config['part']]}, recipe {config['recipe']}{sample}"
 
 
 def condition_errors(records: Records, errors: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,8 @@ config.json        every setting; enough to use the network again
 split.json         the photographs of both sides
 model.keras        the network, in float32
 architecture.txt   layer, output shape, parameters
-history.csv        loss by epoch
+history.csv        loss by epoch, and its seconds
+checkpoint.npz     weights, optimizer and history of the epochs so far, while it is not complete
 metrics.json       figures and conditions; written last, so it marks a run that is complete
 figures/, logs/    pictures; TensorBoard's files
 """
@@ -77,6 +78,32 @@ def _numbered(label: str) -> Path:
             number += 1
 
 
+def unfinished_run(label: str, out: Path | None) -> Path:
+    """The run that `--resume` goes on with: `out`, else the newest unfinished one of that label.
+
+    Raises:
+        KpError: if there is none.
+    """
+    if out is not None:
+        if not (out / "config.json").is_file():
+            raise KpError(f"--resume --out {out}: expected a run (a folder with config.json), found none")
+        return out
+    runs = sorted(RUNS.glob(f"{label}-*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    unfinished = [path.parent for path in runs if not (path.parent / "metrics.json").exists()]
+    if not unfinished and not runs:
+        raise KpError(f"--resume: expected a run {RUNS / label}-… to go on with, found none")
+    return unfinished[0] if unfinished else runs[0].parent
+
+
+def read_config(run: Path) -> dict:
+    """The settings of a run, complete or not.
+
+    Raises:
+        KpError: if they are damaged.
+    """
+    return _read(run / "config.json", ("part", "scheme", "sample"))
+
+
 def load_run(path: Path) -> Run:
     """Read back a completed run.
 
@@ -87,8 +114,7 @@ def load_run(path: Path) -> Run:
         raise KpError(f"{path}: expected a run (a folder with config.json and model.keras), found none")
     if not (path / "metrics.json").is_file():
         raise KpError(f"{path}: expected a completed run, found one without metrics.json")
-    config = _read(path / "config.json", ("part", "scheme", "sample"))
-    return Run(path, config, _read(path / "metrics.json", ("completed",)))
+    return Run(path, read_config(path), _read(path / "metrics.json", ("completed",)))
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict:

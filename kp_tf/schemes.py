@@ -1,6 +1,9 @@
 """What the points are: names, groups, mirror partners and the eye pair that NME divides by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kp_tf.errors import KpError
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,69 @@ IBUG68 = Scheme(
 )
 
 SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68)}
+
+
+def describe(scheme: Scheme) -> str | dict:
+    """What a run keeps of a scheme: the name of one of SCHEMES, else all of it, fit for JSON and `parse_scheme`."""
+    if SCHEMES.get(scheme.name) == scheme:
+        return scheme.name
+    names, mirror = scheme.names, scheme.mirror
+    content = {
+        "name": scheme.name,
+        "names": list(names),
+        "groups": {group: [names[k] for k in indices] for group, indices in scheme.groups},
+        "mirror": mirror and [[names[k], names[other]] for k, other in enumerate(mirror) if k < other],
+        "eyes": scheme.eyes and [names[k] for k in scheme.eyes],
+    }
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def parse_scheme(content: object, where: str, names: Sequence[str] = ()) -> Scheme:
+    """A scheme from what `describe` gives, or from a user's JSON.
+
+    Args:
+        content: the name of one of SCHEMES; or "name", "names" (a list), "groups" (lists of names by name),
+            "mirror" (pairs of names; the others are their own partners) and "eyes" (two names), all optional.
+            Without "mirror" there are no flips, without "eyes" no NME.
+        where: for messages.
+        names: the points' names where the content has none.
+
+    Raises:
+        KpError: if anything else is in it, or a name is none of the points'.
+    """
+    if isinstance(content, str) and content in SCHEMES:
+        return SCHEMES[content]
+    if not isinstance(content, dict) or set(content) - {"name", "names", "groups", "mirror", "eyes"}:
+        found = ", ".join(sorted(content)) if isinstance(content, dict) else content
+        raise KpError(f"{where}: expected name, names, groups, mirror or eyes, found {found}")
+    names = _indices(content.get("names", list(names)), None, f"{where}, names")
+    if not names:
+        raise KpError(f"{where}, names: expected the names of points, found none")
+    mirror, eyes, groups = content.get("mirror"), content.get("eyes"), content.get("groups", {})
+    if not isinstance(groups, dict) or not isinstance(mirror, list | None):
+        raise KpError(f"{where}: expected groups by name and a list of mirror pairs, found other types")
+    partners = list(range(len(names)))
+    for pair in mirror or ():
+        a, b = _indices(pair, names, f"{where}, mirror", 2)
+        if (partners[a], partners[b]) != (a, b):
+            raise KpError(f"{where}, mirror: expected each point in one pair, found another with {pair}")
+        partners[a], partners[b] = b, a
+    return Scheme(
+        name=str(content.get("name", "own")),
+        names=names,
+        groups=tuple((name, _indices(group, names, f"{where}, {name}")) for name, group in groups.items()),
+        mirror=None if mirror is None else tuple(partners),
+        eyes=None if eyes is None else _indices(eyes, names, f"{where}, eyes", 2),
+    )
+
+
+def _indices(found: object, names: Sequence[str] | None, where: str, count: int | None = None) -> tuple:
+    """The places in `names` of a list of different names, `count` of them; without `names` the list itself."""
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise KpError(f"{where}: expected a list of names, found {found}")
+    if len(set(found)) != len(found) or len(found) != (count or len(found)):
+        raise KpError(f"{where}: expected {count or ''} different names, found {', '.join(found)}")
+    unknown = [name for name in found if names is not None and name not in names]
+    if unknown:
+        raise KpError(f"{where}: expected names of points, found {unknown[0]!r}")
+    return tuple(found if names is None else (names.index(name) for name in found))

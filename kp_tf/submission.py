@@ -19,7 +19,11 @@ DECIMALS = 4  # of a pixel
 
 
 def predict_kaggle(
-    run: str | None = None, data: str | None = None, labels: Path | None = None, out: Path | None = None
+    run: str | None = None,
+    data: str | None = None,
+    labels: Path | None = None,
+    out: Path | None = None,
+    flips: bool = False,
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
@@ -28,6 +32,7 @@ def predict_kaggle(
         data: see `readers.datasets.find_data`.
         labels: dlib's XML of photographs and boxes, its files beside it; `data` is not consulted then.
         out: by default submission.csv, or submission-sample.csv for drawn faces.
+        flips: take the mean of each face's prediction and its mirror image's.
 
     Returns:
         The CSV's path.
@@ -44,7 +49,7 @@ def predict_kaggle(
     out = out or Path("submission-sample.csv" if source and source.sample else "submission.csv")
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
-    points = predict_records(load_model(chosen), records, chosen.config["crop_scale"])
+    points = predict_records(load_model(chosen), records, chosen.config, flips=flips)
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out

@@ -3,7 +3,6 @@
 import os
 import platform
 import sys
-import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +13,19 @@ import tensorflow as tf
 
 from kp_tf import metrics
 from kp_tf.augment import DRAWS
+from kp_tf.checkpoint import Checkpoint
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
-from kp_tf.geometry import crop_windows, to_pixels, to_unit
+from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, training_batches
-from kp_tf.readers.datasets import Data, find_data, read_labelled, split
+from kp_tf.predictor import choose_run, framing_of, like, load_model, predict_records, recipe_of, start_from
+from kp_tf.readers.datasets import Data, find_data, read_labelled, read_own, split, with_face_boxes
 from kp_tf.readers.records import Records
-from kp_tf.recipes import RECIPES, Recipe
+from kp_tf.recipes import RECIPES, ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
-from kp_tf.runs import check_free, new_run
-from kp_tf.schemes import SCHEMES
+from kp_tf.runs import check_free, new_run, read_config, unfinished_run
+from kp_tf.schemes import SCHEMES, describe
 
 LOSSES = {
     "mse": "mean squared error (unit square)",
@@ -34,25 +35,36 @@ LOSSES = {
 
 
 def train(
-    part: int,
+    part: int | None = None,
     data: str | None = None,
     out: Path | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     overwrite: bool = False,
-    recipe: str = "course",
+    recipe: str | None = None,
+    labels: Path | None = None,
+    val_labels: Path | None = None,
+    scheme: Path | None = None,
+    init: str | None = None,
+    resume: bool = False,
 ) -> Path:
-    """Train one part and leave a run directory behind (see runs.py).
+    """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
 
     Args:
-        part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points.
+        part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points; None with `labels`.
         data: see `readers.datasets.find_data`.
-        out: see `runs.new_run`.
-        epochs: instead of the recipe's, at least 1; `batch_size` likewise.
-        seed: of weights, order and augmentation, at least 0.
+        out: see `runs.new_run`; with `resume` the run to go on with.
+        epochs: the total instead of the recipe's, at least 1; `batch_size` likewise.
+        seed: of weights, order and augmentation, at least 0; 0 unless given.
         overwrite: see `runs.new_run`.
-        recipe: the recipe's name.
+        recipe: the recipe's name; `course` unless given, with `labels` `strong`.
+        labels: dlib's XML with any points; the photographs lie beside it.
+        val_labels: the same for validation; without it a tenth of the photographs.
+        scheme: JSON for `schemes.parse_scheme`; without it all points that the labels name, and no flips.
+        init: a run or weights (see `predictor.choose_run`) to start from: its network, with a new last layer
+            where the points differ.
+        resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
         The run directory.
@@ -60,71 +72,92 @@ def train(
     Raises:
         KpError: if an argument, the data or a file of it is bad. No run directory is made then.
     """
+    given = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed, "init": init}
+    given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
     for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
-    if out is not None:
-        check_free(out, overwrite)
-    if (recipe, part) not in RECIPES:
-        raise KpError(f"--recipe {recipe}: expected a recipe that part {part} has, found {recipe} for part 3 alone")
-    given = {"epochs": epochs, "batch_size": batch_size}
-    settings = replace(RECIPES[recipe, part], **{name: value for name, value in given.items() if value})
-    source = find_data(data, settings.dataset)
+    chosen, recipe = recipe, recipe or ("strong" if labels else "course")
+    if resume:
+        if part is None and labels is None and out is None:
+            raise KpError("--resume: expected --part, --labels or --out to say which run, found none of them")
+        run = unfinished_run(_label(part, recipe), out)
+        config = read_config(run)
+        _check_same({"part": part, "recipe": chosen, **given}, config, run)
+        if (run / "metrics.json").exists():
+            print(f"{run}: all {config['epochs']} epochs are done")
+            return run
+        print(f"Going on with {run}")
+    else:
+        if out is not None:
+            check_free(out, overwrite)
+        run, config = None, _new_config(part, recipe, given)
+    settings = recipe_of(config)
+    source = Data(Path(config["data"]), config["sample"])
 
-    records = read_labelled(source, settings.dataset, SCHEMES[settings.scheme])
-    training, validation = (records.take(side) for side in split(records, settings.dataset))
+    training, validation, config = _read(config, settings, source)
+    settings, framing = recipe_of(config), framing_of(config)
     device = _device()
     print(
-        f"Part {part}, recipe {recipe}: {len(training)} training and {len(validation)} validation images of "
-        f"{source.root}{' (drawn sample)' if source.sample else ''}, on {device}"
+        f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
+        f"{source.root}, on {device}"
     )
-    stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else None
     seen = (settings.shape, settings.crop_scale)
-    train_crops, train_units = _prepare(training, *(stored or seen))
-    val_crops, val_units = _prepare(validation, *seen)
+    stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else seen
+    train_crops, train_units = _prepare(training, *stored)
+    in_window = validation if framing is None else replace(validation, boxes=framing.first(validation.boxes))
+    val_crops, val_units = _prepare(in_window, *seen)
     examples = test_examples(source) if settings.dataset == "ibug" else None
     if examples:  # a bad one is found now, not when it is drawn after the training
         decode(examples, crop_windows(examples.boxes, settings.crop_scale), settings.shape)
-    batches = training_batches(train_crops, train_units, settings.batch_size, seed, transform(settings), DRAWS)
-    val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
 
-    run = new_run(f"part{part}-{recipe}{'-sample' if source.sample else ''}", out, overwrite)
-    write_json(run / "config.json", _config(settings, source, seed))
-    write_json(run / "split.json", {"training": training.files, "validation": validation.files})
-    model = build(settings, seed)
-    _write_architecture(run / "architecture.txt", model)
-
-    trained = build(settings, seed, settings.precision)
+    points = training.scheme
+    model = build(settings, len(points), config["seed"])
+    trained = build(settings, len(points), config["seed"], settings.precision)
+    if settings.init:
+        start_from(trained, settings.init)
+    teacher = load_model(choose_run(settings.teacher), settings.precision) if settings.teacher else None
     steps = -(-len(training) // settings.batch_size)
-    times = _EpochTimes()
-    logs = [keras.callbacks.CSVLogger(run / "history.csv"), keras.callbacks.TensorBoard(run / "logs")]
-    history = compiled(trained, settings, steps).fit(
+    fitted = compiled(trained, settings, points, steps, teacher)
+    if run is None:
+        run = new_run(_label(part, recipe) + ("-sample" if source.sample else ""), out, overwrite)
+        write_json(run / "config.json", config)
+        write_json(run / "split.json", {"training": training.files, "validation": validation.files})
+        _write_architecture(run / "architecture.txt", model)
+
+    checkpoint = Checkpoint(run, trained)
+    first = checkpoint.restore(fitted)
+    change = transform(settings, points.mirror)
+    batches = training_batches(
+        train_crops, train_units, settings.batch_size, config["seed"], change, DRAWS, first_epoch=first
+    )
+    val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
+    fitted.fit(
         batches,
         steps_per_epoch=steps,
+        initial_epoch=first,
         epochs=settings.epochs,
         validation_data=val_batches,
         shuffle=False,  # the batches are
-        callbacks=[times, *logs],
+        callbacks=[checkpoint, keras.callbacks.TensorBoard(run / "logs")],
         verbose=1 if sys.stdout.isatty() else 2,
     )
     model.set_weights(trained.get_weights())  # whatever it was trained in, it is kept and judged in float32
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
-    windows = crop_windows(validation.boxes, settings.crop_scale)
-    predicted = to_pixels(model.predict(val_batches, verbose=0), windows)
-    mean_shape = metrics.mean_shape(to_unit(training.points, crop_windows(training.boxes, settings.crop_scale)))
-    average = to_pixels(np.repeat(mean_shape[None], len(validation), axis=0), windows)
+    predicted = predict_records(model, validation, config, framed=framing is not None)
+    average = _mean_shape(training, validation, settings.crop_scale, framing)
     report = {
-        "part": part,
-        "recipe": recipe,
+        "part": settings.part,
+        "recipe": settings.name,
         "dataset": "sample" if source.sample else settings.dataset,
         "training_images": len(training),
         "validation_images": len(validation),
         "epochs": settings.epochs,
         "optimizer_steps": steps * settings.epochs,
         **_scores(predicted, average, validation),
-        "seconds_per_epoch": [round(seconds, 2) for seconds in times.seconds],
+        "seconds_per_epoch": [row["seconds"] for row in checkpoint.rows],
         "device": device,
         "versions": _versions(),
     }
@@ -133,15 +166,73 @@ def train(
         errors = metrics.face_errors(predicted, validation.points)
         report["val_mean_error_px_by_condition"] = condition_errors(validation, errors)
 
-    pictures, head = run / "figures", heading(part, recipe, source.sample)
-    pictures.mkdir()
-    draw_training(pictures, head, next(iter(batches)), history.history, LOSSES[settings.loss], model)
+    pictures, head = run / "figures", heading(config)
+    pictures.mkdir(exist_ok=True)
+    history = {name: [row[name] for row in checkpoint.rows] for name in ("loss", "val_loss")}
+    draw_training(pictures, head, next(iter(batches)), history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
     if examples:
-        draw_test(pictures, head, examples, model, settings.crop_scale)
+        draw_test(pictures, head, examples, model, config)
     write_json(run / "metrics.json", {**report, "completed": datetime.now(UTC).isoformat()})
+    checkpoint.remove()
     _say(run, report)
     return run
+
+
+def _label(part: int | None, recipe: str) -> str:
+    """What a run's directory is called, before its number."""
+    return f"part{part}-{recipe}" if part else f"labels-{recipe}"
+
+
+def _new_config(part: int | None, recipe: str, given: dict) -> dict:
+    """All settings of a new run, but for what the training's faces decide."""
+    if (part is None) == (given["labels"] is None):
+        raise KpError("expected either --part or --labels, found " + ("both" if part else "neither"))
+    if (recipe, part) not in RECIPES:
+        parts = ", ".join(f"part {p}" if p else "--labels" for name, p in RECIPES if name == recipe)
+        raise KpError(f"--recipe {recipe}: expected {parts}, found {f'part {part}' if part else '--labels'}")
+    if part and (wrong := [name for name in ("val_labels", "scheme_file") if given[name]]):
+        raise KpError(f"--{wrong[0].split('_file')[0].replace('_', '-')}: expected --labels, found --part {part}")
+    settings = RECIPES[recipe, part]
+    if given["init"]:
+        settings = replace(settings, init=given["init"])
+    if settings.init:
+        settings = like(settings, settings.init)
+    settings = replace(settings, **{name: given[name] for name in ("epochs", "batch_size") if given[name]})
+    labels = given["labels"]
+    source = Data(labels.parent, sample=False) if labels else find_data(given["data"], settings.dataset)
+    config = {"recipe" if name == "name" else name: value for name, value in asdict(settings).items()}
+    files = {name: str(given[name]) for name in ("labels", "val_labels", "scheme_file") if given[name]}
+    return config | {"seed": given["seed"] or 0, "data": str(source.root), "sample": source.sample, **files}
+
+
+def _check_same(given: dict, config: dict, run: Path) -> None:
+    """Refuse settings that are given again with another value."""
+    for name, value in given.items():
+        kept = "sample" if name == "data" and config["sample"] else config.get(name)
+        if value is not None and str(value) != str(kept):
+            option = name.removesuffix("_file").replace("_", "-")
+            raise KpError(f"--{option} {value}: expected {kept}, as {run} began, or nothing, found another value")
+
+
+def _read(config: dict, settings: Recipe, source: Data) -> tuple[Records, Records, dict]:
+    """The faces for training, with boxes, and for validation; and the settings with what the faces decide."""
+    framing = None
+    if settings.dataset == "labels":
+        training, validation = read_own(config)
+    else:
+        records = read_labelled(source, settings.dataset, SCHEMES[settings.scheme])
+        training, validation = (records.take(side) for side in split(records, settings.dataset))
+    if settings.looks > 1:
+        photographs = training.boxes
+        training = with_face_boxes(training)
+        framing = Framing.of(photographs, training.boxes, training.points)
+        config = config | {"framing": {"box": framing.box.tolist(), "points": framing.points.tolist()}}
+    if settings.crop_scale is None:
+        scale = round(ROOM * half_needed(training.points, training.boxes), 3)
+        stored = round(scale * settings.stored_shape[0] / settings.shape[0], 3)
+        config = config | {"crop_scale": scale, "stored_scale": stored}
+    return training, validation, config | {"scheme": describe(training.scheme)}
 
 
 def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -150,20 +241,29 @@ def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np
     return decode(records, windows, shape), to_unit(records.points, windows)
 
 
+def _mean_shape(training: Records, validation: Records, crop_scale: float, framing: Framing | None) -> np.ndarray:
+    """Always answering the mean shape of the training's windows: (N, K, 2) for the validation's."""
+    if framing is not None:
+        return validation.boxes[:, None, :2] - 0.5 + framing.points * validation.boxes[:, None, 2:3]
+    shape = metrics.mean_shape(to_unit(training.points, crop_windows(training.boxes, crop_scale)))
+    windows = crop_windows(validation.boxes, crop_scale)
+    return to_pixels(np.repeat(shape[None], len(validation), axis=0), windows)
+
+
 def _scores(predicted: np.ndarray, average: np.ndarray, records: Records) -> dict[str, float]:
     """The network's errors on the validation faces beside those of always answering the mean shape."""
     truth, eyes = records.points, records.scheme.eyes
     scores = {
         "val_mae_px": metrics.mean_absolute_error(predicted, truth),
-        "val_mean_error_px": metrics.face_errors(predicted, truth).mean(),
-        "mean_shape_error_px": metrics.face_errors(average, truth).mean(),
+        "val_mean_error_px": np.nanmean(metrics.face_errors(predicted, truth)),
+        "mean_shape_error_px": np.nanmean(metrics.face_errors(average, truth)),
     }
     if len(records.scheme) > 1:  # a single point moved onto the truth has no error
-        scores["val_aligned_error_px"] = metrics.aligned_error(predicted, truth).mean()
-        scores["mean_shape_aligned_error_px"] = metrics.aligned_error(average, truth).mean()
-    if eyes:
-        scores["val_nme"] = metrics.nme(predicted, truth, eyes).mean()
-        scores["mean_shape_nme"] = metrics.nme(average, truth, eyes).mean()
+        scores["val_aligned_error_px"] = np.nanmean(metrics.aligned_error(predicted, truth))
+        scores["mean_shape_aligned_error_px"] = np.nanmean(metrics.aligned_error(average, truth))
+    if eyes and not np.isnan(metrics.eye_distances(truth, eyes)).all():
+        scores["val_nme"] = np.nanmean(metrics.nme(predicted, truth, eyes))
+        scores["mean_shape_nme"] = np.nanmean(metrics.nme(average, truth, eyes))
     return {name: round(float(value), 6) for name, value in scores.items()}
 
 
@@ -179,20 +279,6 @@ def _say(run: Path, report: dict) -> None:
     print(f"\nEverything is in {run}, pictures in {run / 'figures'}")
 
 
-class _EpochTimes(keras.callbacks.Callback):
-    """Seconds of each epoch, its validation included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds.append(time.perf_counter() - self._start)
-
-
 def _device() -> str:
     """Name the device that TensorFlow will place the training on; a GPU's memory then grows as needed."""
     gpus = tf.config.list_physical_devices("GPU")
@@ -205,11 +291,6 @@ def _device() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return f"CPU {names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
-def _config(recipe: Recipe, source: Data, seed: int) -> dict:
-    settings = {"recipe" if name == "name" else name: value for name, value in asdict(recipe).items()}
-    return {**settings, "seed": seed, "data": str(source.root), "sample": source.sample}
 
 
 def _versions() -> dict[str, str]:

@@ -40,14 +40,20 @@ def excess_spread(variance: KerasTensor, truth: KerasTensor, allowed: float, pix
 
 
 def heatmap_loss(
-    w: float, epsilon: float, pixels: float, spread: float, allowed: float
+    w: float, epsilon: float, pixels: float, spread: float, allowed: float, teacher: float = 0.0
 ) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """`wing` + `spread` · `excess_spread` of a model from `heatmap.with_spread`, for `model.compile`."""
+    """`wing` + `spread` · `excess_spread` of a model from `heatmap.with_spread`, for `model.compile`.
+
+    Where the model has a teacher's points as columns 3 and 4, `teacher` is the part of the wing loss that goes by
+    them in training; validation has them too, and so the same mixture.
+    """
 
     def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        points, variance = prediction[..., :2], prediction[..., 2:]
-        penalty = excess_spread(variance, truth, allowed, pixels)
-        return wing(points, truth, w, epsilon, pixels) + spread * penalty
+        points, variance = prediction[..., :2], prediction[..., 2:3]
+        value = wing(points, truth, w, epsilon, pixels)
+        if teacher:
+            value = (1 - teacher) * value + teacher * wing(points, prediction[..., 3:5], w, epsilon, pixels)
+        return value + spread * excess_spread(variance, truth, allowed, pixels)
 
     return loss
 

@@ -1,5 +1,6 @@
 """Where the data is, and files to records."""
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.errors import KpError
-from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.files import read_json
+from kp_tf.geometry import bounding_boxes
+from kp_tf.readers.dlib_xml import part_names, read_dlib_xml
 from kp_tf.readers.imm import imm_validation, read_imm
 from kp_tf.readers.records import Records, in_validation, is_mirror
-from kp_tf.schemes import IBUG68, NOSE, NOSE_POINT, Scheme
+from kp_tf.schemes import IBUG68, NOSE, NOSE_POINT, Scheme, parse_scheme
 
 FOLDERS = {"imm": "imm_face_db", "ibug": "ibug_300W_large_face_landmark_dataset"}
 TRAIN_XML = "labels_ibug_300W_train.xml"
@@ -84,6 +87,39 @@ def read_imm_as(folder: Path, scheme: Scheme) -> Records:
     if scheme is NOSE:
         return replace(records, points=records.points[:, [NOSE_POINT]], scheme=NOSE)
     return records
+
+
+def with_face_boxes(records: Records) -> Records:
+    """Faces of IMM with the box around all 58 points, which a network may know in training only."""
+    boxes = dict(zip((whole := read_imm(records.root)).files, bounding_boxes(whole.points), strict=True))
+    return replace(records, boxes=np.array([boxes[file] for file in records.files]))
+
+
+def read_own(config: dict) -> tuple[Records, Records]:
+    """A user's own labelled faces for training and for validation.
+
+    Args:
+        config: "labels" names dlib's XML; "val_labels" another one, else a tenth of the photographs is taken, at
+            least one; "scheme_file" a JSON for `parse_scheme`, else the points are all parts in the labels.
+
+    Raises:
+        KpError: if a file is bad, a point of the scheme is on no face, or there is one photograph alone.
+    """
+    labels, where = Path(config["labels"]), config.get("scheme_file")
+    names = part_names(labels)
+    scheme = parse_scheme(read_json(Path(where)), where, names) if where else Scheme("own", names, ())
+    records = read_dlib_xml(labels, scheme, partial=True)
+    never = np.isnan(records.points[..., 0]).all(axis=0)
+    if never.any():
+        raise KpError(f"{labels}: expected every point on a face, found none with {scheme.names[never.argmax()]!r}")
+    if "val_labels" in config:
+        return records, read_dlib_xml(Path(config["val_labels"]), scheme, partial=True)
+    photographs = sorted(set(records.files), key=lambda file: hashlib.sha256(file.encode()).digest())
+    if len(photographs) < 2:
+        raise KpError(f"{labels}: expected at least two photographs, one for validation, found {len(photographs)}")
+    held_out = set(photographs[: max(1, round(len(photographs) / 10))])
+    side = np.array([file in held_out for file in records.files])
+    return records.take(np.flatnonzero(~side)), records.take(np.flatnonzero(side))
 
 
 def read_test(data: Data) -> Records:

@@ -1,25 +1,29 @@
 """dlib's XML: photographs with boxes, and named parts in each box."""
 
 import math
+import re
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
 import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from kp_tf.errors import KpError, raise_all
+from kp_tf.files import replacing
 from kp_tf.readers.records import Records
 from kp_tf.schemes import Scheme
 
 
-def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True) -> Records:
+def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False) -> Records:
     """Every box of the file, in its order; the images lie beside the XML.
 
     Args:
         path: the XML file.
         scheme: its names are the parts that each box must have, once each, in any order.
         labelled: False takes the boxes alone, whatever parts they hold.
+        partial: as people mark their own photographs: parts may be absent, all but one; those of other names,
+            boxes with `ignore='1'` and photographs without a box are left out.
 
     Raises:
         KpError: if the file is missing, does not parse or holds no image, or if an entry is bad: no box, a box
@@ -34,11 +38,13 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True) -> Records:
         try:
             _check_file(root, file)
             faces = image.findall("box")
-            if not faces:
+            if not faces and not partial:
                 raise KpError("expected a box, found none")
             for face in faces:
+                if partial and face.get("ignore", "0").strip() in ("1", "true"):
+                    continue
                 box = _read_box(face)
-                parts = _read_parts(face, scheme) if labelled else None
+                parts = _read_parts(face, scheme, partial) if labelled else None
                 files.append(file)
                 boxes.append(box)
                 points.append(parts)
@@ -46,6 +52,8 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True) -> Records:
         except KpError as problem:
             problems.append(f"{entry}: {problem}")
     raise_all(problems, f"bad entries in {path}")
+    if not files:
+        raise KpError(f"{path}: expected boxes that are not ignored, found none")
     return Records(
         root=root,
         files=tuple(files),
@@ -97,13 +105,49 @@ def _read_box(face: Element) -> tuple[float, float, float, float]:
     return left, top, width, height
 
 
-def _read_parts(face: Element, scheme: Scheme) -> list[tuple[float, float]]:
+def part_names(path: Path) -> tuple[str, ...]:
+    """The names of all parts in the file, numbers in them by size.
+
+    Raises:
+        KpError: if the file is missing, does not parse, or names no part.
+    """
+    names = {part.get("name", "") for image in _images(path) for part in image.iter("part")}
+    if not names:
+        raise KpError(f"{path}: expected boxes with parts, found none")
+    digits = re.compile(r"(\d+)")
+    return tuple(sorted(names, key=lambda name: [(t.zfill(9), t) for t in digits.split(name)]))
+
+
+def write_dlib_xml(path: Path, records: Records) -> None:
+    """Write records as dlib's XML; boxes go to whole pixels, points to a hundredth, missing ones are left out."""
+    images = Element("images")
+    faces: dict[str, Element] = {}
+    for face, file in enumerate(records.files):
+        if file not in faces:
+            faces[file] = SubElement(images, "image", file=file)
+        corner = (str(round(value)) for value in records.boxes[face])
+        box = SubElement(faces[file], "box", dict(zip(("left", "top", "width", "height"), corner, strict=True)))
+        for name, (x, y) in zip(records.scheme.names, records.points[face], strict=True):
+            if not np.isnan(x + y):
+                SubElement(box, "part", name=name, x=f"{x:.2f}", y=f"{y:.2f}")
+    dataset = Element("dataset")
+    dataset.append(images)
+    indent(dataset)
+    with replacing(path) as temporary:
+        ElementTree(dataset).write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def _read_parts(face: Element, scheme: Scheme, partial: bool) -> list[tuple[float, float]]:
     parts = face.findall("part")
     found = {part.get("name", ""): (_number(part, "x"), _number(part, "y")) for part in parts}
     if len(found) != len(parts):
         names = [part.get("name", "") for part in parts]
         doubled = next(name for name in names if names.count(name) > 1)
         raise KpError(f"expected each part once, found part {doubled[:40]!r} doubled")
+    if partial:
+        if not any(name in found for name in scheme.names):
+            raise KpError(f"expected parts of {scheme.name} or ignore='1', found none in a box")
+        return [found.get(name, (math.nan, math.nan)) for name in scheme.names]
     missing = [name for name in scheme.names if name not in found]
     if missing or len(found) != len(scheme):
         what = f"part {missing[0]!r} missing" if missing else "parts of other names besides"

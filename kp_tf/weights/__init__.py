@@ -1,6 +1,7 @@
 """The trained weights that come with the project: one `.npz` each, which holds no code and is not unpickled."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -13,14 +14,26 @@ from kp_tf.runs import Run
 HERE = Path(__file__).parent
 
 
-def committed(name: str) -> Run | None:
-    """The weights of that name, if they come with the project."""
-    path = HERE / f"{name}.npz"
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as archive:
-        about = json.loads(str(archive["about"]))
-    return Run(path, about["config"], about["metrics"])
+WEIGHTS = tuple(sorted(path.stem for path in HERE.glob("*.npz")))
+
+
+def committed(name: str) -> Run:
+    """The weights of that name among WEIGHTS."""
+    return read_run(HERE / f"{name}.npz")
+
+
+def read_run(path: Path) -> Run:
+    """The settings and figures in a file of `save_weights`.
+
+    Raises:
+        KpError: if the file is missing or is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+        return Run(path, about["config"], about["metrics"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise KpError(f"{path}: expected weights as `python -m kp_tf pack` writes them, found: {error}") from None
 
 
 def save_weights(path: Path, model: keras.Model, config: dict, metrics: dict) -> None:
