@@ -40,7 +40,8 @@ class Checkpoint(keras.callbacks.Callback):
         fitted.optimizer.build(fitted.trainable_variables)
         variables = _variables(self.network, fitted)
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            # a file of its own, because NumPy leaves a damaged one open
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 values = [archive[f"v{k}"] for k in range(len(archive.files) - 1)]
                 self.rows = json.loads(str(archive["rows"]))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -98,12 +98,32 @@ def like(recipe: Recipe, init: str) -> Recipe:
     return replace(recipe, init=init, **shapes)
 
 
-def start_from(model: keras.Model, init: str) -> None:
-    """Set the weights that have the name and shape of those of a run or weights; the others stay as they are."""
-    weights = {weight.path: weight for weight in load_model(choose_run(init)).weights}
+def start_from(model: keras.Model, init: str, scheme: str | dict, images: np.ndarray, units: np.ndarray) -> None:
+    """Set a heatmap network's weights to those of a run or weights.
+
+    Where the points are others, each begins as the point of `init` that is nearest to it on these images: its part
+    of the last layer is that point's.
+
+    Args:
+        model: as `networks.build` makes it from the recipe that `like` gives.
+        init: see `choose_run`.
+        scheme: of the model's points, as in a run's settings.
+        images: (N, H, W, 1) in [-0.5, 0.5], the network's windows of some faces.
+        units: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
+    """
+    run = choose_run(init)
+    source = load_model(run)
+    weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
+    if run.config["scheme"] != scheme:
+        batches = np.array_split(images, -(-len(images) // BATCH))
+        found = np.concatenate([source.predict_on_batch(batch) for batch in batches])
+        distance = np.nanmean(np.linalg.norm(units[:, :, None] - found[:, None], axis=-1), axis=0)  # (K, old K)
+        nearest = distance.argmin(axis=1)
+        for path in ("scores/kernel", "scores/bias"):
+            folded = weights[path].reshape(*weights[path].shape[:-1], -1, found.shape[1])
+            weights[path] = folded[..., nearest].reshape(*weights[path].shape[:-1], -1)
     for weight in model.weights:
-        if weight.path in weights and weights[weight.path].shape == weight.shape:
-            weight.assign(weights[weight.path])
+        weight.assign(weights[weight.path])
 
 
 def pack(run: Path, out: Path) -> None:

@@ -151,7 +151,7 @@ def _indices(found: object, names: Sequence[str] | None, where: str, count: int 
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise KpError(f"{where}: expected a list of names, found {found}")
     if len(set(found)) != len(found) or len(found) != (count or len(found)):
-        raise KpError(f"{where}: expected {count or ''} different names, found {', '.join(found)}")
+        raise KpError(f"{where}: expected {count or 'all'} different names, found {', '.join(found)}")
     unknown = [name for name in found if names is not None and name not in names]
     if unknown:
         raise KpError(f"{where}: expected names of points, found {unknown[0]!r}")

@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from kp_tf import metrics
-from kp_tf.augment import DRAWS
+from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import Checkpoint
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.networks import build, compiled, transform
-from kp_tf.pipeline import decode, fixed_batches, training_batches
+from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.predictor import choose_run, framing_of, like, load_model, predict_records, recipe_of, start_from
 from kp_tf.readers.datasets import Data, find_data, read_labelled, read_own, split, with_face_boxes
 from kp_tf.readers.records import Records
@@ -27,6 +27,7 @@ from kp_tf.report import condition_errors, draw_test, draw_training, draw_valida
 from kp_tf.runs import check_free, new_run, read_config, unfinished_run
 from kp_tf.schemes import SCHEMES, describe
 
+SOME = 256  # faces that tell which points of one scheme are near which of another
 LOSSES = {
     "mse": "mean squared error (unit square)",
     "mae": "mean absolute error (unit square)",
@@ -115,7 +116,9 @@ def train(
     model = build(settings, len(points), config["seed"])
     trained = build(settings, len(points), config["seed"], settings.precision)
     if settings.init:
-        start_from(trained, settings.init)
+        extent = settings.crop_scale / settings.stored_scale
+        some = window(train_crops[:SOME].astype("f4"), train_units[:SOME].astype("f4"), settings.shape, extent)
+        start_from(trained, settings.init, config["scheme"], scale_pixels(some[0]).numpy(), some[1].numpy())
     teacher = load_model(choose_run(settings.teacher), settings.precision) if settings.teacher else None
     steps = -(-len(training) // settings.batch_size)
     fitted = compiled(trained, settings, points, steps, teacher)

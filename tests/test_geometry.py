@@ -1,6 +1,6 @@
 import numpy as np
 
-from kp_tf.geometry import crop_windows, to_pixels, to_unit
+from kp_tf.geometry import Framing, bounding_boxes, crop_windows, half_needed, to_pixels, to_unit
 
 
 def test_to_unit_by_hand():
@@ -30,3 +30,43 @@ def test_crop_windows_scaled_is_a_square_about_the_centre():
 
 def test_crop_windows_never_empty():
     assert crop_windows(np.array([[0, 0, 0.2, 0.4]]))[0, 2:].tolist() == [1, 1]
+
+
+def test_bounding_boxes_leave_missing_points_out():
+    points = np.array([[[3, 8], [13, 5], [np.nan, np.nan]], [[1, 1], [np.nan, np.nan], [np.nan, np.nan]]], float)
+    assert bounding_boxes(points).tolist() == [[3, 5, 10, 3], [1, 1, 1, 1]]
+
+
+def test_half_needed_by_hand():
+    # the box's middle is (9.5, 19.5); the points reach 12 to the side, 15 down, 5 up; its longer side is 40
+    boxes = np.array([[0, 0, 20, 40]] * 3, float)
+    points = np.array([[[21.5, 19.5]], [[9.5, 34.5]], [[9.5, 14.5]]])
+    assert half_needed(points, boxes) == 2 * 12 / 40
+
+
+def test_framing_finds_a_face_that_moved_and_grew():
+    photographs = np.array([[0, 0, 200, 100]] * 2, float)
+    boxes = np.array([[40, 20, 40, 50], [60, 20, 40, 50]], float)
+    shape = np.array([[0, 0], [20, 0], [10, 30]], float)
+    points = shape + boxes[:, None, :2] + 5
+    framing = Framing.of(photographs, boxes, points)
+    np.testing.assert_allclose(framing.first(photographs), [[50, 20, 40, 50]] * 2)
+    # the same face 1.5 times as large, its box from (7, 3): pixel edges are half a pixel before
+    box = np.array([[7, 3, 60, 75]], float)
+    grown = (points[:1] - boxes[:1, None, :2] + 0.5) * 1.5 + box[:, None, :2] - 0.5
+    np.testing.assert_allclose(framing.around(grown, photographs[:1]), box)
+    # a photograph of twice the size, with the mean face
+    np.testing.assert_allclose(framing.first(photographs * 2), [[100, 40, 80, 100]] * 2)
+
+
+def test_framing_of_one_point_keeps_the_size():
+    photographs, boxes = np.array([[0, 0, 100, 100]], float), np.array([[40, 20, 30, 50]], float)
+    framing = Framing.of(photographs, boxes, np.array([[[55.0, 45.0]]]))
+    np.testing.assert_allclose(framing.around(np.array([[[60.0, 40.0]]]), photographs), [[45, 15, 30, 50]])
+
+
+def test_framing_refuses_to_shrink_a_face_to_nothing():
+    photographs, boxes = np.array([[0, 0, 100, 100]], float), np.array([[40, 20, 30, 50]], float)
+    framing = Framing.of(photographs, boxes, np.array([[[45.0, 25.0], [65.0, 65.0]]]))
+    upside_down = framing.around(np.array([[[65.0, 65.0], [45.0, 25.0]]]), photographs)
+    np.testing.assert_allclose(upside_down[:, 2:], [[15, 25]])

@@ -5,11 +5,11 @@ import pytest
 from conftest import picture, write_asf, write_xml, xml_image
 
 from kp_tf.errors import KpError
-from kp_tf.readers.datasets import Data, find_data, read_labelled, read_test, split
-from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.readers.datasets import Data, find_data, read_labelled, read_own, read_test, split, with_face_boxes
+from kp_tf.readers.dlib_xml import part_names, read_dlib_xml, write_dlib_xml
 from kp_tf.readers.imm import imm_validation, read_imm
 from kp_tf.readers.records import in_validation, is_mirror, photograph_key
-from kp_tf.schemes import IBUG68, NOSE
+from kp_tf.schemes import IBUG68, NOSE, Scheme
 
 
 def test_read_imm_points_in_pixels(imm):
@@ -223,3 +223,48 @@ def test_read_test_prefers_kaggles_file(ibug):
     records = read_test(Data(ibug, sample=False))
     assert records.files == ("only.jpg",)
     assert records.points is None
+
+
+def test_partial_labels_are_read_and_written_again(tmp_path):
+    def box(parts, more=""):
+        parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, x, y in parts)
+        return f"<box left='1' top='2' width='30' height='40'{more}>{parts}</box>"
+
+    several = box([("p10", 5, 6), ("p9", 7.25, 8)]) + box([("p2", 1, 2)], " ignore='1'") + box([("p9", -3, 4)])
+    images = [f"<image file='a.png'>{several}</image>", "<image file='b.png'/>"]
+    path = tmp_path / "own.xml"
+    write_xml(path, images)
+    assert part_names(path) == ("p2", "p9", "p10")
+    for _ in range(2):
+        records = read_dlib_xml(path, Scheme("own", ("p9", "p10"), ()), partial=True)
+        assert records.files == ("a.png", "a.png")
+        assert records.boxes.tolist() == [[1, 2, 30, 40]] * 2
+        nothing = [np.nan, np.nan]
+        np.testing.assert_array_equal(records.points, [[[7.25, 8], [5, 6]], [[-3, 4], nothing]])
+        write_dlib_xml(path, records)
+    with pytest.raises(KpError, match=r"image 1 \(a.png\): expected parts of own or ignore='1', found none"):
+        read_dlib_xml(path, Scheme("own", ("p1",), ()), partial=True)
+    with pytest.raises(KpError, match=r"part 'p10' missing"):
+        read_dlib_xml(path, Scheme("own", ("p9", "p10"), ()))
+
+
+def test_read_own_keeps_a_tenth_of_the_photographs(tmp_path):
+    path = tmp_path / "own.xml"
+    for count, kept in ((2, 1), (14, 1), (20, 2)):
+        write_xml(path, [xml_image(f"{k}.png", [(0, 0, 9, 9), (3, 0, 9, 9)], parts=2) for k in range(count)])
+        training, validation = read_own({"labels": str(path)})
+        assert (len(training), len(validation)) == (2 * (count - kept), 2 * kept)
+        assert not set(training.files) & set(validation.files)
+    write_xml(path, [xml_image("0.png", [(0, 0, 9, 9)], parts=2)])
+    with pytest.raises(KpError, match="expected at least two photographs"):
+        read_own({"labels": str(path)})
+    (tmp_path / "s.json").write_text('{"names": ["00", "07"]}')
+    with pytest.raises(KpError, match="expected every point on a face, found none with '07'"):
+        read_own({"labels": str(path), "scheme_file": str(tmp_path / "s.json")})
+
+
+def test_face_boxes_of_the_nose_hold_all_points(imm):
+    everything = read_imm(imm / "imm_face_db")
+    nose = read_labelled(Data(imm, sample=False), "imm", NOSE).take([5, 2])
+    low, high = everything.points[[5, 2]].min(axis=1), everything.points[[5, 2]].max(axis=1)
+    np.testing.assert_allclose(with_face_boxes(nose).boxes, np.hstack([low, high - low]))

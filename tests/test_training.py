@@ -2,15 +2,20 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import picture, write_xml
 from PIL import Image
 
-from kp_tf import predictor, runs, training
+from kp_tf import runs, training
 from kp_tf.errors import KpError
+from kp_tf.evaluation import evaluate
+from kp_tf.predictor import load_model, start_from
 from kp_tf.readers import sample
+from kp_tf.recipes import RECIPES
 from kp_tf.shell import exit_status
 from kp_tf.submission import predict_kaggle, read_submission
 
@@ -113,13 +118,6 @@ def test_predict_kaggle_on_a_fresh_machine_takes_the_committed_weights(work, ibu
     out = predict_kaggle(data=str(ibug))
     assert "compact.npz" in capsys.readouterr().out
     assert read_submission(out, 4).shape == (4, 68, 2)
-
-
-def test_predict_kaggle_without_a_run_or_weights(work, ibug, monkeypatch):
-    monkeypatch.setattr(predictor, "committed", lambda name: None)
-    with pytest.raises(KpError, match=r"expected a completed part 3 \(python train.py --part 3\), found none"):
-        predict_kaggle(data=str(ibug))
-    assert not list(work.iterdir())
 
 
 def a_run(path, completed, part=3, sample=False):
@@ -230,8 +228,162 @@ def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
     )
 
     run = training.train(part=3, epochs=1, batch_size=8, data="sample")
-    monkeypatch.setattr(predictor, "committed", lambda name: None)
-    with pytest.raises(KpError, match=f"--run {run} takes the one on drawn"):
-        predict_kaggle()
     assert predict_kaggle(run=str(run)) == Path("submission-sample.csv")
     assert "No real data found" in capsys.readouterr().out
+
+
+def fake_drawing(monkeypatch):
+    for drawing in ("draw_training", "draw_validation"):  # tested elsewhere, and slow
+        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
+
+
+def weights(run):
+    return load_model(runs.load_run(run)).get_weights()
+
+
+def train_until(monkeypatch, epoch, **options):
+    """A training that is cut off in this epoch, counted from 0, before it is kept."""
+    keep = training.Checkpoint.on_epoch_end
+
+    def end(self, number, logs=None):
+        if number == epoch:
+            raise KeyboardInterrupt
+        keep(self, number, logs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Checkpoint, "on_epoch_end", end)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(**options)
+
+
+def test_resume_ends_as_if_never_interrupted(work, imm, monkeypatch, capsys):
+    fake_drawing(monkeypatch)
+    options = {"part": 2, "data": str(imm), "batch_size": 2, "epochs": 4}
+    whole = training.train(**options)
+    train_until(monkeypatch, 0, **options)
+    train_until(monkeypatch, 2, part=2, resume=True)  # starts over
+    run = training.train(part=2, epochs=4, resume=True)
+    assert run == Path("runs/part2-course-002")
+    assert "Epoch 3/4" in (said := capsys.readouterr().out.split("Going on with")[-1])
+    assert "Epoch 2/4" not in said
+    for one, other in zip(weights(whole), weights(run), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    rows = [line.split(",")[:-1] for line in (run / "history.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["epoch", "0", "1", "2", "3"]
+    assert not list(run.glob("*checkpoint*"))
+
+    assert training.train(part=2, resume=True) == run
+    assert f"{run}: all 4 epochs are done" in capsys.readouterr().out
+
+
+def test_resume_refuses_other_settings_and_runs(work, imm, monkeypatch):
+    with pytest.raises(KpError, match=r"--resume: expected a run runs/part2-course-…"):
+        training.train(part=2, resume=True)
+    with pytest.raises(KpError, match=r"--resume --out mine: expected a run"):
+        training.train(part=2, resume=True, out=Path("mine"))
+    train_until(monkeypatch, 1, part=2, data=str(imm), batch_size=4, epochs=2, out=Path("mine"))
+    for name, value in {"epochs": 3, "batch_size": 2, "seed": 1, "data": "elsewhere", "recipe": "strong"}.items():
+        with pytest.raises(KpError, match=f"--{name.replace('_', '-')} {value}: expected .*, as mine began"):
+            training.train(part=2, resume=True, out=Path("mine"), **{name: value})
+    archive = Path("mine/checkpoint.npz").read_bytes()
+    Path("mine/checkpoint.npz").write_bytes(archive[:-400])
+    with pytest.raises(KpError, match=r"mine/checkpoint.npz: expected a checkpoint, found"):
+        training.train(part=2, resume=True, out=Path("mine"))
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Small networks in place of those of the recipe `strong`."""
+    network = {"settings": {"widths": (8, 8, 16), "depths": (1, 1, 1)}, "shape": (32, 32), "stored_shape": (48, 48)}
+    for key in (("strong", None), ("strong", 2)):
+        small = replace(RECIPES[key], **network, epochs=2, precision="float32", init=None)
+        monkeypatch.setitem(RECIPES, key, small)
+
+
+def own_labels(folder, names=("nose", "left eye", "right eye")):
+    """Ten photographs with two faces each and one that is ignored; the second face lacks its second point."""
+    folder.mkdir()
+    images = []
+    for number in range(10):
+        picture(120, 90, number).save(folder / f"{number}.png")
+        boxes = []
+        for left in (8, 68):
+            at = {name: (left + 10 * k + number / 2, 30 + 5 * k) for k, name in enumerate(names)}
+            parts = [
+                f"<part name='{n}' x='{x}' y='{y}'/>" for n, (x, y) in at.items() if (n, left) != (names[1], 68)
+            ]
+            boxes.append(f"<box left='{left}' top='20' width='40' height='44'>{''.join(parts)}</box>")
+        boxes.append("<box left='0' top='0' width='5' height='5' ignore='1'/>")
+        images.append(f"<image file='{number}.png'>{''.join(boxes)}</image>")
+    write_xml(folder / "mine.xml", images)
+    return folder / "mine.xml"
+
+
+def test_train_own_labels_with_a_scheme_and_from_a_run(work, tiny, capsys):
+    labels = own_labels(work / "own")
+    scheme = work / "scheme.json"
+    scheme.write_text(
+        json.dumps({"name": "three", "mirror": [["left eye", "right eye"]], "eyes": ["left eye", "right eye"]})
+    )
+    first = training.train(labels=labels)
+    assert first == Path("runs/labels-strong-001")
+    config, metrics = read(first / "config.json"), read(first / "metrics.json")
+    assert config["scheme"] == {"name": "own", "names": ["left eye", "nose", "right eye"], "groups": {}}
+    assert (metrics["training_images"], metrics["validation_images"]) == (18, 2)
+    assert "val_nme" not in metrics
+    assert np.isfinite(metrics["val_mean_error_px"])
+    # the nose is the farthest from the middle of the box, at 19.5 - number / 2; the box is 44 pixels high
+    reach = [19.5 - int(file[0]) / 2 for file in read(first / "split.json")["training"]]
+    assert config["crop_scale"] == pytest.approx(1.36 * 2 * np.median(reach) / 44, abs=2e-3)
+    assert config["stored_scale"] == pytest.approx(1.5 * config["crop_scale"], abs=1e-3)
+
+    second = training.train(labels=labels, val_labels=labels, scheme=scheme, init=str(first), epochs=1)
+    assert read(second / "config.json")["init"] == str(first)
+    assert read(second / "metrics.json")["validation_images"] == 20
+    assert read(second / "config.json")["scheme"]["mirror"] == [["left eye", "right eye"]]
+    evaluate(labels, str(second), json=Path("scores.json"), flips=True)
+    assert read(Path("scores.json"))["all"]["nme_mean"]["value"] > 0
+    with pytest.raises(KpError, match=r"--flips: expected a network whose points have mirror partners"):
+        evaluate(labels, str(first), flips=True)
+
+
+def test_other_points_begin_as_the_nearest_of_the_old(work, tiny):
+    run = training.train(labels=own_labels(work / "own"))
+    old = load_model(runs.load_run(run))
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 32, 32, 1)).astype(np.float32)
+    found = old.predict_on_batch(images)
+    units = found[:, [2, 0, 1, 0]] + [0.001, 0.001]
+    units[0, 3] = np.nan
+    recipe = replace(RECIPES["strong", None], epochs=1)
+    model = training.build(recipe, 4, seed=1)
+    start_from(model, str(run), {"names": list("abcd")}, images, units)
+    np.testing.assert_allclose(model.predict_on_batch(images), found[:, [2, 0, 1, 0]], atol=1e-6)
+
+
+def test_strong_part_2_looks_twice_without_a_box(work, tiny, imm):
+    run = training.train(part=2, recipe="strong", data=str(imm))
+    config = read(run / "config.json")
+    assert len(config["framing"]["points"]) == 58
+    assert (config["looks"], config["crop_scale"]) == (3, pytest.approx(1.36, abs=0.02))
+    evaluate(imm / "imm_face_db", str(run), split="validation", json=Path("scores.json"))
+    assert read(Path("scores.json"))["all"]["euclidean_px"]["value"] == pytest.approx(
+        read(run / "metrics.json")["val_mean_error_px"], abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, "expected either --part or --labels, found neither"),
+        ({"part": 1, "labels": Path("a.xml")}, "found both"),
+        ({"part": 2, "recipe": "large"}, "--recipe large: expected part 3, found part 2"),
+        ({"labels": Path("a.xml"), "recipe": "course"}, "expected part 1, part 2, part 3, found --labels"),
+        ({"part": 3, "scheme": Path("a.json")}, "--scheme: expected --labels, found --part 3"),
+        ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing: expected a run"),
+        ({"labels": Path("a.xml")}, "a.xml: expected dlib's XML"),
+    ],
+)
+def test_train_refuses_what_does_not_fit_together(work, options, found):
+    with pytest.raises(KpError, match=found):
+        training.train(**options)
+    assert not list(work.iterdir())

@@ -114,8 +114,8 @@ def part_names(path: Path) -> tuple[str, ...]:
     names = {part.get("name", "") for image in _images(path) for part in image.iter("part")}
     if not names:
         raise KpError(f"{path}: expected boxes with parts, found none")
-    digits = re.compile(r"(\d+)")
-    return tuple(sorted(names, key=lambda name: [(t.zfill(9), t) for t in digits.split(name)]))
+    padded = {name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in names}
+    return tuple(sorted(names, key=lambda name: (padded[name], name)))
 
 
 def write_dlib_xml(path: Path, records: Records) -> None:

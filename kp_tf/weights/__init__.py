@@ -29,7 +29,7 @@ def read_run(path: Path) -> Run:
         KpError: if the file is missing or is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
         return Run(path, about["config"], about["metrics"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
