@@ -196,6 +196,23 @@ def ced_plot(path: Path, curves: Mapping[str, np.ndarray], title: str) -> None:
     _save(figure, path)
 
 
+def learning_curve(path: Path, curves: Mapping[str, Sequence[tuple[int, float]]], title: str) -> None:
+    """Mean error in pixels against the number of training pictures, both on logarithmic scales."""
+    figure, axes = _plot(title, "pictures for training", "mean error of a point (pixels)")
+    for (label, rows), colour, marker in zip(curves.items(), cycle((ORANGE, BLUE, GREEN, PINK)), cycle("os^D")):
+        if rows:
+            axes.plot(*zip(*sorted(rows), strict=True), marker=marker, color=colour, label=label)
+    sizes = sorted({size for rows in curves.values() for size, _ in rows})
+    axes.set(xscale="log", yscale="log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5, 6, 8)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    _legend(figure)
+    _save(figure, path)
+
+
 def cut_out(
     photograph: np.ndarray, points: Sequence[np.ndarray], margin: float = 0.15
 ) -> tuple[np.ndarray, np.ndarray]:

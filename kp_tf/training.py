@@ -98,7 +98,7 @@ def train(
 
     training, validation, config = _read(config, settings, source)
     settings, framing = recipe_of(config), framing_of(config)
-    device = _device()
+    device = device_name()
     print(
         f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
         f"{source.root}, on {device}"
@@ -282,7 +282,7 @@ def _say(run: Path, report: dict) -> None:
     print(f"\nEverything is in {run}, pictures in {run / 'figures'}")
 
 
-def _device() -> str:
+def device_name() -> str:
     """Name the device that TensorFlow will place the training on; a GPU's memory then grows as needed."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:

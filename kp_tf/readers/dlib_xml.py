@@ -119,7 +119,7 @@ def part_names(path: Path) -> tuple[str, ...]:
 
 
 def write_dlib_xml(path: Path, records: Records) -> None:
-    """Write records as dlib's XML; boxes go to whole pixels, points to a hundredth, missing ones are left out."""
+    """Write records as dlib's XML; boxes and points go to whole pixels, all that dlib reads."""
     images = Element("images")
     faces: dict[str, Element] = {}
     for face, file in enumerate(records.files):
@@ -129,7 +129,7 @@ def write_dlib_xml(path: Path, records: Records) -> None:
         box = SubElement(faces[file], "box", dict(zip(("left", "top", "width", "height"), corner, strict=True)))
         for name, (x, y) in zip(records.scheme.names, records.points[face], strict=True):
             if not np.isnan(x + y):
-                SubElement(box, "part", name=name, x=f"{x:.2f}", y=f"{y:.2f}")
+                SubElement(box, "part", name=name, x=str(round(x)), y=str(round(y)))
     dataset = Element("dataset")
     dataset.append(images)
     indent(dataset)
