@@ -138,7 +138,7 @@ OWN = replace(
     part=None,
     dataset="labels",
     scheme=None,
-    epochs=300,
+    epochs=150,
     learning_rate=1e-3,
     crop_scale=None,
 )
