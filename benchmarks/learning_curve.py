@@ -75,7 +75,7 @@ def train(method: str, size: int, folder: Path, source: Path) -> dict:
             command += ["--init", "compact"]
         subprocess.run(command, check=True)
         run = load_run(out)
-        points = predict_records(load_model(run), truth, run.config)
+        points = predict_records(load_model(run), truth, run)
         seconds = sum(run.metrics["seconds_per_epoch"])
     errors = point_errors(points, truth.points)
     return {

@@ -27,10 +27,10 @@ def kp_tf(name):
     from kp_tf.predictor import choose_run, load_model
 
     run = choose_run(name)
-    model, shape = load_model(run), tuple(run.config["shape"])
+    model, shape = load_model(run), tuple(run.recipe.shape)
 
     def predict(faces):
-        windows = crop_windows(np.array([box for _, box in faces]), run.config["crop_scale"])
+        windows = crop_windows(np.array([box for _, box in faces]), run.recipe.crop_scale)
         crops = [load_crop(file, window, shape) for (file, _), window in zip(faces, windows, strict=True)]
         return to_pixels(model.predict_on_batch(scale_pixels(np.array(crops))), windows)
 

@@ -7,7 +7,7 @@ import numpy as np
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import write_json
-from kp_tf.predictor import choose_run, load_model, predict_records, scheme_of
+from kp_tf.predictor import choose_run, load_model, predict_records
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
@@ -35,14 +35,14 @@ def evaluate(
         KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
     """
     chosen = choose_run(run)
-    scheme, dataset = scheme_of(chosen), "imm" if labels.is_dir() else "ibug"
+    scheme, dataset = chosen.scheme, "imm" if labels.is_dir() else "ibug"
     records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme, partial=True)
     if split == "validation":
         kept = np.flatnonzero(np.logical_and(*held_out_faces(records, dataset)))
         if not len(kept):
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
         records = records.take(kept)
-    predicted = predict_records(load_model(chosen), records, chosen.config, dataset == "imm", flips)
+    predicted = predict_records(load_model(chosen), records, chosen, dataset == "imm", flips)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
     print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")

@@ -26,27 +26,15 @@ def build(recipe: Recipe, points: int, seed: int, precision: str = "float32") ->
         keras.config.set_dtype_policy(before)
 
 
-def compiled(
-    model: keras.Model, recipe: Recipe, scheme: Scheme, steps: int, teacher: keras.Model | None = None
-) -> keras.Model:
+def compiled(model: keras.Model, recipe: Recipe, scheme: Scheme, steps: int) -> keras.Model:
     """The model ready to fit with `steps` optimizer steps an epoch: the same layers, maybe with more outputs."""
     if recipe.loss != "heatmap":
         model.compile(_optimizer(recipe, steps), recipe.loss)
         return model
     model = with_spread(model)
-    if teacher is not None:
-        model = beside(model, teacher)
     loss = heatmap_loss(**recipe.loss_settings)
     model.compile(_optimizer(recipe, steps), loss, metrics=[nme(scheme.eyes)] if scheme.eyes else [])
     return model
-
-
-def beside(model: keras.Model, teacher: keras.Model) -> keras.Model:
-    """The model (B, K, 3) with a teacher's points on the same pictures as two more columns; only it is trained."""
-    teacher.trainable = False
-    larger = keras.layers.Resizing(*teacher.input_shape[1:3], dtype="float32", name="for_teacher")(model.input)
-    joined = keras.layers.Concatenate(dtype="float32", name="with_teacher")([model.output, teacher(larger)])
-    return keras.Model(model.input, joined, name="student_and_teacher")
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -1,6 +1,6 @@
 """Photographs with boxes to points, from a completed run or the weights that come with the project."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from kp_tf.errors import KpError
-from kp_tf.geometry import Framing, crop_windows, to_pixels
+from kp_tf.geometry import crop_windows, to_pixels
 from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
 from kp_tf.recipes import Recipe
 from kp_tf.runs import Run, load_run, newest_run
-from kp_tf.schemes import Scheme, parse_scheme
+from kp_tf.schemes import Scheme
 from kp_tf.weights import WEIGHTS, committed, load_weights, read_run, save_weights
 
 BATCH = 64
@@ -39,25 +39,6 @@ def choose_run(named: str | None) -> Run:
     return read_run(path) if path.suffix == ".npz" else load_run(path)
 
 
-def recipe_of(config: dict) -> Recipe:
-    """The recipe that a run's settings were made of."""
-    settings = {field.name: config[field.name] for field in fields(Recipe) if field.name in config}
-    if isinstance(settings["scheme"], dict):
-        settings["scheme"] = None
-    return Recipe(name=config["recipe"], **settings)
-
-
-def scheme_of(run: Run) -> Scheme:
-    """What the points of a run's network are."""
-    return parse_scheme(run.config["scheme"], str(run.path))
-
-
-def framing_of(config: dict) -> Framing | None:
-    """Where a run's network looks first in a whole photograph, if it was trained on such."""
-    framing = config.get("framing")
-    return framing and Framing(np.array(framing["box"]), np.array(framing["points"]))
-
-
 def load_model(run: Run, precision: str = "float32") -> keras.Model:
     """The trained network of a run.
 
@@ -69,7 +50,7 @@ def load_model(run: Run, precision: str = "float32") -> keras.Model:
         KpError: if its file is missing or is no Keras model.
     """
     if run.path.suffix == ".npz":
-        model = build(recipe_of(run.config), len(scheme_of(run)), seed=0, precision=precision)
+        model = build(run.recipe, len(run.scheme), seed=0, precision=precision)
         load_weights(run.path, model)
         return model
     path = run.path / "model.keras"
@@ -80,7 +61,7 @@ def load_model(run: Run, precision: str = "float32") -> keras.Model:
         raise KpError(f"{path}: expected the network of a run, found: {found}") from None
     if precision == "float32":
         return model
-    again = build(recipe_of(run.config), len(scheme_of(run)), seed=0, precision=precision)
+    again = build(run.recipe, len(run.scheme), seed=0, precision=precision)
     again.set_weights(model.get_weights())
     return again
 
@@ -91,14 +72,14 @@ def like(recipe: Recipe, init: str) -> Recipe:
     Raises:
         KpError: if there is no such network, or it is one that cannot start this recipe.
     """
-    source = recipe_of(choose_run(init).config)
+    source = choose_run(init).recipe
     if source.network != recipe.network:
         raise KpError(f"--init {init}: expected a {recipe.network} network, found {source.network}")
     shapes = {"settings": source.settings, "shape": source.shape, "stored_shape": source.stored_shape}
     return replace(recipe, init=init, **shapes)
 
 
-def start_from(model: keras.Model, init: str, scheme: str | dict, images: np.ndarray, units: np.ndarray) -> None:
+def start_from(model: keras.Model, init: str, scheme: Scheme, images: np.ndarray, units: np.ndarray) -> None:
     """Set a heatmap network's weights to those of a run or weights.
 
     Where the points are others, each begins as the point of `init` that is nearest to it on these images: its part
@@ -107,14 +88,14 @@ def start_from(model: keras.Model, init: str, scheme: str | dict, images: np.nda
     Args:
         model: as `networks.build` makes it from the recipe that `like` gives.
         init: see `choose_run`.
-        scheme: of the model's points, as in a run's settings.
+        scheme: of the model's points.
         images: (N, H, W, 1) in [-0.5, 0.5], the network's windows of some faces.
         units: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
     """
     run = choose_run(init)
     source = load_model(run)
     weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
-    if run.config["scheme"] != scheme:
+    if run.scheme != scheme:
         batches = np.array_split(images, -(-len(images) // BATCH))
         found = np.concatenate([source.predict_on_batch(batch) for batch in batches])
         distance = np.nanmean(np.linalg.norm(units[:, :, None] - found[:, None], axis=-1), axis=0)  # (K, old K)
@@ -133,19 +114,19 @@ def pack(run: Path, out: Path) -> None:
         KpError: if there is no such run, or the file cannot be written.
     """
     chosen = load_run(run)
-    save_weights(out, load_model(chosen), chosen.config, chosen.metrics)
+    save_weights(out, load_model(chosen), chosen)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
 def predict_records(
-    model: keras.Model, records: Records, config: dict, framed: bool = False, flips: bool = False
+    model: keras.Model, records: Records, run: Run, framed: bool = False, flips: bool = False
 ) -> np.ndarray:
     """Predict the points of every record, batch by batch while the next ones are decoded.
 
     Args:
         model: from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
         records: N faces with boxes.
-        config: of the run that trained the model.
+        run: that trained the model.
         framed: the boxes are whole photographs; the model looks where faces were in its training, and then
             again around the points that it found.
         flips: predict the mirrored crop too, and take the mean of both.
@@ -156,22 +137,22 @@ def predict_records(
     Raises:
         KpError: if images cannot be used, or flips are asked for points without mirror partners.
     """
-    mirror = parse_scheme(config["scheme"], "config.json").mirror
+    mirror = run.scheme.mirror
     if flips and mirror is None:
         raise KpError("--flips: expected a network whose points have mirror partners, found one without")
 
     def look(boxes: np.ndarray) -> np.ndarray:
-        windows = crop_windows(boxes, config["crop_scale"])
+        windows = crop_windows(boxes, run.recipe.crop_scale)
         crops = stream_crops(records, windows, model.input_shape[1:3])
         batches = iter(lambda: list(islice(crops, BATCH)), [])
         units = [_predict(model, scale_pixels(np.array(batch)), mirror if flips else None) for batch in batches]
         return to_pixels(np.concatenate(units), windows)
 
-    framing = framing_of(config) if framed else None
+    framing = run.framing if framed else None
     if framing is None:
         return look(records.boxes)
     points = look(framing.first(records.boxes))
-    for _ in range(1, config["looks"]):
+    for _ in range(1, run.recipe.looks):
         points = look(framing.around(points, records.boxes))
     return points
 

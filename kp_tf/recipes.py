@@ -31,7 +31,7 @@ class Recipe:
     crop_scale: float | None = 1.0  # of the box; 1 stretches it to the input; None: by the training's faces
     looks: int = 1  # more than one: the box is the mean face's, and then again around the points just found
     init: str | None = None  # a run or weights to start from, which settle network, shape and stored shape
-    teacher: str | None = None  # weights whose points on the augmented pictures are learned beside the truth
+    teacher: str | None = None  # weights whose points on the training's photographs are learned beside the truth
     augmentation: dict[str, float] = field(default_factory=dict)  # of augment.Augmentation
     # augmentation moves the window inside a larger crop, which is what training keeps in memory
     stored_shape: tuple[int, int] | None = None  # None: the input itself is kept, and only flipped
@@ -41,7 +41,7 @@ class Recipe:
     precision: str = "float32"  # Keras' dtype policy while training
 
 
-ROOM = 1.36  # without a crop_scale the window is this many times what half the faces need, as 1.6 is for iBUG's
+ROOM = 1.36  # without a crop_scale the window is this many times what box and half the faces need, as iBUG's 1.6
 
 PART1 = Recipe(
     name="course",
@@ -85,7 +85,7 @@ PART3 = Recipe(
     batch_size=64,
 )
 
-COMPACT = Recipe(
+_HEATMAP = Recipe(
     name="strong",
     part=3,
     dataset="ibug",
@@ -124,8 +124,10 @@ COMPACT = Recipe(
     precision="mixed_bfloat16",
 )
 
+COMPACT = replace(_HEATMAP, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": 0.5})
+
 LARGE = replace(
-    COMPACT,
+    _HEATMAP,
     name="large",
     shape=(160, 160),
     epochs=100,
@@ -134,7 +136,7 @@ LARGE = replace(
 )
 
 OWN = replace(
-    COMPACT,
+    _HEATMAP,
     part=None,
     dataset="labels",
     scheme=None,

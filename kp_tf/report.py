@@ -11,6 +11,7 @@ from kp_tf import figures, metrics
 from kp_tf.predictor import predict_records
 from kp_tf.readers.datasets import Data, read_test, test_xml
 from kp_tf.readers.records import Records, is_mirror
+from kp_tf.runs import Run
 
 PARTS = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks", None: "Own landmarks"}
 # the six pictures of each person of IMM
@@ -119,13 +120,13 @@ def test_examples(data: Data) -> Records | None:
     return records.take([originals[i] for i in np.linspace(0, len(originals) - 1, 8).round().astype(int)])
 
 
-def draw_test(folder: Path, head: str, records: Records, model: keras.Model, config: dict) -> None:
+def draw_test(folder: Path, head: str, records: Records, model: keras.Model, run: Run) -> None:
     """The network's points on whole test photographs."""
     figures.test_photographs(
         folder / "test_photographs.png",
         [_open(records, face) for face in range(len(records))],
         records.boxes,
-        predict_records(model, records, config),
+        predict_records(model, records, run),
         f"{head}: predictions on test photographs",
     )
 

@@ -11,22 +11,50 @@ figures/, logs/    pictures; TensorBoard's files
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+import numpy as np
 
 from kp_tf.errors import KpError
 from kp_tf.files import read_json
+from kp_tf.geometry import Framing
+from kp_tf.recipes import Recipe
+from kp_tf.schemes import Scheme, parse_scheme
 
 RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A completed run."""
+    """A run, or weights that were made of one.
+
+    Attributes:
+        path: its folder or file.
+        config: its settings.
+        metrics: its figures; empty while it is not complete.
+    """
 
     path: Path
     config: dict
     metrics: dict
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that it was trained with."""
+        settings = {field.name: self.config[field.name] for field in fields(Recipe) if field.name in self.config}
+        return Recipe(**{**settings, "name": self.config["recipe"], "scheme": None})
+
+    @property
+    def scheme(self) -> Scheme:
+        """What its points are."""
+        return parse_scheme(self.config["scheme"], str(self.path))
+
+    @property
+    def framing(self) -> Framing | None:
+        """Where its network looks first in a whole photograph, if it was trained on such."""
+        framing = self.config.get("framing")
+        return framing and Framing(np.array(framing["box"]), np.array(framing["points"]))
 
 
 def new_run(label: str, out: Path | None, overwrite: bool) -> Path:

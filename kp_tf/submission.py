@@ -41,15 +41,15 @@ def predict_kaggle(
         KpError: if there is no run to use, or the XML or a photograph is bad. No CSV is written then.
     """
     chosen = choose_run(run)
-    if chosen.config["scheme"] != IBUG68.name:
-        raise KpError(f"--run {run}: expected a run with 68 points, found one with {chosen.config['scheme']}")
+    if chosen.scheme != IBUG68:
+        raise KpError(f"--run {run}: expected a run with 68 points, found one with {chosen.scheme.name}")
     print(f"Predicting with {chosen.path}, completed {chosen.metrics['completed'][:16].replace('T', ' ')} UTC")
     source = None if labels else find_data(data, "ibug")
     records = read_dlib_xml(labels, IBUG68, labelled=False) if labels else read_test(source)
     out = out or Path("submission-sample.csv" if source and source.sample else "submission.csv")
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
-    points = predict_records(load_model(chosen), records, chosen.config, flips=flips)
+    points = predict_records(load_model(chosen), records, chosen, flips=flips)
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out

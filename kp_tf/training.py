@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,17 +14,18 @@ import tensorflow as tf
 from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import Checkpoint
+from kp_tf.config import check_same, label_of, new_config
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
-from kp_tf.predictor import choose_run, framing_of, like, load_model, predict_records, recipe_of, start_from
-from kp_tf.readers.datasets import Data, find_data, read_labelled, read_own, split, with_face_boxes
+from kp_tf.predictor import choose_run, load_model, predict_records, start_from
+from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
 from kp_tf.readers.records import Records
-from kp_tf.recipes import RECIPES, ROOM, Recipe
+from kp_tf.recipes import ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
-from kp_tf.runs import check_free, new_run, read_config, unfinished_run
+from kp_tf.runs import Run, check_free, new_run, read_config, unfinished_run
 from kp_tf.schemes import SCHEMES, describe
 
 SOME = 256  # faces that tell which points of one scheme are near which of another
@@ -82,9 +83,9 @@ def train(
     if resume:
         if part is None and labels is None and out is None:
             raise KpError("--resume: expected --part, --labels or --out to say which run, found none of them")
-        run = unfinished_run(_label(part, recipe), out)
+        run = unfinished_run(label_of(part, recipe), out)
         config = read_config(run)
-        _check_same({"part": part, "recipe": chosen, **given}, config, run)
+        check_same({"part": part, "recipe": chosen, **given}, config, run)
         if (run / "metrics.json").exists():
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
@@ -92,12 +93,12 @@ def train(
     else:
         if out is not None:
             check_free(out, overwrite)
-        run, config = None, _new_config(part, recipe, given)
-    settings = recipe_of(config)
+        run, config = None, new_config(part, recipe, given)
     source = Data(Path(config["data"]), config["sample"])
 
-    training, validation, config = _read(config, settings, source)
-    settings, framing = recipe_of(config), framing_of(config)
+    training, validation, config = _read(config, source)
+    about = Run(run or Path(), config, {})
+    settings, points, framing = about.recipe, training.scheme, about.framing
     device = device_name()
     print(
         f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
@@ -112,27 +113,28 @@ def train(
     if examples:  # a bad one is found now, not when it is drawn after the training
         decode(examples, crop_windows(examples.boxes, settings.crop_scale), settings.shape)
 
-    points = training.scheme
     model = build(settings, len(points), config["seed"])
     trained = build(settings, len(points), config["seed"], settings.precision)
     if settings.init:
         extent = settings.crop_scale / settings.stored_scale
         some = window(train_crops[:SOME].astype("f4"), train_units[:SOME].astype("f4"), settings.shape, extent)
-        start_from(trained, settings.init, config["scheme"], scale_pixels(some[0]).numpy(), some[1].numpy())
-    teacher = load_model(choose_run(settings.teacher), settings.precision) if settings.teacher else None
+        start_from(trained, settings.init, points, scale_pixels(some[0]).numpy(), some[1].numpy())
     steps = -(-len(training) // settings.batch_size)
-    fitted = compiled(trained, settings, points, steps, teacher)
+    fitted = compiled(trained, settings, points, steps)
     if run is None:
-        run = new_run(_label(part, recipe) + ("-sample" if source.sample else ""), out, overwrite)
+        run = new_run(label_of(part, recipe) + ("-sample" if source.sample else ""), out, overwrite)
         write_json(run / "config.json", config)
         write_json(run / "split.json", {"training": training.files, "validation": validation.files})
         _write_architecture(run / "architecture.txt", model)
 
     checkpoint = Checkpoint(run, trained)
     first = checkpoint.restore(fitted)
-    change = transform(settings, points.mirror)
+    taught, mirror = train_units, points.mirror
+    if settings.teacher:
+        taught = np.concatenate([train_units, _taught(settings, training, stored)], axis=1)
+        mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
     batches = training_batches(
-        train_crops, train_units, settings.batch_size, config["seed"], change, DRAWS, first_epoch=first
+        train_crops, taught, settings.batch_size, config["seed"], transform(settings, mirror), DRAWS, first
     )
     val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
     fitted.fit(
@@ -149,7 +151,7 @@ def train(
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
-    predicted = predict_records(model, validation, config, framed=framing is not None)
+    predicted = predict_records(model, validation, about, framed=framing is not None)
     average = _mean_shape(training, validation, settings.crop_scale, framing)
     report = {
         "part": settings.part,
@@ -172,68 +174,33 @@ def train(
     pictures, head = run / "figures", heading(config)
     pictures.mkdir(exist_ok=True)
     history = {name: [row[name] for row in checkpoint.rows] for name in ("loss", "val_loss")}
-    draw_training(pictures, head, next(iter(batches)), history, LOSSES[settings.loss], model)
+    images, shown = next(iter(batches))
+    draw_training(pictures, head, (images, shown[:, : len(points)]), history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
     if examples:
-        draw_test(pictures, head, examples, model, config)
+        draw_test(pictures, head, examples, model, about)
     write_json(run / "metrics.json", {**report, "completed": datetime.now(UTC).isoformat()})
     checkpoint.remove()
     _say(run, report)
     return run
 
 
-def _label(part: int | None, recipe: str) -> str:
-    """What a run's directory is called, before its number."""
-    return f"part{part}-{recipe}" if part else f"labels-{recipe}"
-
-
-def _new_config(part: int | None, recipe: str, given: dict) -> dict:
-    """All settings of a new run, but for what the training's faces decide."""
-    if (part is None) == (given["labels"] is None):
-        raise KpError("expected either --part or --labels, found " + ("both" if part else "neither"))
-    if (recipe, part) not in RECIPES:
-        parts = ", ".join(f"part {p}" if p else "--labels" for name, p in RECIPES if name == recipe)
-        raise KpError(f"--recipe {recipe}: expected {parts}, found {f'part {part}' if part else '--labels'}")
-    if part and (wrong := [name for name in ("val_labels", "scheme_file") if given[name]]):
-        raise KpError(f"--{wrong[0].split('_file')[0].replace('_', '-')}: expected --labels, found --part {part}")
-    settings = RECIPES[recipe, part]
-    if given["init"]:
-        settings = replace(settings, init=given["init"])
-    if settings.init:
-        settings = like(settings, settings.init)
-    settings = replace(settings, **{name: given[name] for name in ("epochs", "batch_size") if given[name]})
-    labels = given["labels"]
-    source = Data(labels.parent, sample=False) if labels else find_data(given["data"], settings.dataset)
-    config = {"recipe" if name == "name" else name: value for name, value in asdict(settings).items()}
-    files = {name: str(given[name]) for name in ("labels", "val_labels", "scheme_file") if given[name]}
-    return config | {"seed": given["seed"] or 0, "data": str(source.root), "sample": source.sample, **files}
-
-
-def _check_same(given: dict, config: dict, run: Path) -> None:
-    """Refuse settings that are given again with another value."""
-    for name, value in given.items():
-        kept = "sample" if name == "data" and config["sample"] else config.get(name)
-        if value is not None and str(value) != str(kept):
-            option = name.removesuffix("_file").replace("_", "-")
-            raise KpError(f"--{option} {value}: expected {kept}, as {run} began, or nothing, found another value")
-
-
-def _read(config: dict, settings: Recipe, source: Data) -> tuple[Records, Records, dict]:
+def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
     """The faces for training, with boxes, and for validation; and the settings with what the faces decide."""
-    framing = None
-    if settings.dataset == "labels":
+    if config["dataset"] == "labels":
         training, validation = read_own(config)
     else:
-        records = read_labelled(source, settings.dataset, SCHEMES[settings.scheme])
-        training, validation = (records.take(side) for side in split(records, settings.dataset))
-    if settings.looks > 1:
+        records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]])
+        training, validation = (records.take(side) for side in split(records, config["dataset"]))
+    if config["looks"] > 1:
         photographs = training.boxes
         training = with_face_boxes(training)
         framing = Framing.of(photographs, training.boxes, training.points)
         config = config | {"framing": {"box": framing.box.tolist(), "points": framing.points.tolist()}}
-    if settings.crop_scale is None:
-        scale = round(ROOM * half_needed(training.points, training.boxes), 3)
-        stored = round(scale * settings.stored_shape[0] / settings.shape[0], 3)
+    if config["crop_scale"] is None:
+        # points may lie well inside the box, which shows how large the whole thing is
+        scale = round(ROOM * max(1.0, half_needed(training.points, training.boxes)), 3)
+        stored = round(scale * config["stored_shape"][0] / config["shape"][0], 3)
         config = config | {"crop_scale": scale, "stored_scale": stored}
     return training, validation, config | {"scheme": describe(training.scheme)}
 
@@ -242,6 +209,20 @@ def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np
     """Crops (N, H, W, 1) uint8 of `scale` boxes, and points (N, K, 2) in their unit square."""
     windows = crop_windows(records.boxes, scale)
     return decode(records, windows, shape), to_unit(records.points, windows)
+
+
+def _taught(settings: Recipe, training: Records, stored: tuple) -> np.ndarray:
+    """The teacher's points (N, K, 2) on the training's photographs, in the unit square of the stored crops.
+
+    They move with the picture in augmentation, so that the teacher need not see it again: its points are less
+    scattered than the marks, and learning from them costs nothing (after Hinton et al., Distilling the Knowledge
+    in a Neural Network, 2015).
+    """
+    run = choose_run(settings.teacher)
+    if run.scheme != training.scheme:
+        raise KpError(f"teacher {settings.teacher}: expected one with {training.scheme.name}, found other points")
+    predicted = predict_records(load_model(run), training, run, flips=training.scheme.mirror is not None)
+    return to_unit(predicted, crop_windows(training.boxes, stored[1]))
 
 
 def _mean_shape(training: Records, validation: Records, crop_scale: float, framing: Framing | None) -> np.ndarray:

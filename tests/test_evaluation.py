@@ -27,7 +27,7 @@ def run(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
-    build(TINY, seed=0).save(folder / "model.keras")
+    build(TINY, 68, seed=0).save(folder / "model.keras")
     return folder
 
 
@@ -45,7 +45,7 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     # the same network on the same faces, scored by hand
     model = keras.saving.load_model(run / "model.keras")
     records = read_dlib_xml(labels, IBUG68)
-    predicted = predictor.predict_records(model, records, TINY.crop_scale)
+    predicted = predictor.predict_records(model, records, Run(run, CONFIG, {}))
     by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
 
@@ -53,14 +53,14 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
 def test_evaluate_takes_imms_folder(run, imm):
     config = CONFIG | {"scheme": "nose"}
     (run / "config.json").write_text(json.dumps(config))
-    build(replace(TINY, scheme="nose"), seed=0).save(run / "model.keras")
+    build(TINY, 1, seed=0).save(run / "model.keras")
     summary = evaluate(imm / "imm_face_db", run=str(run), split="validation")
     assert summary["all"]["faces"] == 4, "people 33 and 34, two pictures each"
     assert "nme_mean" not in summary["all"]
 
 
 def test_weights_round_trip_in_half_precision(tmp_path):
-    model, other = build(TINY, seed=1), build(TINY, seed=2)
+    model, other = build(TINY, 68, seed=1), build(TINY, 68, seed=2)
     for weight in model.weights:  # as after a training
         weight.assign(weight + np.random.default_rng(0).uniform(0, 0.1, weight.shape))
     folder = tmp_path / "packed"
@@ -78,8 +78,8 @@ def test_weights_round_trip_in_half_precision(tmp_path):
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    save_weights(tmp_path / "tiny.npz", build(TINY, seed=1), CONFIG, {})
-    wider = build(replace(TINY, settings={"widths": (8, 16), "depths": (1, 1)}), seed=0)
+    save_weights(tmp_path / "tiny.npz", build(TINY, 68, seed=1), Run(tmp_path, CONFIG, {}))
+    wider = build(replace(TINY, settings={"widths": (8, 16), "depths": (1, 1)}), 68, seed=0)
     with pytest.raises(KpError, match=r"tiny\.npz: expected weights"):
         load_weights(tmp_path / "tiny.npz", wider)
 

@@ -20,8 +20,7 @@ from kp_tf.models.heatmap import (
     places_of,
     with_spread,
 )
-from kp_tf.models.losses import excess_spread, heatmap_loss, wing
-from kp_tf.networks import beside
+from kp_tf.models.losses import excess_spread, heatmap_loss, nme, wing
 from kp_tf.predictor import _predict
 from kp_tf.recipes import COMPACT
 
@@ -201,34 +200,19 @@ def test_a_heatmap_of_one_place_alone_has_a_finite_gradient():
     assert np.isfinite(tape.gradient(value, variance)).all()
 
 
-def test_a_teacher_gives_two_more_columns_and_is_not_trained():
-    student, teacher = small(seed=1), heatmap_network((64, 96), 3, seed=2, **SMALL)
-    before = [weight.numpy() for weight in teacher.weights]
-    both = beside(with_spread(student), teacher)
-    images = pictures()
-    columns = both.predict_on_batch(images)
-    np.testing.assert_allclose(columns[..., :3], with_spread(student).predict_on_batch(images), atol=1e-5)
-    larger = tf.image.resize(images, (64, 96))
-    np.testing.assert_allclose(columns[..., 3:], teacher.predict_on_batch(larger), atol=1e-5)
-    weights = {id(weight) for weight in student.trainable_weights}
-    assert {id(weight) for weight in both.trainable_weights} == weights
-
-    both.compile("sgd", heatmap_loss(**COMPACT.loss_settings | {"teacher": 1.0}))
-    first = student.weights[0].numpy()
-    both.fit(images, np.full((4, 3, 2), np.nan, np.float32), verbose=0)
-    assert np.abs(student.weights[0].numpy() - first).max() > 0, "the teacher alone teaches"
-    for weight, value in zip(teacher.weights, before, strict=True):
-        np.testing.assert_array_equal(weight, value)
-
-
 def test_heatmap_loss_mixes_truth_and_teacher():
     settings = {"w": 10.0, "epsilon": 2.0, "pixels": 100.0, "spread": 0.0, "allowed": 3.0}
-    truth, prediction = np.zeros((1, 1, 2), np.float32), np.array([[[0.02, 0.02, 0, 0.06, 0.06]]], np.float32)
+    truth, prediction = np.zeros((1, 1, 2), np.float32), np.array([[[0.02, 0.02, 0]]], np.float32)
+    taught = np.concatenate([truth, np.full((1, 1, 2), 0.06, np.float32)], axis=1)
     # 2 pixels from the truth, 4 from the teacher
     near, far = 10 * math.log(1 + 2 / 2), 10 * math.log(1 + 4 / 2)
-    assert float(heatmap_loss(**settings)(truth, prediction)) == pytest.approx(near, rel=1e-5)
-    mixed = heatmap_loss(**settings, teacher=0.25)(truth, prediction)
+    loss = heatmap_loss(**settings, teacher=0.25)
+    assert float(loss(truth, prediction)) == pytest.approx(near, rel=1e-5)
+    mixed = loss(taught, prediction)
     assert float(mixed) == pytest.approx(0.75 * near + 0.25 * far, rel=1e-5)
+    eyes = np.array([[[0.0, 0.0], [0.1, 0.0]]], np.float32)
+    off = np.concatenate([eyes + [0.0, 0.01], np.zeros((1, 2, 1))], axis=-1)
+    assert float(nme((0, 1))(np.concatenate([eyes, eyes + 1], axis=1), off)[0]) == pytest.approx(0.1, rel=1e-5)
 
 
 def test_flip_average_of_a_mirrored_picture_is_mirrored():

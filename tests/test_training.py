@@ -16,6 +16,7 @@ from kp_tf.evaluation import evaluate
 from kp_tf.predictor import load_model, start_from
 from kp_tf.readers import sample
 from kp_tf.recipes import RECIPES
+from kp_tf.schemes import Scheme
 from kp_tf.shell import exit_status
 from kp_tf.submission import predict_kaggle, read_submission
 
@@ -79,8 +80,7 @@ def test_train_same_seed_same_history(work, imm, monkeypatch):
     histories, losses = [], []
     for seed in (1, 1, 2):
         run = training.train(part=2, data=str(imm), epochs=3, batch_size=2, seed=seed)
-        rows = (run / "history.csv").read_text().splitlines()[1:]
-        histories.append(np.array([row.split(",") for row in rows], float))
+        histories.append(history(run)[:, :-1])  # without the seconds
         losses.append(histories[-1][-1, 1])
     np.testing.assert_allclose(histories[0], histories[1], atol=1e-5)
     assert abs(losses[0] - losses[2]) > 1e-5
@@ -237,6 +237,10 @@ def fake_drawing(monkeypatch):
         monkeypatch.setattr(training, drawing, lambda *_, **__: None)
 
 
+def history(run):
+    return np.array([row.split(",") for row in (run / "history.csv").read_text().splitlines()[1:]], float)
+
+
 def weights(run):
     return load_model(runs.load_run(run)).get_weights()
 
@@ -295,8 +299,8 @@ def test_resume_refuses_other_settings_and_runs(work, imm, monkeypatch):
 def tiny(monkeypatch):
     """Small networks in place of those of the recipe `strong`."""
     network = {"settings": {"widths": (8, 8, 16), "depths": (1, 1, 1)}, "shape": (32, 32), "stored_shape": (48, 48)}
-    for key in (("strong", None), ("strong", 2)):
-        small = replace(RECIPES[key], **network, epochs=2, precision="float32", init=None)
+    for key in (("strong", None), ("strong", 2), ("strong", 3)):
+        small = replace(RECIPES[key], **network, epochs=2, precision="float32", init=None, teacher=None)
         monkeypatch.setitem(RECIPES, key, small)
 
 
@@ -308,7 +312,7 @@ def own_labels(folder, names=("nose", "left eye", "right eye")):
         picture(120, 90, number).save(folder / f"{number}.png")
         boxes = []
         for left in (8, 68):
-            at = {name: (left + 10 * k + number / 2, 30 + 5 * k) for k, name in enumerate(names)}
+            at = {name: (left + 20 * k + number / 2, 30 + 5 * k) for k, name in enumerate(names)}
             parts = [
                 f"<part name='{n}' x='{x}' y='{y}'/>" for n, (x, y) in at.items() if (n, left) != (names[1], 68)
             ]
@@ -332,8 +336,8 @@ def test_train_own_labels_with_a_scheme_and_from_a_run(work, tiny, capsys):
     assert (metrics["training_images"], metrics["validation_images"]) == (18, 2)
     assert "val_nme" not in metrics
     assert np.isfinite(metrics["val_mean_error_px"])
-    # the nose is the farthest from the middle of the box, at 19.5 - number / 2; the box is 44 pixels high
-    reach = [19.5 - int(file[0]) / 2 for file in read(first / "split.json")["training"]]
+    # the right eye is the farthest from the middle of the box, at 20.5 + number / 2; the box is 44 pixels high
+    reach = [20.5 + int(file[0]) / 2 for file in read(first / "split.json")["training"]]
     assert config["crop_scale"] == pytest.approx(1.36 * 2 * np.median(reach) / 44, abs=2e-3)
     assert config["stored_scale"] == pytest.approx(1.5 * config["crop_scale"], abs=1e-3)
 
@@ -356,7 +360,7 @@ def test_other_points_begin_as_the_nearest_of_the_old(work, tiny):
     units[0, 3] = np.nan
     recipe = replace(RECIPES["strong", None], epochs=1)
     model = training.build(recipe, 4, seed=1)
-    start_from(model, str(run), {"names": list("abcd")}, images, units)
+    start_from(model, str(run), Scheme("other", tuple("abcd"), ()), images, units)
     np.testing.assert_allclose(model.predict_on_batch(images), found[:, [2, 0, 1, 0]], atol=1e-6)
 
 
@@ -387,3 +391,27 @@ def test_train_refuses_what_does_not_fit_together(work, options, found):
     with pytest.raises(KpError, match=found):
         training.train(**options)
     assert not list(work.iterdir())
+
+
+def test_a_teachers_points_move_with_the_pictures(work, tiny, ibug, monkeypatch):
+    fake_drawing(monkeypatch)
+    teacher = training.train(part=3, recipe="strong", data=str(ibug), epochs=1)
+    taught = replace(RECIPES["strong", 3], teacher=str(teacher))
+    monkeypatch.setitem(RECIPES, ("strong", 3), taught)
+    given = []
+
+    def batches(crops, units, *rest):
+        given.append((crops, units))
+        return batches.keep(crops, units, *rest)
+
+    batches.keep = training.training_batches
+    monkeypatch.setattr(training, "training_batches", batches)
+    run = training.train(part=3, recipe="strong", data=str(ibug), epochs=1)
+    assert read(run / "config.json")["teacher"] == str(teacher)
+    crops, units = given[0]
+    assert units.shape == (len(crops), 2 * 68, 2)
+    images, points = training.window(crops.astype(np.float32), units.astype(np.float32), (32, 32), 1.6 / 2.4)
+    predicted = load_model(runs.load_run(teacher)).predict_on_batch(images / 255 - 0.5)
+    # the teacher took its own window from the photograph, and the mean with its mirror image
+    np.testing.assert_allclose(points[:, 68:], predicted, atol=0.1)
+    assert history(run)[0, 1] != pytest.approx(history(teacher)[0, 1], rel=1e-4)

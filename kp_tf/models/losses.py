@@ -44,15 +44,16 @@ def heatmap_loss(
 ) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
     """`wing` + `spread` · `excess_spread` of a model from `heatmap.with_spread`, for `model.compile`.
 
-    Where the model has a teacher's points as columns 3 and 4, `teacher` is the part of the wing loss that goes by
-    them in training; validation has them too, and so the same mixture.
+    Where the truth is (B, 2 K, 2), its second half are a teacher's points, and `teacher` is the part of the wing
+    loss that goes by them.
     """
 
     def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        points, variance = prediction[..., :2], prediction[..., 2:3]
+        points, variance, count = prediction[..., :2], prediction[..., 2:], prediction.shape[1]
+        taught, truth = truth[:, count:], truth[:, :count]
         value = wing(points, truth, w, epsilon, pixels)
-        if teacher:
-            value = (1 - teacher) * value + teacher * wing(points, prediction[..., 3:5], w, epsilon, pixels)
+        if taught.shape[1]:
+            value = (1 - teacher) * value + teacher * wing(points, taught, w, epsilon, pixels)
         return value + spread * excess_spread(variance, truth, allowed, pixels)
 
     return loss
@@ -70,6 +71,7 @@ def nme(eyes: tuple[int, int]) -> Callable[[KerasTensor, KerasTensor], KerasTens
     """
 
     def nme(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
+        truth = truth[:, : prediction.shape[1]]  # a teacher's points may follow
         present = ops.logical_not(ops.any(ops.isnan(truth), axis=-1))
         known = ops.where(present[..., None], truth, 0.0)
         error = ops.where(present, ops.norm(prediction[..., :2] - known, axis=-1), 0.0)

@@ -36,19 +36,19 @@ def read_run(path: Path) -> Run:
         raise KpError(f"{path}: expected weights as `python -m kp_tf pack` writes them, found: {error}") from None
 
 
-def save_weights(path: Path, model: keras.Model, config: dict, metrics: dict) -> None:
+def save_weights(path: Path, model: keras.Model, run: Run) -> None:
     """Write a model's weights: kernels in float16, the few other numbers in float32.
 
     Args:
         path: the `.npz`.
-        model: any model that `networks.build` makes from the config's recipe.
-        config, metrics: of the run that trained it.
+        model: any model that `networks.build` makes from the run's recipe.
+        run: that trained it.
     """
     arrays = {
         weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32)
         for weight in model.weights
     }
-    about = json.dumps({"config": config, "metrics": metrics})
+    about = json.dumps({"config": run.config, "metrics": run.metrics})
     with replacing(path) as temporary:
         np.savez(temporary, about=np.array(about), **arrays)
 
