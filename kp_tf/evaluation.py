@@ -13,7 +13,7 @@ from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
 from kp_tf.report import draw_faces, face_scores
 
-WORST = 12  # faces in the picture
+SHOWN = 12  # faces in a picture
 
 
 def evaluate(
@@ -26,7 +26,8 @@ def evaluate(
         run: see `predictor.choose_run`.
         split: `validation` takes the photographs that no training on this data has seen, `all` every face.
         flips: take the mean of each face's prediction and its mirror image's.
-        json: where to write the numbers; the CED plot and the twelve worst faces go beside it, as PNG.
+        json: where to write the numbers; the CED plot, the twelve worst faces and twelve that are evenly spaced
+            from the best to the worst go beside it, as PNG.
 
     Returns:
         `metrics.summary` with what was evaluated.
@@ -57,6 +58,10 @@ def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> Non
     errors = face_scores(records, predicted)
     if records.scheme.eyes:
         figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
-    worst = np.argsort(np.nan_to_num(errors))[::-1][:WORST]  # a face without its eyes has no NME
+    order = np.argsort(errors)[: np.count_nonzero(~np.isnan(errors))]  # a face without its eyes has no NME
+    worst = order[::-1][:SHOWN]
     title = f"{name}: the {len(worst)} worst of {len(errors)} faces"
     draw_faces(json.with_name(f"{json.stem}-worst.png"), records, predicted, worst, 0, title)
+    spaced = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
+    title = f"{name}: {len(spaced)} of {len(errors)} faces, evenly spaced in the order of their errors"
+    draw_faces(json.with_name(f"{json.stem}-faces.png"), records, predicted, spaced, None, title)

@@ -80,7 +80,7 @@ def faces(
     truth: Sequence[np.ndarray],
     prediction: Sequence[np.ndarray],
     errors: Sequence[str],
-    best: int,
+    best: int | None,
     title: str,
 ) -> None:
     """Faces with truth and prediction, the best above and the worst below.
@@ -90,10 +90,11 @@ def faces(
             best, then the worst.
         truth, prediction: N arrays (K, 2) in the pixels of those.
         errors: N texts, such as "NME 3.1 %".
-        best: how many of the N are the best ones; 0 shows the worst alone.
+        best: how many of the N are the best ones; 0 shows the worst alone, None calls none best or worst.
     """
     row = best or len(photographs)
     columns = math.ceil(row / math.ceil(row / 4))
+    named, best = best is not None, best or 0
     gap = -best % columns  # so that the worst begin a row
     aspect = max(photograph.shape[0] / photograph.shape[1] for photograph in photographs)
     figure, panels = _panels(len(photographs) + gap, columns, title, aspect + 0.09)  # their titles
@@ -107,7 +108,7 @@ def faces(
         _draw(axes, prediction[i], PREDICTION)
         axes.set_title(errors[i], fontsize=10)
         first, name = (0, "best") if i < best else (best, "worst")
-        if (i - first) % columns == 0:
+        if named and (i - first) % columns == 0:
             axes.set_ylabel(name, fontsize=13, fontweight="bold")
     _legend(figure, truth="truth", prediction="prediction")
     _save(figure, path)

@@ -91,9 +91,9 @@ def face_scores(records: Records, predicted: np.ndarray) -> np.ndarray:
 
 
 def draw_faces(
-    path: Path, records: Records, predicted: np.ndarray, chosen: Sequence[int], best: int, title: str
+    path: Path, records: Records, predicted: np.ndarray, chosen: Sequence[int], best: int | None, title: str
 ) -> None:
-    """Chosen faces of N with truth, prediction (N, K, 2) and error; the first `best` of them are the best."""
+    """Chosen faces of N with truth, prediction (N, K, 2) and error; `best` as of `figures.faces`."""
     scores = face_scores(records, predicted)
     cuts = [_cut(records, predicted, face) for face in chosen]
     figures.faces(

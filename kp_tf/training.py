@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,14 +91,18 @@ def train(
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
         print(f"Going on with {run}")
-    else:
-        if out is not None:
-            check_free(out, overwrite)
-        run, config = None, new_config(part, recipe, given)
+        return _train(config, lambda label: run)
+    if out is not None:
+        check_free(out, overwrite)
+    return _train(new_config(part, recipe, given), lambda label: new_run(label, out, overwrite))
+
+
+def _train(config: dict, directory: Callable[[str], Path]) -> Path:
+    """Train by a run's settings, from its checkpoint if it has one; `directory` makes the run's, or has it."""
     source = Data(Path(config["data"]), config["sample"])
 
     training, validation, config = _read(config, source)
-    about = Run(run or Path(), config, {})
+    about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
     device = device_name()
     print(
@@ -121,11 +126,10 @@ def train(
         start_from(trained, settings.init, points, scale_pixels(some[0]).numpy(), some[1].numpy())
     steps = -(-len(training) // settings.batch_size)
     fitted = compiled(trained, settings, points, steps)
-    if run is None:
-        run = new_run(label_of(part, recipe) + ("-sample" if source.sample else ""), out, overwrite)
-        write_json(run / "config.json", config)
-        write_json(run / "split.json", {"training": training.files, "validation": validation.files})
-        _write_architecture(run / "architecture.txt", model)
+    run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
+    write_json(run / "config.json", config)
+    write_json(run / "split.json", {"training": training.files, "validation": validation.files})
+    _write_architecture(run / "architecture.txt", model)
 
     checkpoint = Checkpoint(run, trained)
     first = checkpoint.restore(fitted)
@@ -151,38 +155,50 @@ def train(
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
+    images, shown = next(iter(batches))
+    batch = images, shown[:, : len(points)]  # without a teacher's
+    report = _judge(run, about, model, (training, validation), batch, checkpoint.rows)
+    if examples:
+        draw_test(run / "figures", heading(config), examples, model, about)
+    conditions = {"device": device, "versions": _versions(), "completed": datetime.now(UTC).isoformat()}
+    write_json(run / "metrics.json", {**report, "optimizer_steps": steps * settings.epochs, **conditions})
+    checkpoint.remove()
+    _say(run, report)
+    return run
+
+
+def _judge(
+    run: Path,
+    about: Run,
+    model: keras.Model,
+    sides: tuple[Records, Records],
+    batch: tuple[np.ndarray, np.ndarray],
+    rows: list[dict],
+) -> dict:
+    """Score the trained network on the validation's side beside the mean shape, and draw what it saw and found."""
+    (training, validation), settings, framing = sides, about.recipe, about.framing
     predicted = predict_records(model, validation, about, framed=framing is not None)
     average = _mean_shape(training, validation, settings.crop_scale, framing)
     report = {
         "part": settings.part,
         "recipe": settings.name,
-        "dataset": "sample" if source.sample else settings.dataset,
+        "dataset": "sample" if about.config["sample"] else settings.dataset,
         "training_images": len(training),
         "validation_images": len(validation),
         "epochs": settings.epochs,
-        "optimizer_steps": steps * settings.epochs,
         **_scores(predicted, average, validation),
-        "seconds_per_epoch": [row["seconds"] for row in checkpoint.rows],
-        "device": device,
-        "versions": _versions(),
+        "seconds_per_epoch": [row["seconds"] for row in rows],
     }
     is_imm = settings.dataset == "imm"
     if is_imm:
         errors = metrics.face_errors(predicted, validation.points)
         report["val_mean_error_px_by_condition"] = condition_errors(validation, errors)
-
-    pictures, head = run / "figures", heading(config)
+    pictures, head = run / "figures", heading(about.config)
     pictures.mkdir(exist_ok=True)
-    history = {name: [row[name] for row in checkpoint.rows] for name in ("loss", "val_loss")}
-    images, shown = next(iter(batches))
-    draw_training(pictures, head, (images, shown[:, : len(points)]), history, LOSSES[settings.loss], model)
+    history = {name: [row[name] for row in rows] for name in ("loss", "val_loss")}
+    draw_training(pictures, head, batch, history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
-    if examples:
-        draw_test(pictures, head, examples, model, about)
-    write_json(run / "metrics.json", {**report, "completed": datetime.now(UTC).isoformat()})
-    checkpoint.remove()
-    _say(run, report)
-    return run
+    return report
 
 
 def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:

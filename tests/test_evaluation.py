@@ -38,6 +38,7 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     assert json.loads((tmp_path / "scores.json").read_text())["all"] == everything["all"]
     assert (tmp_path / "scores-ced.png").is_file()
     assert (tmp_path / "scores-worst.png").is_file()
+    assert (tmp_path / "scores-faces.png").is_file()
     assert "jaw" in capsys.readouterr().out
     part = evaluate(labels, run=str(run), split="validation")
     assert 0 < part["all"]["faces"] < 20

@@ -12,7 +12,7 @@ from kp_tf.pipeline import decode
 from kp_tf.readers.datasets import FOLDERS, TRAIN_XML, Data, read_labelled, read_test, split
 from kp_tf.readers.records import is_mirror, photograph_key
 from kp_tf.schemes import IBUG68, IMM58
-from kp_tf.weights import committed
+from kp_tf.weights import WEIGHTS, committed
 
 FOLDER = os.environ.get("KP_TF_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="KP_TF_DATA names no folder with the real data sets")
@@ -83,9 +83,10 @@ def test_ibug_every_image_decodes(ibug):
     assert crops.std(axis=(1, 2, 3)).min() > 5, "no crop is blank"
 
 
-def test_committed_compact_has_the_score_it_states():
-    summary = evaluate(DATA.folder("ibug") / TRAIN_XML, run="compact", split="validation")
-    assert summary["all"]["nme_mean"]["value"] == pytest.approx(committed("compact").metrics["val_nme"], abs=2e-4)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_committed_weights_have_the_score_they_state(name):
+    summary = evaluate(DATA.folder("ibug") / TRAIN_XML, run=name, split="validation")
+    assert summary["all"]["nme_mean"]["value"] == pytest.approx(committed(name).metrics["val_nme"], abs=2e-4)
 
 
 def test_ibug_test_photographs_have_boxes_and_no_points():
