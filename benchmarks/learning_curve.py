@@ -1,6 +1,6 @@
 """How many pictures it takes: this project beside dlib's own trainer on IMM's 58 points.
 
-    python benchmarks/learning_curve.py --data DIR --out curve
+    python -m benchmarks.learning_curve --data DIR --out curve
 
 Writes IMM as dlib XML with boxes around the points, as a marker would draw them: the first 10, 25, 50, 100 and 192
 pictures of one random order of people 1–32 for training, people 33–40 for the test, scored once. Each row trains
@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from environments import python_of
 
+from benchmarks.environments import python_of
 from kp_tf import figures
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, replacing, write_json

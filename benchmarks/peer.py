@@ -7,7 +7,8 @@ from the files to the points; what is loaded once is loaded before.
 import json
 import sys
 import time
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,11 @@ MESH = [
     *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87),
 ]
+
+
+def package(name):
+    """The folder of a package, without importing it."""
+    return Path(find_spec(name).origin).parent
 
 
 def kp_tf(name):
@@ -41,7 +47,7 @@ def dlib(_):
     """dlib's 68-point predictor."""
     import dlib
 
-    path = files("face_recognition_models") / "models" / "shape_predictor_68_face_landmarks.dat"
+    path = package("face_recognition_models") / "models" / "shape_predictor_68_face_landmarks.dat"
     predictor = dlib.shape_predictor(str(path))
 
     def one(file, box):
@@ -59,7 +65,7 @@ def mediapipe(_):
     import mediapipe
 
     mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1)
-    modules = files("mediapipe") / "modules"
+    modules = package("mediapipe") / "modules"
     models = ["face_landmark/face_landmark.tflite", "face_detection/face_detection_short_range.tflite"]
 
     def one(file, box):

@@ -1,6 +1,6 @@
 """This project's networks beside the ready-made ones, on the same photographs, boxes and metric.
 
-    python benchmarks/peers.py --labels DIR/ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml \
+    python -m benchmarks.peers --labels DIR/ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml \
         --split validation --out peers
 
 Each tool is a process in a virtual environment of its own (made on first use, in ~/.cache/kp_tf). Times are taken
@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from environments import python_of
 
+from benchmarks.environments import python_of
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json

@@ -94,7 +94,7 @@ _HEATMAP = Recipe(
     shape=(128, 128),
     loss="heatmap",
     learning_rate=2e-3,
-    epochs=240,
+    epochs=200,
     batch_size=32,
     settings={"widths": (32, 64, 128, 192), "depths": (1, 3, 2, 1)},  # 1.42 M parameters, 135 M multiply-adds
     # pixels of the input: errors under 10 count by their logarithm; spread beyond 3 costs
