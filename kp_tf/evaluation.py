@@ -50,7 +50,7 @@ def evaluate(
     print(metrics.table(summary))
     if json is not None:
         write_json(json, summary)
-        _draw(json, str(chosen.path.name), predicted, records)
+        _draw(json, chosen.path.name.removesuffix(".npz"), predicted, records)
     return summary
 
 

@@ -50,6 +50,20 @@ def test_faces_has_a_panel_for_each_and_rows_named(tmp_path, drawn, count):
     assert [path.name for path in tmp_path.iterdir()] == ["faces.png"]
 
 
+def test_faces_without_an_order_have_no_row_names(tmp_path, drawn):
+    truth = _points(5, 3)
+    figures.faces(tmp_path / "faces.png", [_photograph()] * 5, truth, truth, ["1 px"] * 5, None, "")
+    assert {axes.get_ylabel() for axes in drawn[0].axes} == {""}
+
+
+def test_learning_curve_has_a_line_for_each_method(tmp_path, drawn):
+    curves = {"ours": [(100, 4.0), (10, 9.0)], "none yet": [], "theirs": [(10, 11.0), (100, 6.0)]}
+    figures.learning_curve(tmp_path / "curve.png", curves, "IMM")
+    lines = {line.get_label(): line.get_xydata().tolist() for line in drawn[0].axes[0].lines}
+    assert lines == {"ours": [[10, 9], [100, 4]], "theirs": [[10, 11], [100, 6]]}
+    assert [label.get_text() for label in drawn[0].axes[0].get_xticklabels()] == ["10", "100"]
+
+
 def test_faces_points_lie_at_their_places(tmp_path):
     truth = np.array([[[20.0, 30.0], [80, 60], [50, np.nan]]])
     prediction = np.array([[[20.0, 80.0], [80, 10], [5, 5]]])
