@@ -12,6 +12,8 @@ import pandas as pd
 from kp_tf.errors import KpError
 from kp_tf.files import replacing
 
+CHECKPOINT = "checkpoint.npz"
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Keeps weights, optimizer and history of the epochs so far, and writes `history.csv`.
@@ -26,7 +28,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, run: Path, network: keras.Model) -> None:
         """Args: run: the run directory. network: its weights are kept; it shares layers with the fitted model."""
         super().__init__()
-        self.path, self.history, self.network = run / "checkpoint.npz", run / "history.csv", network
+        self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
         self.rows: list[dict[str, float]] = []
 
     def restore(self, fitted: keras.Model) -> int:
@@ -44,7 +46,7 @@ class Checkpoint(keras.callbacks.Callback):
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 values = [archive[f"v{k}"] for k in range(len(archive.files) - 1)]
                 self.rows = json.loads(str(archive["rows"]))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise KpError(f"{self.path}: expected a checkpoint, found: {error}") from None
         if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
             raise KpError(f"{self.path}: expected the weights of this run's network, found others")

@@ -7,6 +7,8 @@ from kp_tf.errors import KpError
 from kp_tf.predictor import like
 from kp_tf.readers.datasets import Data, find_data
 from kp_tf.recipes import RECIPES
+from kp_tf.runs import read_config, runs_of
+from kp_tf.weights import PATHS
 
 
 def label_of(part: int | None, recipe: str) -> str:
@@ -30,16 +32,45 @@ def new_config(part: int | None, recipe: str, given: dict) -> dict:
         settings = like(settings, settings.init)
     settings = replace(settings, **{name: given[name] for name in ("epochs", "batch_size") if given[name]})
     labels = given["labels"]
+    if labels and given["data"]:
+        raise KpError(f"--data {given['data']}: expected no --data with --labels, found both")
     source = Data(labels.parent, sample=False) if labels else find_data(given["data"], settings.dataset)
     config = {"recipe" if name == "name" else name: value for name, value in asdict(settings).items()}
-    files = {name: str(given[name]) for name in ("labels", "val_labels", "scheme_file") if given[name]}
-    return config | {"seed": given["seed"] or 0, "data": str(source.root), "sample": source.sample, **files}
+    # absolute, so that a run can go on from any folder
+    files = {name: str(given[name].resolve()) for name in ("labels", "val_labels", "scheme_file") if given[name]}
+    root = str(source.root.resolve())
+    return config | {"seed": given["seed"] or 0, "data": root, "sample": source.sample, **files}
 
 
-def check_same(given: dict, config: dict, run: Path) -> None:
-    """Refuse settings that are given again with another value."""
+def differences(given: dict, config: dict) -> list[str]:
+    """What is given again with another value, for messages: the option, its value and the run's."""
+    found = []
     for name, value in given.items():
         kept = "sample" if name == "data" and config["sample"] else config.get(name)
-        if value is not None and str(value) != str(kept):
-            option = name.removesuffix("_file").replace("_", "-")
-            raise KpError(f"--{option} {value}: expected {kept}, as {run} began, or nothing, found another value")
+        if value is None or str(value) == str(kept):
+            continue
+        if name in PATHS and kept is not None and Path(value).resolve() == Path(kept).resolve():
+            continue
+        found.append(f"--{name.removesuffix('_file').replace('_', '-')} {value}: expected {kept}")
+    return found
+
+
+def run_to_resume(part: int | None, recipe: str, out: Path | None, given: dict) -> tuple[Path, dict]:
+    """The run that `--resume` goes on with, and its settings.
+
+    It is `out`, else among the runs of the part and recipe the newest unfinished one that has the given settings;
+    a finished one where there is none.
+
+    Raises:
+        KpError: if there is none, or `out` has other settings.
+    """
+    paths = [out] if out else runs_of(label_of(part, recipe))
+    if not paths or not (paths[0] / "config.json").is_file():
+        where = f"--resume --out {out}" if out else f"--resume: runs/{label_of(part, recipe)}-…"
+        raise KpError(f"{where}: expected a run (a folder with config.json), found none")
+    runs = [(path, read_config(path)) for path in paths]
+    same = [(path, config) for path, config in runs if not differences(given, config)]
+    if not same:
+        path, config = runs[0]
+        raise KpError(f"{differences(given, config)[0]}, as {path} began, or nothing, found another value")
+    return min(same, key=lambda run: (run[0] / "metrics.json").exists())  # the first of the unfinished ones

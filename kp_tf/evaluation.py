@@ -6,12 +6,13 @@ import numpy as np
 
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
-from kp_tf.files import write_json
+from kp_tf.files import read_json, write_json
 from kp_tf.predictor import choose_run, load_model, predict_records
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
-from kp_tf.report import draw_faces, face_scores
+from kp_tf.report import draw_faces, face_scores, ordered
+from kp_tf.schemes import IMM58, NOSE
 
 SHOWN = 12  # faces in a picture
 
@@ -37,12 +38,19 @@ def evaluate(
     """
     chosen = choose_run(run)
     scheme, dataset = chosen.scheme, "imm" if labels.is_dir() else "ibug"
-    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme, partial=True)
+    own = chosen.config["part"] is None
+    if dataset == "imm" and scheme not in (NOSE, IMM58):
+        raise KpError(f"--labels {labels}: expected a network of IMM's points, found {scheme.name}, {chosen.path}")
+    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme, partial=own)
     if split == "validation":
-        kept = np.flatnonzero(np.logical_and(*held_out_faces(records, dataset)))
-        if not len(kept):
+        if own:
+            names = read_json(chosen.path / "split.json")["validation"]
+            held_out = np.isin(records.files, names)
+        else:
+            held_out = np.logical_and(*held_out_faces(records, dataset))
+        if not held_out.any():
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
-        records = records.take(kept)
+        records = records.take(np.flatnonzero(held_out))
     predicted = predict_records(load_model(chosen), records, chosen, dataset == "imm", flips)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
@@ -55,10 +63,10 @@ def evaluate(
 
 
 def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> None:
-    errors = face_scores(records, predicted)
-    if records.scheme.eyes:
+    errors, is_nme = face_scores(records, predicted)
+    if is_nme:
         figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
-    order = np.argsort(errors)[: np.count_nonzero(~np.isnan(errors))]  # a face without its eyes has no NME
+    order = ordered(errors)
     worst = order[::-1][:SHOWN]
     title = f"{name}: the {len(worst)} worst of {len(errors)} faces"
     draw_faces(json.with_name(f"{json.stem}-worst.png"), records, predicted, worst, 0, title)

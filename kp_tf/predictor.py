@@ -73,8 +73,9 @@ def like(recipe: Recipe, init: str) -> Recipe:
         KpError: if there is no such network, or it is one that cannot start this recipe.
     """
     source = choose_run(init).recipe
-    if source.network != recipe.network:
-        raise KpError(f"--init {init}: expected a {recipe.network} network, found {source.network}")
+    if not source.network == recipe.network == "heatmap":
+        found = f"{source.network} for {recipe.network}"
+        raise KpError(f"--init {init}: expected networks of the recipes strong and large, found {found}")
     shapes = {"settings": source.settings, "shape": source.shape, "stored_shape": source.stored_shape}
     return replace(recipe, init=init, **shapes)
 
@@ -82,8 +83,8 @@ def like(recipe: Recipe, init: str) -> Recipe:
 def start_from(model: keras.Model, init: str, scheme: Scheme, images: np.ndarray, units: np.ndarray) -> None:
     """Set a heatmap network's weights to those of a run or weights.
 
-    Where the points are others, each begins as the point of `init` that is nearest to it on these images: its part
-    of the last layer is that point's.
+    Where the points have other names, each begins as the point of `init` that is nearest to it on these images: its
+    part of the last layer is that point's.
 
     Args:
         model: as `networks.build` makes it from the recipe that `like` gives.
@@ -95,7 +96,7 @@ def start_from(model: keras.Model, init: str, scheme: Scheme, images: np.ndarray
     run = choose_run(init)
     source = load_model(run)
     weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
-    if run.scheme != scheme:
+    if run.scheme.names != scheme.names:
         batches = np.array_split(images, -(-len(images) // BATCH))
         found = np.concatenate([source.predict_on_batch(batch) for batch in batches])
         distance = np.nanmean(np.linalg.norm(units[:, :, None] - found[:, None], axis=-1), axis=0)  # (K, old K)
@@ -111,8 +112,10 @@ def pack(run: Path, out: Path) -> None:
     """Write a run's weights as one small file, as the weights that come with the project are.
 
     Raises:
-        KpError: if there is no such run, or the file cannot be written.
+        KpError: if there is no such run, or the file is no `.npz` or cannot be written.
     """
+    if out.suffix != ".npz":
+        raise KpError(f"--out {out}: expected a name that ends in .npz, found {out.suffix or 'no ending'}")
     chosen = load_run(run)
     save_weights(out, load_model(chosen), chosen)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")

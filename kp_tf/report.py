@@ -68,8 +68,7 @@ def draw_validation(
         predicted, average: (N, K, 2) in pixels: the network's points and the mean shape's.
         by_condition: whether the files are named as IMM's are.
     """
-    scores = face_scores(records, predicted)
-    order = np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]  # a face without its eyes has none
+    order = ordered(face_scores(records, predicted)[0])
     best, worst = order[:SHOWN], order[SHOWN:][-SHOWN:]
     title = f"{head}: best and worst of {len(records)} validation faces"
     draw_faces(folder / "validation_faces.png", records, predicted, [*best, *worst], len(best), title)
@@ -84,24 +83,31 @@ def draw_validation(
         )
 
 
-def face_scores(records: Records, predicted: np.ndarray) -> np.ndarray:
-    """What faces are ordered by (N,): NME, or pixels where the scheme has no eyes."""
+def face_scores(records: Records, predicted: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What faces are ordered by (N,), NME if True, else pixels: where the scheme or every face has no eyes."""
     eyes = records.scheme.eyes
-    return metrics.nme(predicted, records.points, eyes) if eyes else metrics.face_errors(predicted, records.points)
+    if eyes and not np.isnan(metrics.eye_distances(records.points, eyes)).all():
+        return metrics.nme(predicted, records.points, eyes), True
+    return metrics.face_errors(predicted, records.points), False
+
+
+def ordered(scores: np.ndarray) -> np.ndarray:
+    """Indices of the scores that are there, from the best to the worst; a face without its eyes has no NME."""
+    return np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]
 
 
 def draw_faces(
     path: Path, records: Records, predicted: np.ndarray, chosen: Sequence[int], best: int | None, title: str
 ) -> None:
     """Chosen faces of N with truth, prediction (N, K, 2) and error; `best` as of `figures.faces`."""
-    scores = face_scores(records, predicted)
+    scores, is_nme = face_scores(records, predicted)
     cuts = [_cut(records, predicted, face) for face in chosen]
     figures.faces(
         path,
         [photograph for photograph, _ in cuts],
         [records.points[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
         [predicted[face] - offset for face, (_, offset) in zip(chosen, cuts, strict=True)],
-        [f"NME {100 * scores[k]:.1f} %" if records.scheme.eyes else f"{scores[k]:.1f} px" for k in chosen],
+        [f"NME {100 * scores[k]:.1f} %" if is_nme else f"{scores[k]:.1f} px" for k in chosen],
         best,
         title,
     )

@@ -106,21 +106,10 @@ def _numbered(label: str) -> Path:
             number += 1
 
 
-def unfinished_run(label: str, out: Path | None) -> Path:
-    """The run that `--resume` goes on with: `out`, else the newest unfinished one of that label.
-
-    Raises:
-        KpError: if there is none.
-    """
-    if out is not None:
-        if not (out / "config.json").is_file():
-            raise KpError(f"--resume --out {out}: expected a run (a folder with config.json), found none")
-        return out
-    runs = sorted(RUNS.glob(f"{label}-*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    unfinished = [path.parent for path in runs if not (path.parent / "metrics.json").exists()]
-    if not unfinished and not runs:
-        raise KpError(f"--resume: expected a run {RUNS / label}-… to go on with, found none")
-    return unfinished[0] if unfinished else runs[0].parent
+def runs_of(label: str) -> list[Path]:
+    """The runs of that label, complete or not, from the newest to the oldest."""
+    configs = sorted(RUNS.glob(f"{label}-*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent for path in configs]
 
 
 def read_config(run: Path) -> dict:

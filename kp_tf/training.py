@@ -1,5 +1,6 @@
 """A recipe and records to a run, in the order it happens."""
 
+import json
 import os
 import platform
 import sys
@@ -14,10 +15,10 @@ import tensorflow as tf
 
 from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
-from kp_tf.checkpoint import Checkpoint
-from kp_tf.config import check_same, label_of, new_config
+from kp_tf.checkpoint import CHECKPOINT, Checkpoint
+from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.errors import KpError
-from kp_tf.files import replacing, write_json
+from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
@@ -26,7 +27,7 @@ from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_fa
 from kp_tf.readers.records import Records
 from kp_tf.recipes import ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
-from kp_tf.runs import Run, check_free, new_run, read_config, unfinished_run
+from kp_tf.runs import Run, check_free, new_run
 from kp_tf.schemes import SCHEMES, describe
 
 SOME = 256  # faces that tell which points of one scheme are near which of another
@@ -84,24 +85,28 @@ def train(
     if resume:
         if part is None and labels is None and out is None:
             raise KpError("--resume: expected --part, --labels or --out to say which run, found none of them")
-        run = unfinished_run(label_of(part, recipe), out)
-        config = read_config(run)
-        check_same({"part": part, "recipe": chosen, **given}, config, run)
+        if overwrite:
+            raise KpError("--overwrite: expected no --overwrite with --resume, found both")
+        run, config = run_to_resume(part, recipe, out, {"part": part, "recipe": chosen, **given})
         if (run / "metrics.json").exists():
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
         print(f"Going on with {run}")
-        return _train(config, lambda label: run)
+        return _train(config, lambda label: run, begun=run)
     if out is not None:
         check_free(out, overwrite)
     return _train(new_config(part, recipe, given), lambda label: new_run(label, out, overwrite))
 
 
-def _train(config: dict, directory: Callable[[str], Path]) -> Path:
-    """Train by a run's settings, from its checkpoint if it has one; `directory` makes the run's, or has it."""
+def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = None) -> Path:
+    """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the run's."""
     source = Data(Path(config["data"]), config["sample"])
 
+    before = config
     training, validation, config = _read(config, source)
+    files = {"training": list(training.files), "validation": list(validation.files)}
+    if begun:
+        _check_unchanged(begun, before, config, files)
     about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
     device = device_name()
@@ -120,23 +125,25 @@ def _train(config: dict, directory: Callable[[str], Path]) -> Path:
 
     model = build(settings, len(points), config["seed"])
     trained = build(settings, len(points), config["seed"], settings.precision)
-    if settings.init:
+    if settings.init and not (begun and (begun / CHECKPOINT).exists()):
         extent = settings.crop_scale / settings.stored_scale
-        some = window(train_crops[:SOME].astype("f4"), train_units[:SOME].astype("f4"), settings.shape, extent)
+        shown = (~np.isnan(train_units[..., 0])).argmax(axis=0)  # a face with each point
+        some = np.union1d(np.arange(min(SOME, len(training))), shown)
+        some = window(train_crops[some].astype("f4"), train_units[some].astype("f4"), settings.shape, extent)
         start_from(trained, settings.init, points, scale_pixels(some[0]).numpy(), some[1].numpy())
-    steps = -(-len(training) // settings.batch_size)
-    fitted = compiled(trained, settings, points, steps)
-    run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
-    write_json(run / "config.json", config)
-    write_json(run / "split.json", {"training": training.files, "validation": validation.files})
-    _write_architecture(run / "architecture.txt", model)
-
-    checkpoint = Checkpoint(run, trained)
-    first = checkpoint.restore(fitted)
     taught, mirror = train_units, points.mirror
     if settings.teacher:
         taught = np.concatenate([train_units, _taught(settings, training, stored)], axis=1)
         mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
+    steps = -(-len(training) // settings.batch_size)
+    fitted = compiled(trained, settings, points, steps)
+    run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
+    write_json(run / "config.json", config)
+    write_json(run / "split.json", files)
+    _write_architecture(run / "architecture.txt", model)
+
+    checkpoint = Checkpoint(run, trained)
+    first = checkpoint.restore(fitted)
     batches = training_batches(
         train_crops, taught, settings.batch_size, config["seed"], transform(settings, mirror), DRAWS, first
     )
@@ -201,6 +208,13 @@ def _judge(
     return report
 
 
+def _check_unchanged(run: Path, before: dict, config: dict, files: dict) -> None:
+    """Refuse to go on with faces that are not those the run began with."""
+    split = run / "split.json"
+    if json.loads(json.dumps(config)) != before or (split.is_file() and read_json(split) != files):
+        raise KpError(f"{run}: expected the data as the run began, found labels that have changed since")
+
+
 def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
     """The faces for training, with boxes, and for validation; and the settings with what the faces decide."""
     if config["dataset"] == "labels":
@@ -208,15 +222,16 @@ def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
     else:
         records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]])
         training, validation = (records.take(side) for side in split(records, config["dataset"]))
-    if config["looks"] > 1:
+    recipe = Run(Path(), config, {}).recipe
+    if recipe.looks > 1:
         photographs = training.boxes
         training = with_face_boxes(training)
         framing = Framing.of(photographs, training.boxes, training.points)
         config = config | {"framing": {"box": framing.box.tolist(), "points": framing.points.tolist()}}
-    if config["crop_scale"] is None:
+    if recipe.crop_scale is None:
         # points may lie well inside the box, which shows how large the whole thing is
         scale = round(ROOM * max(1.0, half_needed(training.points, training.boxes)), 3)
-        stored = round(scale * config["stored_shape"][0] / config["shape"][0], 3)
+        stored = round(scale * recipe.stored_shape[0] / recipe.shape[0], 3)
         config = config | {"crop_scale": scale, "stored_scale": stored}
     return training, validation, config | {"scheme": describe(training.scheme)}
 

@@ -69,6 +69,8 @@ def test_weights_round_trip_in_half_precision(tmp_path):
     model.save(folder / "model.keras")
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
+    with pytest.raises(KpError, match=r"tiny: expected a name that ends in .npz"):
+        predictor.pack(folder, tmp_path / "tiny")
     predictor.pack(folder, tmp_path / "tiny.npz")
     load_weights(tmp_path / "tiny.npz", other)
     pictures = np.random.default_rng(1).uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)

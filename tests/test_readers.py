@@ -230,11 +230,13 @@ def test_partial_labels_are_read_and_written_again(tmp_path):
         parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, x, y in parts)
         return f"<box left='1' top='2' width='30' height='40'{more}>{parts}</box>"
 
-    several = box([("p10", 5, 6), ("p9", 7, 8)]) + box([("p2", 1, 2)], " ignore='1'") + box([("p9", -3, 4)])
+    several = (
+        box([("p10", 5, 6), ("p9", 7, 8)]) + box([("p2", 1, 2)], " ignore='1'") + box([("p9", -3, 4), ("q", 0, 0)])
+    )
     images = [f"<image file='a.png'>{several}</image>", "<image file='b.png'/>"]
     path = tmp_path / "own.xml"
     write_xml(path, images)
-    assert part_names(path) == ("p2", "p9", "p10")
+    assert part_names(path) == ("p9", "p10", "q"), "not those of what is ignored"
     for _ in range(2):
         records = read_dlib_xml(path, Scheme("own", ("p9", "p10"), ()), partial=True)
         assert records.files == ("a.png", "a.png")
@@ -255,12 +257,12 @@ def test_read_own_keeps_a_tenth_of_the_photographs(tmp_path):
         training, validation = read_own({"labels": str(path)})
         assert (len(training), len(validation)) == (2 * (count - kept), 2 * kept)
         assert not set(training.files) & set(validation.files)
+    (tmp_path / "s.json").write_text('{"names": ["00", "07"]}')
+    with pytest.raises(KpError, match="expected every point on a face for training, found none with '07'"):
+        read_own({"labels": str(path), "scheme_file": str(tmp_path / "s.json")})
     write_xml(path, [xml_image("0.png", [(0, 0, 9, 9)], parts=2)])
     with pytest.raises(KpError, match="expected at least two photographs"):
         read_own({"labels": str(path)})
-    (tmp_path / "s.json").write_text('{"names": ["00", "07"]}')
-    with pytest.raises(KpError, match="expected every point on a face, found none with '07'"):
-        read_own({"labels": str(path), "scheme_file": str(tmp_path / "s.json")})
 
 
 def test_face_boxes_of_the_nose_hold_all_points(imm):

@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +13,7 @@ from conftest import picture, write_xml
 from PIL import Image
 
 from kp_tf import runs, training
+from kp_tf.config import run_to_resume
 from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
 from kp_tf.predictor import load_model, start_from
@@ -116,7 +119,7 @@ def test_part_3_to_submission(work, ibug):
 
 def test_predict_kaggle_on_a_fresh_machine_takes_the_committed_weights(work, ibug, capsys):
     out = predict_kaggle(data=str(ibug))
-    assert "compact.npz" in capsys.readouterr().out
+    assert "large.npz" in capsys.readouterr().out
     assert read_submission(out, 4).shape == (4, 68, 2)
 
 
@@ -281,7 +284,7 @@ def test_resume_ends_as_if_never_interrupted(work, imm, monkeypatch, capsys):
 
 
 def test_resume_refuses_other_settings_and_runs(work, imm, monkeypatch):
-    with pytest.raises(KpError, match=r"--resume: expected a run runs/part2-course-…"):
+    with pytest.raises(KpError, match=r"--resume: runs/part2-course-…: expected a run"):
         training.train(part=2, resume=True)
     with pytest.raises(KpError, match=r"--resume --out mine: expected a run"):
         training.train(part=2, resume=True, out=Path("mine"))
@@ -289,10 +292,31 @@ def test_resume_refuses_other_settings_and_runs(work, imm, monkeypatch):
     for name, value in {"epochs": 3, "batch_size": 2, "seed": 1, "data": "elsewhere", "recipe": "strong"}.items():
         with pytest.raises(KpError, match=f"--{name.replace('_', '-')} {value}: expected .*, as mine began"):
             training.train(part=2, resume=True, out=Path("mine"), **{name: value})
-    archive = Path("mine/checkpoint.npz").read_bytes()
-    Path("mine/checkpoint.npz").write_bytes(archive[:-400])
-    with pytest.raises(KpError, match=r"mine/checkpoint.npz: expected a checkpoint, found"):
+    extra = imm / "imm_face_db"
+    for suffix in (".asf", ".jpg"):
+        (extra / f"32-5m{suffix}").write_bytes((extra / f"32-3m{suffix}").read_bytes().replace(b"32-3m", b"32-5m"))
+    with pytest.raises(KpError, match="mine: expected the data as the run began"):
         training.train(part=2, resume=True, out=Path("mine"))
+    for suffix in (".asf", ".jpg"):
+        (extra / f"32-5m{suffix}").unlink()
+    archive = Path("mine/checkpoint.npz").read_bytes()
+    for damaged in (archive[:-400], b""):
+        Path("mine/checkpoint.npz").write_bytes(damaged)
+        with pytest.raises(KpError, match=r"mine/checkpoint.npz: expected a checkpoint, found"):
+            training.train(part=2, resume=True, out=Path("mine"))
+
+
+def test_resume_takes_the_unfinished_run_with_the_settings_given(work):
+    for number, (data, seed, done) in enumerate([("a", 1, None), ("a", 2, None), ("b", 2, None), ("a", 3, "now")]):
+        path = work / f"runs/part3-course-00{number}"
+        a_run(path, done)
+        config = read(path / "config.json") | {"data": str(work / data), "seed": seed}
+        (path / "config.json").write_text(json.dumps(config))
+        os.utime(path / "config.json", (number, number))
+    for given, expected in [({}, 2), ({"seed": 1}, 0), ({"data": "a"}, 1), ({"data": "./a/", "seed": 3}, 3)]:
+        assert run_to_resume(3, "course", None, given)[0].name == f"part3-course-00{expected}"
+    with pytest.raises(KpError, match=r"--seed 9: expected 3, as runs/part3-course-003 began"):
+        run_to_resume(3, "course", None, {"seed": 9})
 
 
 @pytest.fixture
@@ -347,6 +371,8 @@ def test_train_own_labels_with_a_scheme_and_from_a_run(work, tiny, capsys):
     assert read(second / "config.json")["scheme"]["mirror"] == [["left eye", "right eye"]]
     evaluate(labels, str(second), json=Path("scores.json"), flips=True)
     assert read(Path("scores.json"))["all"]["nme_mean"]["value"] > 0
+    part = evaluate(labels, str(first), split="validation")
+    assert part["all"]["faces"] == 2, "the photograph that its training kept aside"
     with pytest.raises(KpError, match=r"--flips: expected a network whose points have mirror partners"):
         evaluate(labels, str(first), flips=True)
 
@@ -384,6 +410,10 @@ def test_strong_part_2_looks_twice_without_a_box(work, tiny, imm):
         ({"labels": Path("a.xml"), "recipe": "course"}, "expected part 1, part 2, part 3, found --labels"),
         ({"part": 3, "scheme": Path("a.json")}, "--scheme: expected --labels, found --part 3"),
         ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing: expected a run"),
+        ({"part": 3, "init": "compact"}, "--init compact: expected networks of the recipes strong and large"),
+        ({"labels": Path("a.xml"), "data": "b"}, "--data b: expected no --data with --labels"),
+        ({"part": 1, "resume": True, "overwrite": True}, "--overwrite: expected no --overwrite with --resume"),
+        ({"resume": True}, "--resume: expected --part, --labels or --out"),
         ({"labels": Path("a.xml")}, "a.xml: expected dlib's XML"),
     ],
 )
@@ -415,3 +445,18 @@ def test_a_teachers_points_move_with_the_pictures(work, tiny, ibug, monkeypatch)
     # the teacher took its own window from the photograph, and the mean with its mirror image
     np.testing.assert_allclose(points[:, 68:], predicted, atol=0.1)
     assert history(run)[0, 1] != pytest.approx(history(teacher)[0, 1], rel=1e-4)
+
+
+def test_validation_without_eyes_is_judged_in_pixels(work, tiny):
+    labels = own_labels(work / "own")
+    blind, scheme = labels.with_name("blind.xml"), work / "scheme.json"
+    blind.write_text(re.sub(r"<part name='right eye'[^>]*>", "", labels.read_text()))
+    scheme.write_text('{"eyes": ["left eye", "right eye"]}')
+    run = training.train(labels=labels, val_labels=blind, scheme=scheme, epochs=1)
+    assert "val_nme" not in read(run / "metrics.json")
+    evaluate(blind, str(run), json=Path("scores.json"))
+    assert sorted(path.name for path in work.glob("scores*")) == [
+        "scores-faces.png",
+        "scores-worst.png",
+        "scores.json",
+    ]

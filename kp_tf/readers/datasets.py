@@ -109,14 +109,22 @@ def read_own(config: dict) -> tuple[Records, Records]:
     names = part_names(labels)
     scheme = parse_scheme(read_json(Path(where)), where, names) if where else Scheme("own", names, ())
     records = read_dlib_xml(labels, scheme, partial=True)
-    never = np.isnan(records.points[..., 0]).all(axis=0)
-    if never.any():
-        raise KpError(f"{labels}: expected every point on a face, found none with {scheme.names[never.argmax()]!r}")
     if "val_labels" in config:
-        return records, read_dlib_xml(Path(config["val_labels"]), scheme, partial=True)
+        training, validation = records, read_dlib_xml(Path(config["val_labels"]), scheme, partial=True)
+    else:
+        training, validation = _tenth(records)
+    never = np.isnan(training.points[..., 0]).all(axis=0)
+    if never.any():
+        point = scheme.names[never.argmax()]
+        raise KpError(f"{labels}: expected every point on a face for training, found none with {point!r}")
+    return training, validation
+
+
+def _tenth(records: Records) -> tuple[Records, Records]:
+    """Split off a tenth of the photographs, at least one, by a hash of their names."""
     photographs = sorted(set(records.files), key=lambda file: hashlib.sha256(file.encode()).digest())
     if len(photographs) < 2:
-        raise KpError(f"{labels}: expected at least two photographs, one for validation, found {len(photographs)}")
+        raise KpError(f"{records.root}: expected at least two photographs, one for validation, found one")
     held_out = set(photographs[: max(1, round(len(photographs) / 10))])
     side = np.array([file in held_out for file in records.files])
     return records.take(np.flatnonzero(~side)), records.take(np.flatnonzero(side))

@@ -41,7 +41,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
             if not faces and not partial:
                 raise KpError("expected a box, found none")
             for face in faces:
-                if partial and face.get("ignore", "0").strip() in ("1", "true"):
+                if partial and _ignored(face):
                     continue
                 box = _read_box(face)
                 parts = _read_parts(face, scheme, partial) if labelled else None
@@ -105,13 +105,18 @@ def _read_box(face: Element) -> tuple[float, float, float, float]:
     return left, top, width, height
 
 
+def _ignored(face: Element) -> bool:
+    return face.get("ignore", "").strip() in ("1", "true")
+
+
 def part_names(path: Path) -> tuple[str, ...]:
-    """The names of all parts in the file, numbers in them by size.
+    """The names of all parts in the file's boxes, numbers in them by size.
 
     Raises:
         KpError: if the file is missing, does not parse, or names no part.
     """
-    names = {part.get("name", "") for image in _images(path) for part in image.iter("part")}
+    boxes = (face for image in _images(path) for face in image.findall("box") if not _ignored(face))
+    names = {part.get("name", "") for face in boxes for part in face.findall("part")}
     if not names:
         raise KpError(f"{path}: expected boxes with parts, found none")
     padded = {name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in names}

@@ -11,6 +11,7 @@ from kp_tf.errors import KpError
 from kp_tf.files import replacing
 from kp_tf.runs import Run
 
+PATHS = ("data", "labels", "val_labels", "scheme_file")  # of the machine that trained, of no use elsewhere
 HERE = Path(__file__).parent
 
 
@@ -32,7 +33,7 @@ def read_run(path: Path) -> Run:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
         return Run(path, about["config"], about["metrics"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise KpError(f"{path}: expected weights as `python -m kp_tf pack` writes them, found: {error}") from None
 
 
@@ -48,7 +49,8 @@ def save_weights(path: Path, model: keras.Model, run: Run) -> None:
         weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32)
         for weight in model.weights
     }
-    about = json.dumps({"config": run.config, "metrics": run.metrics})
+    config = {name: value for name, value in run.config.items() if name not in PATHS}
+    about = json.dumps({"config": config, "metrics": run.metrics})
     with replacing(path) as temporary:
         np.savez(temporary, about=np.array(about), **arrays)
 
