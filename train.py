@@ -14,7 +14,11 @@ def main() -> int:
     add("--labels", metavar="XML", type=Path, help="instead of --part: own points in dlib's layout")
     add("--val-labels", metavar="XML", type=Path, help="for validation (default: a tenth of the photographs)")
     add("--scheme", metavar="JSON", type=Path, help="names, mirror partners and eyes of own points")
-    add("--recipe", choices=("course", "strong", "large"), help="default: course; with --labels strong")
+    add(
+        "--recipe",
+        choices=("course", "strong", "large"),
+        help="default: course; with --labels strong; large: part 3 only",
+    )
     add("--init", metavar="FROM", help="start from a run, compact or large")
     add("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
     add("--out", metavar="DIR", type=Path, help="run directory (default: runs/partN-RECIPE-001 …)")
