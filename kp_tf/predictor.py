@@ -9,6 +9,7 @@ import numpy as np
 
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
+from kp_tf.models.heatmap import with_spread
 from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.readers.records import Records
@@ -18,6 +19,7 @@ from kp_tf.schemes import Scheme
 from kp_tf.weights import WEIGHTS, committed, load_weights, read_run, save_weights
 
 BATCH = 64
+STEP = 0.5  # of the box, between the windows of a first look
 
 
 def choose_run(named: str | None) -> Run:
@@ -130,9 +132,9 @@ def predict_records(
         model: from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
         records: N faces with boxes.
         run: that trained the model.
-        framed: the boxes are whole photographs; the model looks where faces were in its training, and then
-            again around the points that it found.
-        flips: predict the mirrored crop too, and take the mean of both.
+        framed: the boxes are whole photographs; the model looks where faces were in its training and a little to
+            all sides, and then again around the points that it found.
+        flips: predict the mirrored crop too, in the last look, and take the mean of both.
 
     Returns:
         (N, K, 2) in pixels of the photographs.
@@ -144,20 +146,42 @@ def predict_records(
     if flips and mirror is None:
         raise KpError("--flips: expected a network whose points have mirror partners, found one without")
 
-    def look(boxes: np.ndarray) -> np.ndarray:
-        windows = crop_windows(boxes, run.recipe.crop_scale)
-        crops = stream_crops(records, windows, model.input_shape[1:3])
-        batches = iter(lambda: list(islice(crops, BATCH)), [])
-        units = [_predict(model, scale_pixels(np.array(batch)), mirror if flips else None) for batch in batches]
-        return to_pixels(np.concatenate(units), windows)
-
-    framing = run.framing if framed else None
-    if framing is None:
-        return look(records.boxes)
-    points = look(framing.first(records.boxes))
-    for _ in range(1, run.recipe.looks):
-        points = look(framing.around(points, records.boxes))
+    crop_scale = run.recipe.crop_scale
+    if not framed or run.framing is None:
+        return _look(model, records, records.boxes, crop_scale, mirror if flips else None)
+    points = _first_look(model, records, run)
+    for number in range(1, run.recipe.looks):
+        last = number == run.recipe.looks - 1
+        boxes = run.framing.around(points, records.boxes)
+        points = _look(model, records, boxes, crop_scale, mirror if flips and last else None)
     return points
+
+
+def _look(
+    model: keras.Model,
+    records: Records,
+    boxes: np.ndarray,
+    crop_scale: float,
+    mirror: tuple[int, ...] | None = None,
+) -> np.ndarray:
+    """The model's outputs (N, K, 2 or more), the first two in pixels, for windows about N boxes."""
+    windows = crop_windows(boxes, crop_scale)
+    crops = stream_crops(records, windows, model.input_shape[1:3])
+    batches = iter(lambda: list(islice(crops, BATCH)), [])
+    units = np.concatenate([_predict(model, scale_pixels(np.array(batch)), mirror) for batch in batches])
+    return np.concatenate([to_pixels(units[..., :2], windows), units[..., 2:]], axis=-1)
+
+
+def _first_look(model: keras.Model, records: Records, run: Run) -> np.ndarray:
+    """Points (N, K, 2) from the window in which the heatmaps are sharpest: the mean face's and eight around it."""
+    mean = run.framing.first(records.boxes)
+    steps = np.array([(x, y, 0, 0) for y in (0, -1, 1) for x in (0, -1, 1)]) * STEP
+    boxes = (mean[:, None] + steps * mean[:, None, [2, 3, 2, 3]]).reshape(-1, 4)
+    several = records.take(np.repeat(np.arange(len(records)), len(steps)))
+    found = _look(with_spread(model), several, boxes, run.recipe.crop_scale)
+    found = found.reshape(len(records), len(steps), -1, 3)
+    best = found[..., 2].mean(axis=2).argmin(axis=1)
+    return found[np.arange(len(records)), best, :, :2]
 
 
 def _predict(model: keras.Model, images: np.ndarray, mirror: tuple[int, ...] | None) -> np.ndarray:
