@@ -20,10 +20,12 @@ def main() -> int:
         help="default: course; with --labels strong; large: part 3 only",
     )
     add("--init", metavar="FROM", help="start from a run, compact or large")
+    add("--teacher", metavar="FROM", help="learn from the points of a run, compact or large beside the marks")
     add("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
     add("--out", metavar="DIR", type=Path, help="run directory (default: runs/partN-RECIPE-001 …)")
     add("--epochs", metavar="N", type=int, help="in all, instead of the recipe's")
     add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
+    add("--learning-rate", metavar="R", type=float, help="instead of the recipe's")
     add("--seed", metavar="N", type=int, help="weights, order and augmentation (default: 0)")
     add("--overwrite", action="store_true", help="let --out replace a run")
     add("--resume", action="store_true", help="go on with --out, else with the newest unfinished run")

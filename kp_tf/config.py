@@ -6,7 +6,7 @@ from pathlib import Path
 from kp_tf.errors import KpError
 from kp_tf.predictor import like
 from kp_tf.readers.datasets import Data, find_data
-from kp_tf.recipes import RECIPES
+from kp_tf.recipes import RECIPES, TEACHER
 from kp_tf.runs import read_config, runs_of
 from kp_tf.weights import PATHS
 
@@ -30,7 +30,13 @@ def new_config(part: int | None, recipe: str, given: dict) -> dict:
         settings = replace(settings, init=given["init"])
     if settings.init:
         settings = like(settings, settings.init)
-    settings = replace(settings, **{name: given[name] for name in ("epochs", "batch_size") if given[name]})
+    if given["teacher"]:
+        if settings.loss != "heatmap":
+            raise KpError(f"--teacher {given['teacher']}: expected the recipe strong or large, found {recipe}")
+        loss = {**settings.loss_settings, "teacher": TEACHER}
+        settings = replace(settings, teacher=given["teacher"], loss_settings=loss)
+    numbers = ("epochs", "batch_size", "learning_rate")
+    settings = replace(settings, **{name: given[name] for name in numbers if given[name]})
     labels = given["labels"]
     if labels and given["data"]:
         raise KpError(f"--data {given['data']}: expected no --data with --labels, found both")

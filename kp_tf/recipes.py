@@ -43,6 +43,8 @@ class Recipe:
 
 ROOM = 1.36  # without a crop_scale the window is this many times what box and half the faces need, as iBUG's 1.6
 
+TEACHER = 0.5  # a teacher's part of the loss
+
 PART1 = Recipe(
     name="course",
     part=1,
@@ -124,7 +126,7 @@ _HEATMAP = Recipe(
     precision="mixed_bfloat16",
 )
 
-COMPACT = replace(_HEATMAP, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": 0.5})
+COMPACT = replace(_HEATMAP, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": TEACHER})
 
 LARGE = replace(
     _HEATMAP,

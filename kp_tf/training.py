@@ -51,6 +51,8 @@ def train(
     val_labels: Path | None = None,
     scheme: Path | None = None,
     init: str | None = None,
+    teacher: str | None = None,
+    learning_rate: float | None = None,
     resume: bool = False,
 ) -> Path:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
@@ -68,6 +70,8 @@ def train(
         scheme: JSON for `schemes.parse_scheme`; without it all points that the labels name, and no flips.
         init: a run or weights (see `predictor.choose_run`) to start from: its network, with a new last layer
             where the points differ.
+        teacher: a run or weights of the same points, whose points on the training's photographs count half.
+        learning_rate: instead of the recipe's, above 0.
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
@@ -76,11 +80,14 @@ def train(
     Raises:
         KpError: if an argument, the data or a file of it is bad. No run directory is made then.
     """
-    given = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed, "init": init}
+    given = {"data": data, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    given |= {"init": init, "teacher": teacher}
     given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
     for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
+    if learning_rate is not None and not 0 < learning_rate < 1:
+        raise KpError(f"--learning-rate: expected a number between 0 and 1, found {learning_rate}")
     chosen, recipe = recipe, recipe or ("strong" if labels else "course")
     if resume:
         if part is None and labels is None and out is None:
