@@ -20,7 +20,7 @@ from kp_tf.models.heatmap import (
     places_of,
     with_spread,
 )
-from kp_tf.models.losses import excess_spread, heatmap_loss, nme, wing
+from kp_tf.models.losses import heatmap_loss, nme, spread_likelihood, wing
 from kp_tf.predictor import _predict
 from kp_tf.recipes import COMPACT
 
@@ -144,7 +144,7 @@ def test_training_moves_points_to_the_truth():
     truth = np.random.default_rng(3).uniform(0.2, 0.8, (4, 3, 2)).astype(np.float32)
     truth[0, 1] = np.nan
     trainee = with_spread(model)
-    trainee.compile(keras.optimizers.Adam(0.01), heatmap_loss(10, 2, 48, spread=0.1, allowed=4))
+    trainee.compile(keras.optimizers.Adam(0.01), heatmap_loss(10, 2, 48, spread=0.1))
     history = trainee.fit(pictures(), truth, epochs=25, batch_size=4, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(history).all()
     assert history[-1] < 0.6 * history[0]
@@ -163,19 +163,39 @@ def test_wing_is_continuous_where_its_parts_meet():
     assert above - below == pytest.approx(0, abs=0.01)
 
 
-def test_excess_spread_is_counted_by_hand():
-    variance = np.array([[[0.03**2], [0.06**2], [0.09**2]]], np.float32)  # 3, 6 and 9 pixels of 100
+def moments_of(places: list, variances: list) -> np.ndarray:
+    """(1, K, 3) as `with_spread` gives them."""
+    return np.concatenate([places, np.array(variances)[:, None]], axis=1)[None].astype(np.float32)
+
+
+def test_spread_likelihood_is_counted_by_hand():
+    found = moments_of([[0.03, 0.04], [0, 0], [0.1, 0]], [0.03**2, 0.06**2, 0.0])  # 5, 0 and 10 pixels off
     truth = np.zeros((1, 3, 2), np.float32)
-    assert float(excess_spread(variance, truth, 4, 100)) == pytest.approx((0 + 2 + 5) / 3, rel=1e-3)
+    s = [math.hypot(3, 0.5), math.hypot(6, 0.5), 0.5]
+    each = [math.log(s[0]) + 5 / s[0], math.log(s[1]), math.log(s[2]) + 10 / s[2]]
+    assert float(spread_likelihood(found, truth, 100)) == pytest.approx(sum(each) / 3, rel=1e-4)
     truth[0, 1] = np.nan
-    assert float(excess_spread(variance, truth, 4, 100)) == pytest.approx(5 / 2, rel=1e-3)
+    assert float(spread_likelihood(found, truth, 100)) == pytest.approx((each[0] + each[2]) / 2, rel=1e-4)
+
+
+def test_spread_likelihood_is_least_where_the_spread_is_the_error_and_moves_no_point():
+    truth = np.zeros((1, 1, 2), np.float32)
+    values = [float(spread_likelihood(moments_of([[0.05, 0]], [s**2]), truth, 100)) for s in (0.04, 0.05, 0.06)]
+    assert values[1] < min(values[0], values[2])
+    found = tf.constant(moments_of([[0.05, 0]], [0.08**2]))
+    with tf.GradientTape() as tape:
+        tape.watch(found)
+        value = spread_likelihood(found, truth, 100)
+    gradient = tape.gradient(value, found).numpy()[0, 0]
+    np.testing.assert_array_equal(gradient[:2], 0)
+    assert gradient[2] > 0  # a spread above the error shrinks
 
 
 def test_missing_points_have_no_gradient_and_no_weight():
     truth = np.full((2, 3, 2), 0.4, np.float32)
     truth[1, 2] = np.nan
     prediction = tf.constant(np.random.default_rng(0).uniform(0.1, 0.9, (2, 3, 3)).astype(np.float32))
-    loss = heatmap_loss(10, 2, 100, spread=0.5, allowed=3)
+    loss = heatmap_loss(10, 2, 100, spread=0.5)
     with tf.GradientTape() as tape:
         tape.watch(prediction)
         value = loss(truth, prediction)
@@ -193,15 +213,15 @@ def test_without_any_point_the_loss_is_zero():
 
 
 def test_a_heatmap_of_one_place_alone_has_a_finite_gradient():
-    variance = tf.zeros((1, 2, 1))
+    found = tf.zeros((1, 2, 3))
     with tf.GradientTape() as tape:
-        tape.watch(variance)
-        value = excess_spread(variance, np.zeros((1, 2, 2), np.float32), -1, 100)  # so that the penalty pulls
-    assert np.isfinite(tape.gradient(value, variance)).all()
+        tape.watch(found)
+        value = spread_likelihood(found, np.zeros((1, 2, 2), np.float32), 100)
+    assert np.isfinite(tape.gradient(value, found)).all()
 
 
 def test_heatmap_loss_mixes_truth_and_teacher():
-    settings = {"w": 10.0, "epsilon": 2.0, "pixels": 100.0, "spread": 0.0, "allowed": 3.0}
+    settings = {"w": 10.0, "epsilon": 2.0, "pixels": 100.0, "spread": 0.0}
     truth, prediction = np.zeros((1, 1, 2), np.float32), np.array([[[0.02, 0.02, 0]]], np.float32)
     taught = np.concatenate([truth, np.full((1, 1, 2), 0.06, np.float32)], axis=1)
     # 2 pixels from the truth, 4 from the teacher

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from keras import KerasTensor, ops
 
+FINEST = 0.5  # pixels: no heatmap counts as sharper
+
 
 def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, pixels: float) -> KerasTensor:
     """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018), a logarithm near 0.
@@ -25,36 +27,41 @@ def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, 
     return _mean_where(present, ops.where(error < w, w * ops.log1p(error / epsilon), error - offset))
 
 
-def excess_spread(variance: KerasTensor, truth: KerasTensor, allowed: float, pixels: float) -> KerasTensor:
-    """() mean over the points that are there of how far a heatmap's standard deviation passes what is allowed.
+def spread_likelihood(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> KerasTensor:
+    """() mean over the points that are there of log s + error / s, s being the standard deviation of a heatmap.
+
+    It is least where s is the error that is to be expected: the negative logarithm of a Laplace distribution's
+    likelihood (Kendall and Gal, What Uncertainties Do We Need in Bayesian Deep Learning, 2017). It moves the
+    spread alone; the error is taken as it is.
 
     Args:
-        variance: (B, K, 1) of both coordinates together, in units of the unit square.
-        truth: (B, K, 2); only where it is NaN matters.
-        allowed: in pixels.
+        prediction: (B, K, 3) of a model from `heatmap.with_spread`.
+        truth: (B, K, 2) in the unit square.
         pixels: side of the network's input.
     """
     present = ops.logical_not(ops.isnan(truth[..., :1]))
-    deviation = ops.sqrt(pixels**2 * variance + 1e-3)  # the slope of a root is infinite at 0
-    return _mean_where(present, ops.relu(deviation - allowed))
+    apart = ops.where(present, prediction[..., :2] - truth, 0.0)
+    error = ops.stop_gradient(pixels * ops.norm(apart, axis=-1, keepdims=True))
+    deviation = ops.sqrt(pixels**2 * prediction[..., 2:] + FINEST**2)
+    return _mean_where(present, ops.log(deviation) + error / deviation)
 
 
 def heatmap_loss(
-    w: float, epsilon: float, pixels: float, spread: float, allowed: float, teacher: float = 0.0
+    w: float, epsilon: float, pixels: float, spread: float, teacher: float = 0.0
 ) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """`wing` + `spread` · `excess_spread` of a model from `heatmap.with_spread`, for `model.compile`.
+    """`wing` + `spread` · `spread_likelihood` of a model from `heatmap.with_spread`, for `model.compile`.
 
     Where the truth is (B, 2 K, 2), its second half are a teacher's points, and `teacher` is the part of the wing
     loss that goes by them.
     """
 
     def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        points, variance, count = prediction[..., :2], prediction[..., 2:], prediction.shape[1]
+        points, count = prediction[..., :2], prediction.shape[1]
         taught, truth = truth[:, count:], truth[:, :count]
         value = wing(points, truth, w, epsilon, pixels)
         if taught.shape[1]:
             value = (1 - teacher) * value + teacher * wing(points, taught, w, epsilon, pixels)
-        return value + spread * excess_spread(variance, truth, allowed, pixels)
+        return value + spread * spread_likelihood(prediction, truth, pixels)
 
     return loss
 
