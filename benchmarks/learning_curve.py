@@ -23,8 +23,8 @@ from kp_tf import figures
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import bounding_boxes
+from kp_tf.inference import load_model, predict_records
 from kp_tf.metrics import face_errors, point_errors
-from kp_tf.predictor import load_model, predict_records
 from kp_tf.readers.datasets import find_data, split
 from kp_tf.readers.dlib_xml import read_dlib_xml, write_dlib_xml
 from kp_tf.readers.imm import read_imm

@@ -29,8 +29,9 @@ def package(name):
 def kp_tf(name):
     """This project's network through Keras, crops by its own pipeline."""
     from kp_tf.geometry import crop_windows, to_pixels
+    from kp_tf.inference import load_model
     from kp_tf.pipeline import load_crop, scale_pixels
-    from kp_tf.predictor import choose_run, load_model
+    from kp_tf.weights import choose_run
 
     run = choose_run(name)
     model, shape = load_model(run), tuple(run.recipe.shape)

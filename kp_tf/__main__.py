@@ -18,6 +18,18 @@ def main() -> int:
     download = commands.add_parser("download", help="fetch and unpack a published data set")
     download.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
     download.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
+    predict = commands.add_parser("predict", help="find faces and their points in photographs")
+    predict.add_argument("photographs", metavar="PHOTO", nargs="+", help="files, folders, patterns")
+    predict.add_argument(
+        "--run", metavar="RUN", help="a run, an exported or packed file, compact (default) or large"
+    )
+    predict.add_argument(
+        "--box", metavar="L,T,W,H", dest="boxes", type=_box, action="append", help="a face's box; may be repeated"
+    )
+    predict.add_argument(
+        "--out", metavar="DIR", type=Path, help="write points and pictures (default: print points)"
+    )
+    predict.add_argument("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
     evaluate = commands.add_parser("evaluate", help="score a network on labelled photographs")
     evaluate.add_argument("--labels", metavar="PATH", type=Path, required=True, help="dlib's XML, or IMM's folder")
     evaluate.add_argument("--run", metavar="RUN", help="a run directory, compact or large (default: newest part 3)")
@@ -27,14 +39,35 @@ def main() -> int:
     pack = commands.add_parser("pack", help="write a run's weights as one small file, in half precision")
     pack.add_argument("--run", metavar="DIR", type=Path, required=True, help="a completed run")
     pack.add_argument("--out", metavar="FILE", type=Path, required=True, help="the .npz to write")
+    export = commands.add_parser("export", help="write a network as a file that runs without TensorFlow")
+    export.add_argument("--to", choices=("litert", "onnx"), required=True)
+    export.add_argument("--run", metavar="RUN", help="a run directory, compact or large (default: newest part 3)")
+    export.add_argument("--out", metavar="FILE", type=Path, help="the .tflite or .onnx to write")
+    weights = export.add_mutually_exclusive_group()
+    for name, text in (("float16", "half the size"), ("int8", "a quarter of the size; LiteRT alone")):
+        weights.add_argument(
+            f"--{name}", dest="precision", action="store_const", const=name, help=f"weights: {text}"
+        )
+    export.add_argument("--labels", metavar="XML", type=Path, help="report the error before and after on these")
+    export.set_defaults(precision="float32")
     arguments = vars(parser.parse_args())
     return exit_status(COMMANDS[arguments.pop("command")], **arguments)
+
+
+def _box(text: str) -> list[float]:
+    """`argparse` tells of a ValueError in its own words."""
+    numbers = [float(part) for part in text.split(",")]
+    if len(numbers) != 4:
+        raise ValueError(text)
+    return numbers
 
 
 COMMANDS = {
     "download": "kp_tf.readers.archives:download",
     "evaluate": "kp_tf.evaluation:evaluate",
-    "pack": "kp_tf.predictor:pack",
+    "export": "kp_tf.exporting:export",
+    "predict": "kp_tf.predicting:predict",
+    "pack": "kp_tf.inference:pack",
 }
 
 if __name__ == "__main__":

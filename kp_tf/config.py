@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from kp_tf.errors import KpError
-from kp_tf.predictor import like
+from kp_tf.inference import like
 from kp_tf.readers.datasets import Data, find_data
 from kp_tf.recipes import RECIPES, TEACHER
 from kp_tf.runs import read_config, runs_of

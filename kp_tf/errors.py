@@ -8,6 +8,14 @@ SHOWN = 20  # of many problems, so that a terminal still shows the first
 class KpError(Exception):
     """Something the user can mend. Its text is complete: no traceback is shown with it."""
 
+    status = 2  # of the command
+
+
+class PartlyError(KpError):
+    """Some of the work could not be done, and the rest is done."""
+
+    status = 1
+
 
 def raise_all(problems: Sequence[str], what: str) -> None:
     """Raise one error that names the first twenty problems and counts all; do nothing when there are none.

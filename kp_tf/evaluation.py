@@ -7,12 +7,13 @@ import numpy as np
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
-from kp_tf.predictor import choose_run, load_model, predict_records
+from kp_tf.inference import load_model, predict_records
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
 from kp_tf.report import draw_faces, face_scores, ordered
 from kp_tf.schemes import IMM58, NOSE
+from kp_tf.weights import choose_run
 
 SHOWN = 12  # faces in a picture
 
@@ -24,7 +25,7 @@ def evaluate(
 
     Args:
         labels: dlib's XML with boxes and the network's points, its files beside it; or IMM's folder.
-        run: see `predictor.choose_run`.
+        run: see `weights.choose_run`.
         split: `validation` takes the photographs that no training on this data has seen, `all` every face.
         flips: take the mean of each face's prediction and its mirror image's.
         json: where to write the numbers; the CED plot, the twelve worst faces and twelve that are evenly spaced

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+EMPTIEST = 50  # a window may be this many times the part of it that lies inside the photograph
+
 
 def crop_windows(boxes: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Windows of whole pixels to crop.
@@ -28,6 +30,14 @@ def crop_windows(boxes: np.ndarray, scale: float = 1.0) -> np.ndarray:
         corner, size = corner + (size - side) / 2, np.repeat(side, 2, axis=1)
     size = np.maximum(np.rint(size), 1)
     return np.concatenate([np.rint(corner), size], axis=1).astype(np.int32)
+
+
+def empty(windows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N,) where a window (N, 4) nearly misses its photograph of (N, 2) width and height."""
+    windows, sizes = np.asarray(windows, np.float64), np.asarray(sizes, np.float64)
+    corner, end = windows[:, :2], windows[:, :2] + windows[:, 2:]
+    inside = np.maximum(np.minimum(sizes, end) - np.maximum(corner, 0), 0).prod(axis=1)
+    return windows[:, 2:].prod(axis=1) > EMPTIEST * inside
 
 
 def to_unit(points: np.ndarray, windows: np.ndarray) -> np.ndarray:

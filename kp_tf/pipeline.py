@@ -16,9 +16,8 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from kp_tf.errors import raise_all
+from kp_tf.geometry import EMPTIEST
 from kp_tf.readers.records import Records
-
-EMPTIEST = 50  # a window may be this many times the part of it that lies inside the photograph
 
 
 def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:

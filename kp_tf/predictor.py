@@ -1,192 +1,212 @@
-"""Photographs with boxes to points, from a completed run or the weights that come with the project."""
+"""Photographs to faces with points, whatever file holds the network; TensorFlow only if that file needs it."""
 
-from dataclasses import replace
-from itertools import islice
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, repeat
 from pathlib import Path
 
-import keras
 import numpy as np
+from PIL import Image
 
+from kp_tf.detect import find_faces
+from kp_tf.engines import Network, cores, load_engine
 from kp_tf.errors import KpError
-from kp_tf.geometry import crop_windows, to_pixels
-from kp_tf.models.heatmap import with_spread
-from kp_tf.networks import build
-from kp_tf.pipeline import scale_pixels, stream_crops
-from kp_tf.readers.records import Records
-from kp_tf.recipes import Recipe
-from kp_tf.runs import Run, load_run, newest_run
-from kp_tf.schemes import Scheme
-from kp_tf.weights import WEIGHTS, committed, load_weights, read_run, save_weights
+from kp_tf.geometry import crop_windows, empty, to_pixels
+from kp_tf.looks import outputs_of
+from kp_tf.photographs import Photograph, Picture, check_boxes, cut_out, open_photograph
+from kp_tf.runs import Run
+from kp_tf.schemes import IBUG68, Scheme
 
-BATCH = 64
-STEP = 0.5  # of the box, between the windows of a first look
+BATCH = 32  # faces through the network at once
+PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
+NEAR = 0.03  # of the crop's side
 
 
-def choose_run(named: str | None) -> Run:
-    """The network to use.
+@dataclass(frozen=True)
+class Face:
+    """A face and its points, in pixels of the photograph as stored.
 
-    Args:
-        named: a run directory, a file that `pack` wrote, or the name of weights that come with the project.
-            None: the newest part 3 with 68 points on real faces, and where there is none the most accurate
-            weights that come with the project.
-
-    Raises:
-        KpError: if there is no such network.
+    Attributes:
+        box: (4,) left, top, width, height: as given or found.
+        points: (K, 2) x and y; (0, 0) is the centre of the top left pixel.
+        confidence: (K,) in [0, 1]: how probable it is by the point's heatmap that it lies within 3 % of the crop's
+            side from the truth, which is some 8 % of the distance of the outer eye corners. NaN where the network
+            has no heatmaps.
+        scheme: names, groups and mirror partners of the points.
     """
-    if named is None:
-        return newest_run(3) or min((committed(name) for name in WEIGHTS), key=lambda run: run.metrics["val_nme"])
-    if named in WEIGHTS:
-        return committed(named)
-    path = Path(named)
-    return read_run(path) if path.suffix == ".npz" else load_run(path)
+
+    box: np.ndarray
+    points: np.ndarray
+    confidence: np.ndarray
+    scheme: Scheme
+
+    @property
+    def five(self) -> np.ndarray:
+        """(5, 2): centres of the eyes, tip of the nose, corners of the mouth; left is the photograph's left.
+
+        Of the 68 points: the means of 36–41 and of 42–47, then 30, 48, 54.
+
+        Raises:
+            ValueError: if the points are not the 68.
+        """
+        if self.scheme != IBUG68:
+            raise ValueError(f"the five are made of the 68 points. Received: {self.scheme.name}")
+        eyes = [self.points[36:42].mean(axis=0), self.points[42:48].mean(axis=0)]
+        return np.array([*eyes, *self.points[[30, 48, 54]]])
 
 
-def load_model(run: Run, precision: str = "float32") -> keras.Model:
-    """The trained network of a run.
+class Predictor:
+    """A network at work on photographs.
 
-    Args:
-        run: see `choose_run`.
-        precision: a dtype policy of Keras'.
-
-    Raises:
-        KpError: if its file is missing or is no Keras model.
+    Attributes:
+        run: what it is and how it was trained.
+        scheme: its points.
     """
-    if run.path.suffix == ".npz":
-        model = build(run.recipe, len(run.scheme), seed=0, precision=precision)
-        load_weights(run.path, model)
-        return model
-    path = run.path / "model.keras"
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
-        found = str(error).splitlines()[0]
-        raise KpError(f"{path}: expected the network of a run, found: {found}") from None
-    if precision == "float32":
-        return model
-    again = build(run.recipe, len(run.scheme), seed=0, precision=precision)
-    again.set_weights(model.get_weights())
-    return again
+
+    def __init__(self, run: Run, network: Network, find: Callable[[Image.Image], np.ndarray] = find_faces) -> None:
+        """Args: run, network: from `engines.load_engine`. find: an upright picture to boxes (N, 4) of its faces."""
+        self.run, self.scheme, self._network, self._find = run, run.scheme, network, find
+
+    @classmethod
+    def load(cls, source: str | Path | None = None) -> "Predictor":
+        """A run directory, a file of `export` or `pack`, "compact" or "large"; None means `compact`.
+
+        Raises:
+            KpError: if there is no such network, or what computes it is not installed.
+        """
+        return cls(*load_engine(source))
+
+    def predict(self, image: Picture, boxes: object = None) -> list[Face]:
+        """The faces of one photograph; none is an answer.
+
+        Args:
+            image: a path, a Pillow image, or an array (H, W) or (H, W, 3) of uint8.
+            boxes: (N, 4) left, top, width, height in pixels as stored, N may be 0. None: they are found.
+
+        Raises:
+            KpError: if it is no photograph, or a box is bad, or finding faces needs an extra.
+        """
+        return next(self.predict_batch([image], [boxes]))
+
+    def predict_batch(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None = None
+    ) -> Iterator[list[Face]]:
+        """The faces of any number of photographs, in order: decoded ahead, looked at together, soon forgotten.
+
+        Args:
+            images: each as for `predict`; taken as they are needed.
+            boxes: for each as for `predict`. None: all are found.
+
+        Raises:
+            KpError: as `predict`, when it comes to the photograph.
+        """
+        for result in self.results(images, boxes):
+            if isinstance(result, KpError):
+                raise result
+            yield result[1]
+
+    def results(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None = None
+    ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
+        """As `predict_batch`, with the decoded photographs; where one cannot be used, the error in its place."""
+        jobs = _ahead(self._open, zip(images, repeat(None) if boxes is None else boxes, strict=False))
+        while batch := list(_batch(jobs)):
+            faces = self._faces([job for job in batch if isinstance(job, _Job)])
+            for job in batch:
+                yield (job.photograph, next(faces)) if isinstance(job, _Job) else job
+
+    def _open(self, item: tuple[Picture, object]) -> "_Job":
+        photograph = open_photograph(item[0])
+        whole = item[1] is None and self.run.framing is not None  # the network finds the face by itself
+        if whole:
+            upright = np.array([(0, 0, *photograph.upright.size)], np.float64)
+            stored = photograph.boxes_to_stored(upright)
+        elif item[1] is None:
+            upright = self._find(photograph.upright)
+            stored = photograph.boxes_to_stored(upright)
+        else:
+            stored = check_boxes(photograph.name, item[1])
+            upright = photograph.boxes_to_upright(stored)
+        outside = empty(crop_windows(upright, self.run.recipe.crop_scale), [photograph.upright.size] * len(upright))
+        if outside.any() and not whole:
+            left, top, width, height = stored[outside.argmax()]
+            size = "{} × {}".format(*photograph.upright.size)
+            found = f"one outside: {left:g}, {top:g}, {width:g} × {height:g}"
+            raise KpError(f"{photograph.name}: expected a box in the photograph ({size}), found {found}")
+        return _Job(photograph, photograph.upright.convert("L"), stored, upright, whole)
+
+    def _faces(self, jobs: list["_Job"]) -> Iterator[list[Face]]:
+        outputs = [np.empty((len(job.stored), len(self.scheme), 3)) for job in jobs]
+        for whole in (True, False):
+            owners = [(j, b) for j, job in enumerate(jobs) if job.whole == whole for b in range(len(job.stored))]
+            if owners:
+                for (j, b), output in zip(owners, self._outputs(jobs, owners, whole), strict=True):
+                    outputs[j][b] = output
+        for job, output in zip(jobs, outputs, strict=True):
+            points = job.photograph.to_stored(output[..., :2])
+            confidence = 1 - np.exp(
+                -(math.pi / 4) * NEAR**2 / output[..., 2]
+            )  # of errors that scatter like Rayleigh's
+            faces = zip(job.stored, points, confidence, strict=True)
+            yield [Face(*face, self.scheme) for face in faces]
+
+    def _outputs(self, jobs: list["_Job"], owners: list[tuple[int, int]], whole: bool) -> np.ndarray:
+        """Outputs (N, K, 3) in upright pixels for N boxes, each by its job and its place there."""
+        recipe = self.run.recipe
+
+        def look(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
+            windows, found = crop_windows(boxes, recipe.crop_scale), []
+            for start in range(0, len(faces), BATCH):
+                part = range(start, min(start + BATCH, len(faces)))
+                crops = [cut_out(jobs[owners[faces[k]][0]].grey, windows[k], recipe.shape) for k in part]
+                found.append(self._network(np.stack(crops)[..., None].astype(np.float32) / 255 - np.float32(0.5)))
+            units = np.concatenate(found)
+            return np.concatenate([to_pixels(units[..., :2], windows), units[..., 2:]], axis=-1)
+
+        boxes = np.array([jobs[j].upright[b] for j, b in owners])
+        sizes = np.array([jobs[j].grey.size for j, _ in owners])
+        return outputs_of(look, boxes, self.run, lambda: sizes, framed=whole)
 
 
-def like(recipe: Recipe, init: str) -> Recipe:
-    """The recipe with the network of the run or weights that it starts from.
+@dataclass(frozen=True)
+class _Job:
+    """A photograph, its grey picture, its boxes as stored and upright, and whether the one is all of it."""
 
-    Raises:
-        KpError: if there is no such network, or it is one that cannot start this recipe.
-    """
-    source = choose_run(init).recipe
-    if not source.network == recipe.network == "heatmap":
-        found = f"{source.network} for {recipe.network}"
-        raise KpError(f"--init {init}: expected networks of the recipes strong and large, found {found}")
-    shapes = {"settings": source.settings, "shape": source.shape, "stored_shape": source.stored_shape}
-    return replace(recipe, init=init, **shapes)
+    photograph: Photograph
+    grey: Image.Image
+    stored: np.ndarray
+    upright: np.ndarray
+    whole: bool
 
 
-def start_from(model: keras.Model, init: str, scheme: Scheme, images: np.ndarray, units: np.ndarray) -> None:
-    """Set a heatmap network's weights to those of a run or weights.
-
-    Where the points have other names, each begins as the point of `init` that is nearest to it on these images: its
-    part of the last layer is that point's.
-
-    Args:
-        model: as `networks.build` makes it from the recipe that `like` gives.
-        init: see `choose_run`.
-        scheme: of the model's points.
-        images: (N, H, W, 1) in [-0.5, 0.5], the network's windows of some faces.
-        units: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
-    """
-    run = choose_run(init)
-    source = load_model(run)
-    weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in source.weights}
-    if run.scheme.names != scheme.names:
-        batches = np.array_split(images, -(-len(images) // BATCH))
-        found = np.concatenate([source.predict_on_batch(batch) for batch in batches])
-        distance = np.nanmean(np.linalg.norm(units[:, :, None] - found[:, None], axis=-1), axis=0)  # (K, old K)
-        nearest = distance.argmin(axis=1)
-        for path in ("scores/kernel", "scores/bias"):
-            folded = weights[path].reshape(*weights[path].shape[:-1], -1, found.shape[1])
-            weights[path] = folded[..., nearest].reshape(*weights[path].shape[:-1], -1)
-    for weight in model.weights:
-        weight.assign(weights[weight.path])
+def _batch(jobs: Iterator[_Job | KpError]) -> Iterator[_Job | KpError]:
+    """The next jobs, until a batch of faces is full or their photographs would fill too much memory."""
+    faces = pixels = 0
+    for job in jobs:
+        yield job
+        if isinstance(job, _Job):
+            faces += len(job.stored)
+            pixels += job.grey.width * job.grey.height
+        if faces >= BATCH or pixels >= PIXELS:
+            return
 
 
-def pack(run: Path, out: Path) -> None:
-    """Write a run's weights as one small file, as the weights that come with the project are.
+def _ahead(function: Callable[[tuple], _Job], items: Iterable[tuple]) -> Iterator[_Job | KpError]:
+    """`map` on all cores, a few items ahead of what is asked for; a KpError is an answer."""
 
-    Raises:
-        KpError: if there is no such run, or the file is no `.npz` or cannot be written.
-    """
-    if out.suffix != ".npz":
-        raise KpError(f"--out {out}: expected a name that ends in .npz, found {out.suffix or 'no ending'}")
-    chosen = load_run(run)
-    save_weights(out, load_model(chosen), chosen)
-    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
+    def answer(item: tuple) -> _Job | KpError:
+        try:
+            return function(item)
+        except KpError as error:
+            return error
 
-
-def predict_records(
-    model: keras.Model, records: Records, run: Run, framed: bool = False, flips: bool = False
-) -> np.ndarray:
-    """Predict the points of every record, batch by batch while the next ones are decoded.
-
-    Args:
-        model: from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
-        records: N faces with boxes.
-        run: that trained the model.
-        framed: the boxes are whole photographs; the model looks where faces were in its training and a little to
-            all sides, and then again around the points that it found.
-        flips: predict the mirrored crop too, in the last look, and take the mean of both.
-
-    Returns:
-        (N, K, 2) in pixels of the photographs.
-
-    Raises:
-        KpError: if images cannot be used, or flips are asked for points without mirror partners.
-    """
-    mirror = run.scheme.mirror
-    if flips and mirror is None:
-        raise KpError("--flips: expected a network whose points have mirror partners, found one without")
-
-    crop_scale = run.recipe.crop_scale
-    if not framed or run.framing is None:
-        return _look(model, records, records.boxes, crop_scale, mirror if flips else None)
-    points = _first_look(model, records, run)
-    for number in range(1, run.recipe.looks):
-        last = number == run.recipe.looks - 1
-        boxes = run.framing.around(points, records.boxes)
-        points = _look(model, records, boxes, crop_scale, mirror if flips and last else None)
-    return points
-
-
-def _look(
-    model: keras.Model,
-    records: Records,
-    boxes: np.ndarray,
-    crop_scale: float,
-    mirror: tuple[int, ...] | None = None,
-) -> np.ndarray:
-    """The model's outputs (N, K, 2 or more), the first two in pixels, for windows about N boxes."""
-    windows = crop_windows(boxes, crop_scale)
-    crops = stream_crops(records, windows, model.input_shape[1:3])
-    batches = iter(lambda: list(islice(crops, BATCH)), [])
-    units = np.concatenate([_predict(model, scale_pixels(np.array(batch)), mirror) for batch in batches])
-    return np.concatenate([to_pixels(units[..., :2], windows), units[..., 2:]], axis=-1)
-
-
-def _first_look(model: keras.Model, records: Records, run: Run) -> np.ndarray:
-    """Points (N, K, 2) from the window in which the heatmaps are sharpest: the mean face's and eight around it."""
-    mean = run.framing.first(records.boxes)
-    steps = np.array([(x, y, 0, 0) for y in (0, -1, 1) for x in (0, -1, 1)]) * STEP
-    boxes = (mean[:, None] + steps * mean[:, None, [2, 3, 2, 3]]).reshape(-1, 4)
-    several = records.take(np.repeat(np.arange(len(records)), len(steps)))
-    found = _look(with_spread(model), several, boxes, run.recipe.crop_scale)
-    found = found.reshape(len(records), len(steps), -1, 3)
-    best = found[..., 2].mean(axis=2).argmin(axis=1)
-    return found[np.arange(len(records)), best, :, :2]
-
-
-def _predict(model: keras.Model, images: np.ndarray, mirror: tuple[int, ...] | None) -> np.ndarray:
-    points = model.predict_on_batch(images)
-    if mirror is None:
-        return points
-    turned = model.predict_on_batch(images[:, :, ::-1])[:, list(mirror)]
-    return (points + turned * (-1.0, 1.0) + (1.0, 0.0)) / 2
+    items = iter(items)
+    with ThreadPoolExecutor(cores()) as pool:
+        waiting = deque(pool.submit(answer, item) for item in islice(items, cores() + 1))
+        while waiting:
+            done = waiting.popleft().result()
+            waiting.extend(pool.submit(answer, item) for item in islice(items, 1))
+            yield done

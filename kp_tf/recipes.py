@@ -29,7 +29,7 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)  # of the network
     loss_settings: dict[str, float] = field(default_factory=dict)  # of the heatmap loss
     crop_scale: float | None = 1.0  # of the box; 1 stretches it to the input; None: by the training's faces
-    looks: int = 1  # more than one: the box is the mean face's, and then again around the points just found
+    looks: int = 1  # each after the first is around the points just found
     init: str | None = None  # a run or weights to start from, which settle network, shape and stored shape
     teacher: str | None = None  # weights whose points on the training's photographs are learned beside the truth
     augmentation: dict[str, float] = field(default_factory=dict)  # of augment.Augmentation
@@ -102,6 +102,7 @@ _HEATMAP = Recipe(
     # pixels of the input: errors under 10 count by their logarithm
     loss_settings={"w": 10.0, "epsilon": 2.0, "pixels": 128.0, "spread": 1.0},
     crop_scale=1.6,  # cuts a point off on 11 of 2,310 faces
+    looks=2,
     augmentation={
         "flip": 0.5,
         "rotation": 18.0,
@@ -145,6 +146,7 @@ OWN = replace(
     epochs=150,
     learning_rate=1e-3,
     crop_scale=None,
+    looks=1,  # what is no face may change its shape, which then tells little about the box
 )
 
 # IMM has no boxes: the first look is where faces are on average

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kp_tf import figures, metrics
-from kp_tf.predictor import predict_records
+from kp_tf.inference import predict_records
 from kp_tf.readers.datasets import Data, read_test, test_xml
 from kp_tf.readers.records import Records, is_mirror
 from kp_tf.runs import Run

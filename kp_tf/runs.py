@@ -53,8 +53,16 @@ class Run:
     @property
     def framing(self) -> Framing | None:
         """Where its network looks first in a whole photograph, if it was trained on such."""
-        framing = self.config.get("framing")
-        return framing and Framing(np.array(framing["box"]), np.array(framing["points"]))
+        return self._framing("framing")
+
+    @property
+    def face(self) -> Framing | None:
+        """The mean face in its box, if its network looks again around the points that it found."""
+        return self._framing("face")
+
+    def _framing(self, name: str) -> Framing | None:
+        found = self.config.get(name)
+        return found and Framing(np.array(found["box"]), np.array(found["points"]))
 
 
 def new_run(label: str, out: Path | None, overwrite: bool) -> Path:

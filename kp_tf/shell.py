@@ -11,25 +11,25 @@ from kp_tf.errors import KpError
 
 
 def exit_status(command: str, **arguments: object) -> int:
-    """Run a command for the shell: 0, or 2 and the error's text on stderr.
+    """Run a command for the shell: 0, or the error's status (2, or 1 where some was done) and its text on stderr.
 
     Args:
         command: `module:function`, imported only now, so that `--help` need not wait for TensorFlow.
         arguments: of the function.
     """
     name, function = command.split(":")
-    with _held_stderr():
+    with held_stderr():
         module = importlib.import_module(name)
     try:
         getattr(module, function)(**arguments)
     except KpError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.status
     return 0
 
 
 @contextmanager
-def _held_stderr() -> Iterator[None]:
+def held_stderr() -> Iterator[None]:
     """Hold back TensorFlow's start-up chatter; show it where the import fails.
 
     Its C++ side writes some of it before any setting from Python is read, so the file descriptor itself is

@@ -8,10 +8,11 @@ import pandas as pd
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.files import replacing
-from kp_tf.predictor import choose_run, load_model, predict_records
+from kp_tf.inference import load_model, predict_records
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.schemes import IBUG68
+from kp_tf.weights import choose_run
 
 HEADER = ["Id", "Predicted"]
 SHAPE = (len(IBUG68), 2)  # of a face
@@ -28,7 +29,7 @@ def predict_kaggle(
     """Predict the test photographs and write the competition's CSV.
 
     Args:
-        run: see `predictor.choose_run`; its network has 68 points.
+        run: see `weights.choose_run`; its network has 68 points.
         data: see `readers.datasets.find_data`.
         labels: dlib's XML of photographs and boxes, its files beside it; `data` is not consulted then.
         out: by default submission.csv, or submission-sample.csv for drawn faces.

@@ -20,15 +20,16 @@ from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
+from kp_tf.inference import load_model, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
-from kp_tf.predictor import choose_run, load_model, predict_records, start_from
 from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
 from kp_tf.readers.records import Records
 from kp_tf.recipes import ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
 from kp_tf.runs import Run, check_free, new_run
 from kp_tf.schemes import SCHEMES, describe
+from kp_tf.weights import choose_run
 
 SOME = 256  # faces that tell which points of one scheme are near which of another
 LOSSES = {
@@ -68,7 +69,7 @@ def train(
         labels: dlib's XML with any points; the photographs lie beside it.
         val_labels: the same for validation; without it a tenth of the photographs.
         scheme: JSON for `schemes.parse_scheme`; without it all points that the labels name, and no flips.
-        init: a run or weights (see `predictor.choose_run`) to start from: its network, with a new last layer
+        init: a run or weights (see `weights.choose_run`) to start from: its network, with a new last layer
             where the points differ.
         teacher: a run or weights of the same points, whose points on the training's photographs count half.
         learning_rate: instead of the recipe's, above 0.
@@ -231,10 +232,11 @@ def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
         training, validation = (records.take(side) for side in split(records, config["dataset"]))
     recipe = Run(Path(), config, {}).recipe
     if recipe.looks > 1:
-        photographs = training.boxes
-        training = with_face_boxes(training)
+        photographs, name = training.boxes, "face"
+        if config["dataset"] == "imm":
+            training, name = with_face_boxes(training), "framing"
         framing = Framing.of(photographs, training.boxes, training.points)
-        config = config | {"framing": {"box": framing.box.tolist(), "points": framing.points.tolist()}}
+        config = config | {name: {"box": framing.box.tolist(), "points": framing.points.tolist()}}
     if recipe.crop_scale is None:
         # points may lie well inside the box, which shows how large the whole thing is
         scale = round(ROOM * max(1.0, half_needed(training.points, training.boxes)), 3)

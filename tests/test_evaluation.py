@@ -5,16 +5,16 @@ import keras
 import numpy as np
 import pytest
 
-from kp_tf import predictor, runs
+from kp_tf import inference, runs
 from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
+from kp_tf.inference import load_model
 from kp_tf.networks import build
-from kp_tf.predictor import choose_run, load_model
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68
-from kp_tf.weights import load_weights, save_weights
+from kp_tf.weights import choose_run, load_weights, save_weights
 
 TINY = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
 CONFIG = {"recipe" if key == "name" else key: value for key, value in asdict(TINY).items()} | {"sample": False}
@@ -46,7 +46,7 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     # the same network on the same faces, scored by hand
     model = keras.saving.load_model(run / "model.keras")
     records = read_dlib_xml(labels, IBUG68)
-    predicted = predictor.predict_records(model, records, Run(run, CONFIG, {}))
+    predicted = inference.predict_records(model, records, Run(run, CONFIG, {}))
     by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
 
@@ -70,8 +70,8 @@ def test_weights_round_trip_in_half_precision(tmp_path):
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
     with pytest.raises(KpError, match=r"tiny: expected a name that ends in .npz"):
-        predictor.pack(folder, tmp_path / "tiny")
-    predictor.pack(folder, tmp_path / "tiny.npz")
+        inference.pack(folder, tmp_path / "tiny")
+    inference.pack(folder, tmp_path / "tiny.npz")
     load_weights(tmp_path / "tiny.npz", other)
     pictures = np.random.default_rng(1).uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)
     difference = np.abs(model.predict(pictures, verbose=0) - other.predict(pictures, verbose=0)).max()

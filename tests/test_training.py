@@ -16,7 +16,7 @@ from kp_tf import runs, training
 from kp_tf.config import run_to_resume
 from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
-from kp_tf.predictor import load_model, start_from
+from kp_tf.inference import load_model, start_from
 from kp_tf.readers import sample
 from kp_tf.recipes import RECIPES
 from kp_tf.schemes import Scheme

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
@@ -123,10 +124,13 @@ def part_names(path: Path) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (padded[name], name)))
 
 
-def write_dlib_xml(path: Path, records: Records) -> None:
-    """Write records as dlib's XML; boxes and points go to whole pixels, all that dlib reads."""
+def write_dlib_xml(path: Path, records: Records, files: Iterable[str] = ()) -> None:
+    """Write records as dlib's XML; boxes and points go to whole pixels, all that dlib reads.
+
+    `files` come first, in this order, also those without a face.
+    """
     images = Element("images")
-    faces: dict[str, Element] = {}
+    faces = {file: SubElement(images, "image", file=file) for file in files}
     for face, file in enumerate(records.files):
         if file not in faces:
             faces[file] = SubElement(images, "image", file=file)
