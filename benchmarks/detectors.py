@@ -25,7 +25,7 @@ from benchmarks.environments import python_of
 from kp_tf import metrics
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
-from kp_tf.geometry import bounding_boxes
+from kp_tf.geometry import bounding_boxes, overlaps
 from kp_tf.inference import load_model, predict_records
 from kp_tf.readers.datasets import Data, read_labelled, split
 from kp_tf.readers.records import Records
@@ -68,14 +68,6 @@ class Detector:
         if not line:
             raise KpError(f"{' '.join(self.process.args)}: expected boxes, found that it ended")
         return json.loads(line)
-
-
-def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Intersection over union (N,) of boxes (N, 4) with one (4,)."""
-    low = np.maximum(boxes[:, :2], box[:2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:])
-    shared = np.maximum(high - low, 0).prod(axis=1)
-    return shared / (boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared)
 
 
 def corrected(boxes: np.ndarray, correction: np.ndarray) -> np.ndarray:

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
-from kp_tf.inference import load_model, predict_records
+from kp_tf.geometry import overlaps
+from kp_tf.inference import load_model, predict_outputs
+from kp_tf.looks import NEAR, confidence_of
+from kp_tf.predictor import Predictor
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.readers.records import Records
@@ -16,20 +20,27 @@ from kp_tf.schemes import IMM58, NOSE
 from kp_tf.weights import choose_run
 
 SHOWN = 12  # faces in a picture
+ENDINGS = (".tflite", ".onnx")  # of exported files
 
 
 def evaluate(
-    labels: Path, run: str | None = None, split: str = "all", json: Path | None = None, flips: bool = False
+    labels: Path,
+    run: str | None = None,
+    split: str = "all",
+    json: Path | None = None,
+    flips: bool = False,
+    found: bool = False,
 ) -> dict:
     """Score a network on labelled faces, all or those kept for validation; print a table.
 
     Args:
         labels: dlib's XML with boxes and the network's points, its files beside it; or IMM's folder.
-        run: see `weights.choose_run`.
+        run: see `weights.choose_run`; or a file of `export`.
         split: `validation` takes the photographs that no training on this data has seen, `all` every face.
         flips: take the mean of each face's prediction and its mirror image's.
-        json: where to write the numbers; the CED plot, the twelve worst faces and twelve that are evenly spaced
-            from the best to the worst go beside it, as PNG.
+        found: find the faces instead of taking the given boxes; a face that is not found has no error.
+        json: where to write the numbers; the CED plot, the twelve worst faces, twelve that are evenly spaced from
+            the best to the worst, and how far confidence tells the error go beside it, as PNG.
 
     Returns:
         `metrics.summary` with what was evaluated.
@@ -37,7 +48,14 @@ def evaluate(
     Raises:
         KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
     """
-    chosen = choose_run(run)
+    exported = run is not None and Path(run).suffix in ENDINGS
+    if exported or found:
+        if flips:
+            raise KpError(
+                "--flips: expected a run or packed file and given boxes, found --found or an export"
+            )
+        predictor = Predictor.load(run if exported else choose_run(run).path)
+    chosen = predictor.run if exported else choose_run(run)
     scheme, dataset = chosen.scheme, "imm" if labels.is_dir() else "ibug"
     own = chosen.config["part"] is None
     if dataset == "imm" and scheme not in (NOSE, IMM58):
@@ -52,15 +70,46 @@ def evaluate(
         if not held_out.any():
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
         records = records.take(np.flatnonzero(held_out))
-    predicted = predict_records(load_model(chosen), records, chosen, dataset == "imm", flips)
+    if exported or found:
+        predicted, confidence = _through_predictor(predictor, records, given=not found and dataset != "imm")
+        finds = ~np.isnan(predicted[:, 0, 0])
+        if not finds.any():
+            raise KpError(f"{labels}: expected faces that can be found, found none of {len(finds)}")
+        records, predicted, confidence = records.take(np.flatnonzero(finds)), predicted[finds], confidence[finds]
+    else:
+        outputs = predict_outputs(load_model(chosen), records, chosen, dataset == "imm", flips)
+        predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2])
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
+    if found:
+        summary["found"] = {"faces": int(finds.sum()), "of": len(finds)}
+        print(f"Found {finds.sum()} of {len(finds)} faces; the others have no part in the numbers.")
     print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:
         write_json(json, summary)
         _draw(json, chosen.path.name.removesuffix(".npz"), predicted, records)
+        if dataset != "imm" and not np.isnan(confidence).any():
+            side = chosen.recipe.crop_scale * records.boxes[:, 2:].max(axis=1)
+            apart = np.linalg.norm(predicted - records.points, axis=-1) / side[:, None]
+            title = f"{chosen.path.stem}: what confidence says of {apart.size:,} points"
+            figures.calibration(json.with_name(f"{json.stem}-confidence.png"), confidence, apart, NEAR, title)
     return summary
+
+
+def _through_predictor(predictor: Predictor, records: Records, given: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N, K, 2) and confidence (N, K) of the faces at the given boxes, or of those found that overlap them
+    most; NaN where none does."""
+    points = np.full(records.points.shape, np.nan)
+    confidence = np.full(records.points.shape[:2], np.nan)
+    images = [records.root / file for file in records.files]
+    answers = predictor.predict_batch(images, records.boxes[:, None] if given else None)
+    for index, faces in enumerate(tqdm(answers, total=len(images), unit=" faces", leave=False, disable=None)):
+        shares = overlaps(np.array([face.box for face in faces]).reshape(-1, 4), records.boxes[index])
+        if len(faces) and shares.max() > 0:
+            best = faces[shares.argmax()]
+            points[index], confidence[index] = best.points, best.confidence
+    return points, confidence
 
 
 def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> None:

@@ -197,6 +197,36 @@ def ced_plot(path: Path, curves: Mapping[str, np.ndarray], title: str) -> None:
     _save(figure, path)
 
 
+def calibration(path: Path, confidence: np.ndarray, apart: np.ndarray, near: float, title: str) -> None:
+    """Whether confidence (N, K) keeps its word, in ten groups of as many points, and how it goes with the error.
+
+    Args:
+        path: the picture.
+        confidence: the probability that a point is near.
+        apart: (N, K) errors in parts of the crop's side; NaN is left out.
+        near: what counts as near.
+        title: of the picture.
+    """
+    known = ~np.isnan(apart)
+    order = np.argsort(confidence[known])
+    groups = np.array_split(np.stack([confidence[known], apart[known]])[:, order], 10, axis=1)
+    said = [100 * group[0].mean() for group in groups]
+    held = [100 * (group[1] <= near).mean() for group in groups]
+    error = [100 * group[1].mean() for group in groups]
+    figure, axes = _plot(
+        title, "confidence of a tenth of the points, mean (%)", f"points within {100 * near:g} % (%)"
+    )
+    axes.plot((0, 100), (0, 100), color=GREY, linestyle="--", label="as confidence says")
+    label = f"within {100 * near:g} % of the crop's side; beside it the mean error in the same measure"
+    axes.plot(said, held, color=ORANGE, marker="o", label=label)
+    for x, y, mean in zip(said, held, error, strict=True):
+        axes.annotate(f"{mean:.1f} %", (x, y), (5, -10), textcoords="offset points", fontsize=8)
+    low = 10 * math.floor(min(*said, *held) / 10)
+    axes.set(xlim=(low, 101), ylim=(low, 101))
+    _legend(figure)
+    _save(figure, path)
+
+
 def learning_curve(path: Path, curves: Mapping[str, Sequence[tuple[int, float]]], title: str) -> None:
     """Mean error in pixels against the number of training pictures, both on logarithmic scales."""
     figure, axes = _plot(title, "pictures for training", "mean error of a point (pixels)")

@@ -58,6 +58,14 @@ def bounding_boxes(points: np.ndarray) -> np.ndarray:
     return np.concatenate([low, np.maximum(high - low, 1)], axis=1)
 
 
+def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Intersection over union (N,) of boxes (N, 4) with one (4,)."""
+    low = np.maximum(boxes[:, :2], box[:2])
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:])
+    shared = np.maximum(high - low, 0).prod(axis=1)
+    return shared / (boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared)
+
+
 def half_needed(points: np.ndarray, boxes: np.ndarray) -> float:
     """The scale of `crop_windows` at which half of the windows (N, 4) hold all points (N, K, 2) of their face."""
     boxes = np.asarray(boxes, np.float64)

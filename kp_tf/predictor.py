@@ -1,6 +1,5 @@
 """Photographs to faces with points, whatever file holds the network; TensorFlow only if that file needs it."""
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,13 @@ from kp_tf.detect import find_faces
 from kp_tf.engines import Network, cores, load_engine
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, empty, to_pixels
-from kp_tf.looks import outputs_of
+from kp_tf.looks import confidence_of, outputs_of
 from kp_tf.photographs import Photograph, Picture, check_boxes, cut_out, open_photograph
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68, Scheme
 
 BATCH = 32  # faces through the network at once
 PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
-NEAR = 0.03  # of the crop's side
 
 
 @dataclass(frozen=True)
@@ -147,9 +145,7 @@ class Predictor:
                     outputs[j][b] = output
         for job, output in zip(jobs, outputs, strict=True):
             points = job.photograph.to_stored(output[..., :2])
-            confidence = 1 - np.exp(
-                -(math.pi / 4) * NEAR**2 / output[..., 2]
-            )  # of errors that scatter like Rayleigh's
+            confidence = confidence_of(output[..., 2])
             faces = zip(job.stored, points, confidence, strict=True)
             yield [Face(*face, self.scheme) for face in faces]
 
