@@ -51,9 +51,7 @@ def evaluate(
     exported = run is not None and Path(run).suffix in ENDINGS
     if exported or found:
         if flips:
-            raise KpError(
-                "--flips: expected a run or packed file and given boxes, found --found or an export"
-            )
+            raise KpError("--flips: expected a run or packed file and given boxes, found --found or an export")
         predictor = Predictor.load(run if exported else choose_run(run).path)
     chosen = predictor.run if exported else choose_run(run)
     scheme, dataset = chosen.scheme, "imm" if labels.is_dir() else "ibug"

@@ -87,11 +87,17 @@ def _write_onnx(model: keras.Model, about: dict, precision: str, path: Path) -> 
         import onnx
     except ImportError:
         raise KpError("--to onnx needs more: pip install 'kp-tf[export]'") from None
+    model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that was never called
     with warnings.catch_warnings():
         # Keras' own look at np.object, in its copy of tf2onnx
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         model.export(path, format="onnx", verbose=False)
     graph = onnx.load(path)
+    # tf2onnx loses the number of points on the way through the heatmaps
+    sizes = graph.graph.output[0].type.tensor_type.shape.dim
+    for size, value in zip(sizes, model.output_shape, strict=True):
+        if value is not None:
+            size.dim_value = value
     if precision == "float16":
         _halve(graph.graph)
     graph.metadata_props.add(key=KEY, value=json.dumps(about))

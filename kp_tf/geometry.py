@@ -33,7 +33,7 @@ def crop_windows(boxes: np.ndarray, scale: float = 1.0) -> np.ndarray:
 
 
 def empty(windows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(N,) where a window (N, 4) nearly misses its photograph of (N, 2) width and height."""
+    """(N,) where a window (N, 4) nearly misses its photograph of width and height (N or 1, 2)."""
     windows, sizes = np.asarray(windows, np.float64), np.asarray(sizes, np.float64)
     corner, end = windows[:, :2], windows[:, :2] + windows[:, 2:]
     inside = np.maximum(np.minimum(sizes, end) - np.maximum(corner, 0), 0).prod(axis=1)

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from kp_tf.errors import KpError
 
-MOST = 180_000_000  # pixels: more is refused before it is decoded
+MOST = 150_000_000  # pixels: more is refused before it is decoded
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
@@ -103,11 +103,13 @@ def open_photograph(source: Picture) -> Photograph:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST is the limit
             with Image.open(path) as image:
                 return _upright(str(path), image)
+    except Image.DecompressionBombError as error:
+        raise KpError(f"{path}: expected a photograph of at most {MOST:,} pixels, found: {error}") from None
     except UnidentifiedImageError:
         if path.suffix.lower() in (".heic", ".heif") and not heif:
             raise KpError(f"{path}: HEIC needs pillow-heif: pip install 'kp-tf[heic]'") from None
         raise KpError(f"{path}: expected a photograph, found a file that is no picture") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise KpError(f"{path}: expected a photograph, found a damaged one: {error}") from None
 
 

@@ -2,10 +2,9 @@
 
 import glob
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-
-from tqdm import tqdm
 
 from kp_tf import results
 from kp_tf.errors import KpError, PartlyError
@@ -40,15 +39,15 @@ def predict(
     files = expand(photographs)
     if boxes and len(files) > 1:
         raise KpError(f"--box: expected one photograph, found {len(files)}")
+    if format == "xml":
+        results.names_in(out, [str(file) for file in files])  # said now, not when all is done
     predictor = Predictor.load(run)
     names = _names(files)
     if out is not None:
         _make(out / DRAWN)
     found, problems = [], []
     answers = predictor.results(files, None if boxes is None else [boxes])
-    for file, answer in zip(
-        files, tqdm(answers, total=len(files), unit=" photographs", disable=_quiet(files)), strict=True
-    ):
+    for file, answer in zip(files, _progress(answers, len(files)), strict=True):
         if isinstance(answer, KpError):
             problems.append(str(answer))
             continue
@@ -69,7 +68,7 @@ def predict(
             if format == "json"
             else results.as_csv(found, predictor.scheme)
         )
-        _print(text) if out is None else results.save_text(text, out / f"points.{format}")
+        sys.stdout.write(text) if out is None else results.save_text(text, out / f"points.{format}")
     if out is not None:
         faces = sum(len(faces) for _, faces in found)
         print(f"{faces} faces in {len(found)} photographs: {out}, pictures in {out / DRAWN}")
@@ -121,10 +120,10 @@ def _make(folder: Path) -> None:
         raise KpError(f"--out {folder.parent}: expected to make a folder, found: {error.strerror}") from None
 
 
-def _quiet(files: Sequence[Path]) -> bool | None:
-    """No progress bar for one photograph, nor where nobody looks."""
-    return True if len(files) == 1 else None
+def _progress(answers: Iterator, count: int) -> Iterator:
+    """With a bar for many photographs, where somebody looks and tqdm is there: an exported file needs no more."""
+    if count == 1 or not find_spec("tqdm"):
+        return answers
+    from tqdm import tqdm
 
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
+    return tqdm(answers, total=count, unit=" photographs", disable=None)

@@ -128,7 +128,7 @@ class Predictor:
         else:
             stored = check_boxes(photograph.name, item[1])
             upright = photograph.boxes_to_upright(stored)
-        outside = empty(crop_windows(upright, self.run.recipe.crop_scale), [photograph.upright.size] * len(upright))
+        outside = empty(crop_windows(upright, self.run.recipe.crop_scale), [photograph.upright.size])
         if outside.any() and not whole:
             left, top, width, height = stored[outside.argmax()]
             size = "{} × {}".format(*photograph.upright.size)

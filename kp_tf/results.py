@@ -61,25 +61,34 @@ def as_pts(face: Face) -> str:
     return f"version: 1\nn_points: {len(face.points)}\n{{\n{rows}}}\n"
 
 
-def write_xml(path: Path, found: Found, scheme: Scheme) -> None:
-    """dlib's XML, in whole pixels, with files' names as they are from the XML's folder.
+def names_in(folder: Path, files: Sequence[str]) -> list[str]:
+    """The files' names from a folder, as dlib's XML in it would have them.
 
     Raises:
-        KpError: if a photograph lies outside that folder, where no reader would look for it.
+        KpError: if one lies outside the folder, where no reader would look for it.
     """
-    from kp_tf.readers.dlib_xml import write_dlib_xml  # reading one takes an XML parser, predicting does not
+    root = folder.resolve()
+    for file in files:
+        if not Path(file).resolve().is_relative_to(root):
+            raise KpError(f"--format xml: expected photographs in the XML's folder {folder} or below, found {file}")
+    return [Path(file).resolve().relative_to(root).as_posix() for file in files]
+
+
+def write_xml(path: Path, found: Found, scheme: Scheme) -> None:
+    """dlib's XML, in whole pixels; photographs without a face are in it too.
+
+    Raises:
+        KpError: as `names_in`, or if it cannot be written.
+    """
+    from kp_tf.readers.dlib_xml import write_dlib_xml  # predicting needs no XML parser
     from kp_tf.readers.records import Records
 
-    root = path.parent.resolve()
-    for file, _ in found:
-        if not Path(file).resolve().is_relative_to(root):
-            raise KpError(f"{path}: expected photographs in the XML's folder or below, found {file}")
-    names = [Path(file).resolve().relative_to(root).as_posix() for file, _ in found]
+    names = names_in(path.parent, [file for file, _ in found])
     each = [(name, face) for name, (_, faces) in zip(names, found, strict=True) for face in faces]
     boxes = np.array([face.box for _, face in each]).reshape(-1, 4)
     points = np.array([face.points for _, face in each]).reshape(-1, len(scheme), 2)
     files = tuple(name for name, _ in each)
-    write_dlib_xml(path, Records(root, files, boxes, points, scheme, files), names)
+    write_dlib_xml(path, Records(path.parent, files, boxes, points, scheme, files), names)
 
 
 def draw(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:

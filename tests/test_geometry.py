@@ -1,6 +1,15 @@
 import numpy as np
 
-from kp_tf.geometry import Framing, bounding_boxes, crop_windows, half_needed, to_pixels, to_unit
+from kp_tf.geometry import (
+    Framing,
+    bounding_boxes,
+    crop_windows,
+    empty,
+    half_needed,
+    overlaps,
+    to_pixels,
+    to_unit,
+)
 
 
 def test_to_unit_by_hand():
@@ -70,3 +79,13 @@ def test_framing_refuses_to_shrink_a_face_to_nothing():
     framing = Framing.of(photographs, boxes, np.array([[[45.0, 25.0], [65.0, 65.0]]]))
     upside_down = framing.around(np.array([[[65.0, 65.0], [45.0, 25.0]]]), photographs)
     np.testing.assert_allclose(upside_down[:, 2:], [[15, 25]])
+
+
+def test_overlaps_are_counted_by_hand():
+    boxes = np.array([[0, 0, 10, 10], [5, 0, 10, 10], [20, 20, 5, 5]])
+    np.testing.assert_allclose(overlaps(boxes, np.array([0, 0, 10, 10])), [1, 50 / 150, 0])
+
+
+def test_windows_that_miss_the_photograph_are_empty():
+    windows = np.array([[0, 0, 10, 10], [99, 0, 10, 10], [100, 0, 10, 10], [-690, 0, 700, 10], [-80, 0, 90, 10]])
+    np.testing.assert_array_equal(empty(windows, np.array([[100, 100]] * 5)), [False, False, True, True, False])
