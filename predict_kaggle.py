@@ -13,7 +13,11 @@ def main() -> int:
     parser.add_argument("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
     parser.add_argument("--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's layout")
     parser.add_argument("--out", metavar="CSV", type=Path, help="default: submission.csv")
-    parser.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
+    parser.add_argument(
+        "--flips",
+        action=argparse.BooleanOptionalAction,
+        help="mean with the prediction of the mirrored face (default: for all but the recipe course)",
+    )
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 
 

@@ -27,21 +27,16 @@ def package(name):
 
 
 def kp_tf(name):
-    """This project's network through Keras, crops by its own pipeline."""
-    from kp_tf.geometry import crop_windows, to_pixels
-    from kp_tf.inference import load_model
-    from kp_tf.pipeline import load_crop, scale_pixels
-    from kp_tf.weights import choose_run
+    """This project's predictor: an exported file through its run time, else Keras."""
+    from kp_tf import Predictor
 
-    run = choose_run(name)
-    model, shape = load_model(run), tuple(run.recipe.shape)
+    predictor = Predictor.load(name)
 
     def predict(faces):
-        windows = crop_windows(np.array([box for _, box in faces]), run.recipe.crop_scale)
-        crops = [load_crop(file, window, shape) for (file, _), window in zip(faces, windows, strict=True)]
-        return to_pixels(model.predict_on_batch(scale_pixels(np.array(crops))), windows)
+        files, boxes = zip(*faces, strict=True)
+        return np.array([found[0].points for found in predictor.predict_batch(files, boxes)])
 
-    return predict, [run.path]
+    return predict, [predictor.run.path]
 
 
 def dlib(_):

@@ -12,7 +12,7 @@ from PIL import Image
 from kp_tf.errors import KpError
 
 SIDE = 1600  # pixels: photographs are searched at this longer side, enlarged twice at most
-INSTALL = "pip install 'kp-tf[detect]'"
+INSTALL = "pip install dlib-bin"
 
 _own = threading.local()  # a detector is no thing to share between threads
 

@@ -25,7 +25,7 @@ Network = Callable[[np.ndarray], np.ndarray]
 ABOUT = "kp_tf.json"  # in a .tflite; in a .onnx the property KEY
 KEY = "kp_tf"
 LARGEST, LONGEST = 500_000_000, 1_000_000  # bytes of an exported file, and of what it says of itself
-INSTALL = "pip install 'kp-tf[runtime]'"
+INSTALL = "pip install ai-edge-litert onnxruntime"
 
 
 def load_engine(source: str | Path | None) -> tuple[Run, Network]:

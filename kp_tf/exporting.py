@@ -86,7 +86,7 @@ def _write_onnx(model: keras.Model, about: dict, precision: str, path: Path) -> 
     try:
         import onnx
     except ImportError:
-        raise KpError("--to onnx needs more: pip install 'kp-tf[export]'") from None
+        raise KpError("--to onnx needs more: pip install onnx tf2onnx onnxruntime") from None
     model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that was never called
     with warnings.catch_warnings():
         # Keras' own look at np.object, in its copy of tf2onnx

@@ -107,7 +107,7 @@ def open_photograph(source: Picture) -> Photograph:
         raise KpError(f"{path}: expected a photograph of at most {MOST:,} pixels, found: {error}") from None
     except UnidentifiedImageError:
         if path.suffix.lower() in (".heic", ".heif") and not heif:
-            raise KpError(f"{path}: HEIC needs pillow-heif: pip install 'kp-tf[heic]'") from None
+            raise KpError(f"{path}: HEIC needs pillow-heif: pip install pillow-heif") from None
         raise KpError(f"{path}: expected a photograph, found a file that is no picture") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise KpError(f"{path}: expected a photograph, found a damaged one: {error}") from None

@@ -14,6 +14,7 @@ from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68
+from kp_tf.submission import predict_kaggle, read_submission
 from kp_tf.weights import choose_run, load_weights, save_weights
 
 TINY = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
@@ -92,3 +93,12 @@ def test_choose_run_prefers_the_newest_run(run, monkeypatch):
     assert choose_run(None).path == run
     with pytest.raises(KpError, match="expected a run"):
         choose_run("nothing-there")
+
+
+def test_predict_kaggle_averages_flips_of_heatmap_networks(run, ibug, tmp_path):
+    written = {}
+    for flips in (None, True, False):
+        out = predict_kaggle(run=str(run), data=str(ibug), out=tmp_path / f"{flips}.csv", flips=flips)
+        written[flips] = read_submission(out, faces=4)
+    np.testing.assert_array_equal(written[None], written[True])
+    assert np.abs(written[True] - written[False]).max() > 0.1

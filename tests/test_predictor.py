@@ -183,7 +183,7 @@ def test_five_points_are_made_of_the_68():
 
 def test_a_missing_detector_names_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(KpError, match=r"pip install 'kp-tf\[detect\]'; or give a box"):
+    with pytest.raises(KpError, match=r"pip install dlib-bin; or give a box"):
         detect.find_faces(picture(20, 20))
 
 
@@ -291,3 +291,12 @@ def test_help_and_a_bad_box_take_no_network():
     assert answer.returncode == 2
     assert "invalid" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_the_public_face():
+    import kp_tf
+
+    assert kp_tf.__all__ == ["Face", "KpError", "Predictor"]
+    assert (kp_tf.Face, kp_tf.KpError, kp_tf.Predictor) == (Face, KpError, Predictor)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = kp_tf.Nothing
