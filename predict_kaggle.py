@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kp_tf.shell import exit_status
+from kp_tf.shell import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -13,6 +13,7 @@ def main() -> int:
     parser.add_argument("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
     parser.add_argument("--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's layout")
     parser.add_argument("--out", metavar="CSV", type=Path, help="default: submission.csv")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from kp_tf import __version__
-from kp_tf.shell import exit_status
+from kp_tf.shell import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -23,6 +23,7 @@ def main() -> int:
     evaluate.add_argument("--run", metavar="RUN", help="a run directory, compact or large (default: newest part 3)")
     evaluate.add_argument("--split", choices=("all", "validation"), default="all", help="default: all")
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write numbers, CED plot and faces")
+    evaluate.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
     evaluate.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
     pack = commands.add_parser("pack", help="write a run's weights as one small file, in half precision")
     pack.add_argument("--run", metavar="DIR", type=Path, required=True, help="a completed run")

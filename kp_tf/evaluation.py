@@ -7,6 +7,7 @@ import numpy as np
 from kp_tf import figures, metrics
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
+from kp_tf.precision import resolve
 from kp_tf.predictor import choose_run, load_model, predict_records
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
@@ -18,7 +19,12 @@ SHOWN = 12  # faces in a picture
 
 
 def evaluate(
-    labels: Path, run: str | None = None, split: str = "all", json: Path | None = None, flips: bool = False
+    labels: Path,
+    run: str | None = None,
+    split: str = "all",
+    json: Path | None = None,
+    flips: bool = False,
+    precision: str = "float32",
 ) -> dict:
     """Score a network on labelled faces, all or those kept for validation; print a table.
 
@@ -29,6 +35,7 @@ def evaluate(
         flips: take the mean of each face's prediction and its mirror image's.
         json: where to write the numbers; the CED plot, the twelve worst faces and twelve that are evenly spaced
             from the best to the worst go beside it, as PNG.
+        precision: see `precision.resolve`.
 
     Returns:
         `metrics.summary` with what was evaluated.
@@ -51,9 +58,15 @@ def evaluate(
         if not held_out.any():
             raise KpError(f"{labels}: expected photographs of the validation split, found none")
         records = records.take(np.flatnonzero(held_out))
-    predicted = predict_records(load_model(chosen), records, chosen, dataset == "imm", flips)
+    predicted = predict_records(load_model(chosen, precision), records, chosen, dataset == "imm", flips)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
-    summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
+    summary = {
+        "network": str(chosen.path),
+        "labels": str(labels),
+        "split": split,
+        "precision": resolve(precision),
+        **summary,
+    }
     print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from kp_tf.errors import KpError
 
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")  # see precision.py
+
 
 def exit_status(command: str, **arguments: object) -> int:
     """Run a command for the shell: 0, or 2 and the error's text on stderr.

@@ -24,6 +24,7 @@ def predict_kaggle(
     labels: Path | None = None,
     out: Path | None = None,
     flips: bool = False,
+    precision: str = "float32",
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
@@ -33,6 +34,7 @@ def predict_kaggle(
         labels: dlib's XML of photographs and boxes, its files beside it; `data` is not consulted then.
         out: by default submission.csv, or submission-sample.csv for drawn faces.
         flips: take the mean of each face's prediction and its mirror image's.
+        precision: see `precision.resolve`.
 
     Returns:
         The CSV's path.
@@ -49,7 +51,7 @@ def predict_kaggle(
     out = out or Path("submission-sample.csv" if source and source.sample else "submission.csv")
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
-    points = predict_records(load_model(chosen), records, chosen, flips=flips)
+    points = predict_records(load_model(chosen, precision), records, chosen, flips=flips)
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out
