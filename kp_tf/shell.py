@@ -12,6 +12,19 @@ from kp_tf.errors import KpError
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")  # see precision.py
 
 
+# what TensorFlow reads when it starts; a user's own setting goes before
+SETTINGS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # what it cannot do without raises an error in Python too
+    "TF_CPU_ALLOCATOR_USE_BFC": "1",  # else large activations go back to the kernel and are faulted in again
+}
+
+
+def settle() -> None:
+    """Set what helps every user, unless the environment has it; before TensorFlow is imported."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
 def exit_status(command: str, **arguments: object) -> int:
     """Run a command for the shell: 0, or 2 and the error's text on stderr.
 
@@ -20,6 +33,7 @@ def exit_status(command: str, **arguments: object) -> int:
         arguments: of the function.
     """
     name, function = command.split(":")
+    settle()
     with _held_stderr():
         module = importlib.import_module(name)
     try:
@@ -37,7 +51,6 @@ def _held_stderr() -> Iterator[None]:
     Its C++ side writes some of it before any setting from Python is read, so the file descriptor itself is
     turned away.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it cannot do without raises an error in Python too
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
