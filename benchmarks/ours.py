@@ -1,6 +1,6 @@
 """This project's side of the benchmarks, and stock Keras': JSON lines in, JSON lines out.
 
-Its argument is JSON: `precision` as of train.py; `stock`: Keras' own batch norm; `network`: committed weights in place
+Its argument is JSON: `precision` as of train.py; `stock`: Keras' own batch norm; `network`: committed weights instead
 of an untrained ResNet18. Whoever starts it settles the environment (see turns.py).
 """
 
