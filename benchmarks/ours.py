@@ -1,7 +1,7 @@
 """This project's side of the benchmarks, and stock Keras': JSON lines in, JSON lines out.
 
-Its argument is JSON: `precision` as of train.py; `stock`: Keras' own batch norm; `network`: committed weights instead
-of an untrained ResNet18. Whoever starts it settles the environment (see turns.py).
+Its argument is JSON: `precision` as of train.py; `stock`: Keras' own batch norm; `network`: committed weights, not
+an untrained ResNet18. Whoever starts it settles the environment (see turns.py).
 """
 
 import json
