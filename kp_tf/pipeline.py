@@ -1,12 +1,17 @@
 """Records to `tf.data` batches: read, decode, crop, resize, scale, keep, shuffle, augment, batch, prefetch.
 
-Training and prediction crop with the same function, `load_crop`. Crops are decoded once and kept as uint8;
-the order of an epoch and the random numbers of its augmentation are drawn from (seed, epoch), so they do not
-depend on the batch size, the machine or where a training was taken up again.
+Training and prediction crop with the same function, `load_crop`. Crops are decoded once, by Pillow in a thread for
+each core (at half the work of TensorFlow's decoder and resize), and kept as uint8; the order of an epoch and the
+random numbers of its augmentation are drawn from (seed, epoch), so they do not depend on the batch size, the machine
+or where a training was taken up again.
 """
 
+import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,74 +24,58 @@ from kp_tf.errors import raise_all
 from kp_tf.readers.records import Records
 
 EMPTIEST = 50  # a window may be this many times the part of it that lies inside the photograph
+# a JPEG is decoded at a part of its size where the window stays this many times as large as the crop; on 264 faces of
+# 300-W the NME of `compact` and `large` is 0.0006 points higher than with whole decoding (3.85 %, 3.67 %)
+ENOUGH = 1.0
+AHEAD = 256  # crops that wait to be taken
 
 
-def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
+class WindowError(ValueError):
+    """A window that misses its photograph."""
+
+
+def load_crop(path: str | Path, window: Sequence[int], shape: tuple[int, int]) -> np.ndarray:
     """Read one photograph and cut a window out of it, as grey.
 
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the window stays ENOUGH times as large as the crop.
+
     Args:
-        file: () string, the path of a JPEG or PNG.
-        window: (4,) int32 left, top, width, height in pixels; black where it leaves the photograph.
+        path: of a JPEG or PNG.
+        window: left, top, width, height in pixels; black where it leaves the photograph.
         shape: (H, W) to resize to, with antialiasing and half-pixel centres.
 
     Returns:
         (H, W, 1) uint8.
 
     Raises:
-        tf.errors.OpError: if the file cannot be read or decoded, or the window (nearly) misses the photograph.
+        OSError, SyntaxError, ValueError, Image.DecompressionBombError: if the file cannot be read or decoded.
+        WindowError: if the window (nearly) misses the photograph.
     """
-    contents = tf.io.read_file(file)
-    part, padding = tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: _part_of_jpeg(contents, window),
-        lambda: _part_of_png(contents, window),
-    )
-    crop = tf.pad(part, padding)
-    resized = tf.image.resize(crop, shape, method="bilinear", antialias=True)
-    resized.set_shape((*shape, 1))
-    return tf.cast(tf.round(resized), tf.uint8)
+    left, top, w, h = (int(value) for value in window)
+    with Image.open(path, formats=("JPEG", "PNG")) as image:
+        width, height = image.size
+        inside = max(0, min(width, left + w) - max(0, left)) * max(0, min(height, top + h) - max(0, top))
+        if not inside or w * h > EMPTIEST * inside:
+            where = "almost all outside" if inside else "outside"
+            raise WindowError(f"({width} × {height}), found one {where}: {left}, {top}, {w} × {h}")
+        drafted = image.draft("L", (ENOUGH * shape[1] * width / w, ENOUGH * shape[0] * height / h))
+        scale = width / drafted[1][2] if drafted else 1
+        edges = np.array([left, top, left + w, top + h]) / scale
+        start, end = np.floor(edges[:2]).astype(int), np.ceil(edges[2:]).astype(int)
+        part = _grey(image).crop((*start, *end))
+        crop = part.resize(shape[::-1], Image.Resampling.BILINEAR, tuple(edges - np.tile(start, 2)))
+    return np.asarray(crop)[..., None]
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would clip instead of scaling
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("L")
 
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
     """Pixels of any integer or float type in [0, 255] to float32 in [-0.5, 0.5]."""
     return tf.cast(images, tf.float32) / 255.0 - 0.5
-
-
-def clamp_window(window: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The part (top, left, height, width) of a window inside a photograph, and the (3, 2) padding around it."""
-    left, top, w, h = tf.unstack(window)
-    x0, x1 = tf.clip_by_value(left, 0, width), tf.clip_by_value(left + w, 0, width)
-    y0, y1 = tf.clip_by_value(top, 0, height), tf.clip_by_value(top + h, 0, height)
-    # 64 bit: the area of a hostile box overflows 32
-    area, inside = tf.cast(w, tf.int64) * tf.cast(h, tf.int64), tf.cast((x1 - x0) * (y1 - y0), tf.int64)
-    tf.debugging.assert_less_equal(area, EMPTIEST * inside, "the window misses the photograph")
-    padding = [[y0 - top, top + h - y1], [x0 - left, left + w - x1], [0, 0]]
-    return tf.stack([y0, x0, y1 - y0, x1 - x0]), tf.convert_to_tensor(padding)
-
-
-def _part_of_jpeg(contents: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    size = tf.image.extract_jpeg_shape(contents)
-    inside, padding = clamp_window(window, size[0], size[1])
-    # A partial decode does not notice that the rest is missing. A whole file ends with this marker; one that
-    # does not (some cameras append data) is decoded in full, which fails on a truncated file.
-    whole = tf.strings.substr(contents, -2, 2) == b"\xff\xd9"
-    part = tf.cond(
-        whole,
-        lambda: tf.image.decode_and_crop_jpeg(contents, inside, channels=1, dct_method="INTEGER_ACCURATE"),
-        lambda: _cut(tf.image.decode_jpeg(contents, channels=1, dct_method="INTEGER_ACCURATE"), inside),
-    )
-    return part, padding
-
-
-def _part_of_png(contents: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    image = tf.image.decode_png(contents, channels=1)
-    inside, padding = clamp_window(window, tf.shape(image)[0], tf.shape(image)[1])
-    return _cut(image, inside), padding
-
-
-def _cut(image: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
-    top, left, height, width = tf.unstack(inside)
-    return image[top : top + height, left : left + width]
 
 
 def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -97,47 +86,37 @@ def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) 
     Raises:
         KpError: names the images that are missing, empty, truncated or none (up to twenty, and the count).
     """
-    paths = [str(records.root / file) for file in records.files]
-    crops = (
-        tf.data.Dataset.from_tensor_slices((paths, windows))
-        .map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-    problems, iterator = [], iter(crops)
-    for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
-        try:
-            crop = next(iterator).numpy()
-        except tf.errors.OpError:
-            problems.append(f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}")
-            continue
-        if not problems:
-            yield crop
+    problems, waiting, indices = [], deque(), iter(range(len(records)))
+    # Pillow lets go of the interpreter while it decodes and resizes
+    threads = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
+            for ahead in islice(indices, AHEAD - len(waiting)):
+                path = records.root / records.files[ahead]
+                waiting.append(threads.submit(_crop_or_problem, path, windows[ahead], shape))
+            crop = waiting.popleft().result()
+            if isinstance(crop, str):
+                problems.append(f"{records.entries[index]}: {crop}")
+            elif not problems:
+                yield crop
+    finally:
+        threads.shutdown(cancel_futures=True)
     raise_all(problems, "images that cannot be used")
 
 
-def _what_is_wrong(path: Path, window: np.ndarray) -> str:
-    """Expected and found, for an image that did not decode."""
+def _crop_or_problem(path: Path, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray | str:
+    """The crop, or what was expected and found."""
     expected = f"expected the JPEG or PNG image {path}, found"
-    if not path.is_file():
-        return f"{expected} no such file"
-    if not path.stat().st_size:
-        return f"{expected} an empty file"
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            image.load()
+        return load_crop(path, window, shape)
+    except FileNotFoundError:
+        return f"{expected} no such file"
+    except WindowError as error:
+        return f"expected a box in {path} {error}"
     except UnidentifiedImageError:
-        return f"{expected} a file that is no image"
+        return f"{expected} " + ("a file that is no image" if path.stat().st_size else "an empty file")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f"{expected} a damaged one: {error}"
-    left, top, w, h = (int(value) for value in window)
-    if min(width, left + w) - max(0, left) <= 0 or min(height, top + h) - max(0, top) <= 0:
-        outside = "outside"
-    elif w * h > width * height:
-        outside = "almost all outside"
-    else:
-        return f"{expected} a kind of {image.format} that cannot be decoded ({image.mode})"
-    return f"expected a box in {path} ({width} × {height}), found one {outside}: {left}, {top}, {w} × {h}"
 
 
 def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

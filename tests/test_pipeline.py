@@ -22,29 +22,44 @@ def in_tf_data(function, *arguments):
     return next(iter(slices.map(lambda *x: function(*x))))
 
 
-def pillow_crop(path, window, shape):
-    """An independent crop: Pillow's crop pads with black, its BILINEAR resize is antialiased."""
+def tensorflow_crop(path, window, shape):
+    """An independent crop: TensorFlow's decoders and its antialiased resize."""
+    contents = tf.io.read_file(str(path))
+    if path.suffix == ".jpg":
+        image = tf.io.decode_jpeg(contents, 1, dct_method="INTEGER_ACCURATE").numpy().astype(np.float32)
+    else:
+        image = tf.io.decode_png(contents, 3).numpy().astype(np.float32) @ [[0.299], [0.587], [0.114]]
     left, top, width, height = window
-    with Image.open(path) as image:
-        image.draft("L", image.size)
-        crop = image.convert("L").crop((left, top, left + width, top + height))
-        return np.asarray(crop.resize(shape[::-1], Image.Resampling.BILINEAR))
+    larger = np.pad(image, ((300, 300), (300, 300), (0, 0)))
+    crop = larger[300 + top : 300 + top + height, 300 + left : 300 + left + width]
+    return tf.image.resize(crop, shape, "bilinear", antialias=True).numpy()
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("name", ["colour.jpg", "grey.jpg", "colour.png", "grey.png", "alpha.png"])
-def test_load_crop_agrees_with_pillow_eagerly_and_in_tf_data(tmp_path, name, window):
-    mode = {"colour": "RGB", "grey": "L", "alpha": "RGBA"}[name.split(".")[0]]
+@pytest.mark.parametrize("name", ["colour.jpg", "grey.jpg", "colour.png", "grey.png", "alpha.png", "palette.png"])
+def test_load_crop_agrees_with_tensorflow(tmp_path, name, window, monkeypatch):
+    mode = {"colour": "RGB", "grey": "L", "alpha": "RGBA", "palette": "P"}[name.split(".")[0]]
     path = tmp_path / name
     picture(150, 100).convert(mode).save(path)
-    shape = (24, 32)
-    eager = load_crop(str(path), tf.constant(window), shape)
-    graph = in_tf_data(lambda file, box: load_crop(file, box, shape), str(path), tf.constant(window))
-    assert eager.dtype == tf.uint8
-    assert eager.shape == (24, 32, 1)
-    np.testing.assert_array_equal(eager, graph)
-    difference = np.abs(eager.numpy()[..., 0].astype(int) - pillow_crop(path, window, shape))
-    assert difference.max() <= 2, "rounding: PNG to grey truncates, and Pillow resizes in integers"
+    monkeypatch.setattr(pipeline, "ENOUGH", 100)
+    crop = load_crop(path, window, (24, 32))
+    assert crop.dtype == np.uint8
+    assert crop.shape == (24, 32, 1)
+    difference = np.abs(crop - tensorflow_crop(path, window, (24, 32)))
+    assert difference.max() <= 2, "rounding: Pillow resizes in integers"
+
+
+def test_load_crop_of_16_bit(tmp_path):
+    grey = np.arange(0, 65536, 2048, dtype=np.uint16).repeat(32).reshape(32, 32)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_crop(tmp_path / "a.png", (0, 0, 32, 32), (32, 32))[..., 0], grey // 256)
+
+
+def centre(crop):
+    """x, y of the light in the unit square."""
+    y, x = (np.mgrid[: crop.shape[0], : crop.shape[1]] + 0.5) / np.array(crop.shape[:2])[:, None, None]
+    weight = crop[..., 0] / crop.sum()
+    return (x * weight).sum(), (y * weight).sum()
 
 
 def test_load_crop_keeps_the_unit_square(tmp_path):
@@ -52,15 +67,32 @@ def test_load_crop_keeps_the_unit_square(tmp_path):
     image = np.zeros((100, 150), np.uint8)
     image[10 + 22, 20 + 41] = 255
     Image.fromarray(image).save(tmp_path / "dot.png")
-    crop = load_crop(str(tmp_path / "dot.png"), tf.constant((20, 10, 60, 40)), (120, 120)).numpy()[..., 0] / 1.0
-    y, x = np.mgrid[:120, :120] + 0.5
-    assert (x * crop).sum() / crop.sum() / 120 == pytest.approx(41.5 / 60, abs=2e-3)
-    assert (y * crop).sum() / crop.sum() / 120 == pytest.approx(22.5 / 40, abs=2e-3)
+    crop = load_crop(tmp_path / "dot.png", (20, 10, 60, 40), (120, 120)).astype(float)
+    np.testing.assert_allclose(centre(crop), (41.5 / 60, 22.5 / 40), atol=2e-3)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (637, 475)])  # whole blocks of a JPEG, and parts of them
+@pytest.mark.parametrize("window", [(101, 53, 403, 307), (-99, -31, 450, 350), (250, 131, 411, 402)])
+def test_load_crop_keeps_the_unit_square_of_a_jpeg_at_part_of_its_size(tmp_path, size, window, monkeypatch):
+    y, x = np.mgrid[: size[1], : size[0]]
+    dot = 255 * np.exp(-((x - 280) ** 2 + (y - 209) ** 2) / 2 / 12**2)
+    Image.fromarray(dot.astype(np.uint8)).save(tmp_path / "dot.jpg", quality=100)
+    left, top, width, height = window
+    crops = []
+    for enough in (1, 2, 100):  # at a quarter, at half and at full size
+        monkeypatch.setattr(pipeline, "ENOUGH", enough)
+        crops.append(load_crop(tmp_path / "dot.jpg", window, (75, 100)).astype(float))
+        np.testing.assert_allclose(
+            centre(crops[-1]), ((280.5 - left) / width, (209.5 - top) / height), atol=4e-4, err_msg=f"{enough}"
+        )
+        assert np.abs(crops[-1] - crops[0]).max() <= 6
+    assert not np.array_equal(crops[0], crops[1])
+    assert not np.array_equal(crops[1], crops[2])
 
 
 def test_load_crop_black_outside_the_photograph(tmp_path):
     Image.new("L", (50, 50), 255).save(tmp_path / "white.png")
-    crop = load_crop(str(tmp_path / "white.png"), tf.constant((-50, 0, 100, 50)), (50, 100)).numpy()
+    crop = load_crop(tmp_path / "white.png", (-50, 0, 100, 50), (50, 100))
     assert crop[:, :49].max() == 0
     assert crop[:, 51:].min() == 255
 
@@ -69,8 +101,7 @@ def test_load_crop_of_a_jpeg_with_data_behind_it(tmp_path):
     path, longer = tmp_path / "a.jpg", tmp_path / "b.jpg"
     picture(150, 100).save(path)
     longer.write_bytes(path.read_bytes() + b"appended by a camera")
-    window = tf.constant(WINDOWS[2])
-    np.testing.assert_array_equal(load_crop(str(path), window, (9, 9)), load_crop(str(longer), window, (9, 9)))
+    np.testing.assert_array_equal(*(load_crop(file, WINDOWS[2], (9, 9)) for file in (path, longer)))
 
 
 def test_scale_pixels_eagerly_and_in_tf_data():
@@ -119,6 +150,19 @@ def test_decode_refuses_a_box_almost_all_outside(tmp_path, box):
     records = records_of(tmp_path, ["a.jpg"], [box])
     with pytest.raises(KpError, match="found one almost all outside"):
         decode(records, records.boxes, (16, 16))
+
+
+def test_stream_crops_decodes_no_further_ahead_than_stated(tmp_path, monkeypatch):
+    picture(90, 80).save(tmp_path / "a.jpg")
+    records, started = records_of(tmp_path, ["a.jpg"] * 500), []
+    monkeypatch.setattr(
+        pipeline, "load_crop", lambda *arguments: started.append(1) or np.zeros((8, 8, 1), np.uint8)
+    )
+    crops = stream_crops(records, records.boxes, (8, 8))
+    for _ in range(3):
+        next(crops)
+    crops.close()
+    assert 3 <= len(started) <= pipeline.AHEAD + 3
 
 
 def test_decode_on_disk_where_memory_is_short(tmp_path, monkeypatch):
