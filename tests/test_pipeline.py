@@ -1,4 +1,5 @@
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,7 @@ def test_stream_crops_decodes_no_further_ahead_than_stated(tmp_path, monkeypatch
     crops = stream_crops(records, records.boxes, (8, 8))
     for _ in range(3):
         next(crops)
+    time.sleep(0.1)
     crops.close()
     assert 3 <= len(started) <= pipeline.AHEAD + 3
 
