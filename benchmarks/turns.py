@@ -53,10 +53,10 @@ class Side:
         self.process.wait()
 
 
-def in_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each side gives in each round, A B A B; one call of each before does not count."""
+def in_turns(sides: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
+    """What each side gives in each round, A B A B; `warm_up` rounds before do not count."""
     taken = {name: [] for name in sides}
-    for number in range(-1, rounds):
+    for number in range(-warm_up, rounds):
         for name, side in sides.items():
             value = side()
             if number >= 0:

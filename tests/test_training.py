@@ -209,14 +209,6 @@ def test_shell_without_data_named_wrongly(work):
     assert done.stderr == "error: --data nowhere: expected a folder that holds imm_face_db/, found none\n"
 
 
-def test_help_does_not_import_tensorflow():
-    for arguments in (["train.py"], ["predict_kaggle.py"], ["-m", "kp_tf"]):
-        command = [sys.executable, "-X", "importtime", *arguments, "--help"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
-        assert "usage:" in done.stdout
-        assert "tensorflow" not in done.stderr
-
-
 def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
     monkeypatch.setattr(sample, "PEOPLE", 33)
     monkeypatch.setattr(sample, "FACES", 24)
