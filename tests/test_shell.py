@@ -1,7 +1,7 @@
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,16 +25,19 @@ def test_settings_are_there_before_tensorflow_starts(monkeypatch):
     assert seen == [shell.SETTINGS]
 
 
+def processor_seconds():
+    """Of the programs that this one has run; a busy machine changes it little."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.parametrize("arguments", [["train.py"], ["predict_kaggle.py"], ["-m", "kp_tf"]], ids=" ".join)
 def test_help_imports_nothing_large(arguments):
     command = [sys.executable, *arguments, "--help"]
-    seconds = []
-    for _ in range(3):  # the best of three, because the machine may be busy
-        start = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
-        seconds.append(time.perf_counter() - start)
+    before = processor_seconds()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert processor_seconds() - before < 0.3, "it is 0.05 on an idle machine"
     assert "usage:" in done.stdout
-    assert min(seconds) < 0.3
     listing = subprocess.run(
         [command[0], "-X", "importtime", *command[1:]], capture_output=True, text=True, cwd=REPOSITORY
     )
