@@ -5,8 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 
 CPUINFO = Path("/proc/cpuinfo")
-# on two cores with avx512_bf16 ResNet18 at 224 trained at 23 images a second in bfloat16, 13.5 in float32; a processor
-# without one of these only emulates bfloat16
+# on two cores with avx512_bf16 ResNet18 at 224 trained at 23 images a second in bfloat16, 13.5 in float32;
+# a processor without one of these only emulates bfloat16
 FLAGS = {"avx512_bf16", "amx_bf16"}
 AMPERE = (8, 0)  # the first NVIDIA generation with bfloat16 in its matrix units
 
