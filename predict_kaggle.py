@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kp_tf.shell import exit_status
+from kp_tf.shell import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help="mean with the prediction of the mirrored face (default: for all but the recipe course)",
     )
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 
 

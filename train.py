@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kp_tf.shell import exit_status
+from kp_tf.shell import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -26,6 +26,7 @@ def main() -> int:
     add("--epochs", metavar="N", type=int, help="in all, instead of the recipe's")
     add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
     add("--learning-rate", metavar="R", type=float, help="instead of the recipe's")
+    add("--precision", choices=PRECISIONS, help="auto: by the hardware (default; recipe course: float32)")
     add("--seed", metavar="N", type=int, help="weights, order and augmentation (default: 0)")
     add("--overwrite", action="store_true", help="let --out replace a run")
     add("--resume", action="store_true", help="go on with --out, else with the newest unfinished run")

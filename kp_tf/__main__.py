@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from kp_tf import __version__
-from kp_tf.shell import exit_status
+from kp_tf.shell import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -36,6 +36,7 @@ def main() -> int:
     evaluate.add_argument("--split", choices=("all", "validation"), default="all", help="default: all")
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write numbers, CED plot and faces")
     evaluate.add_argument("--found", action="store_true", help="find the faces instead of taking the given boxes")
+    evaluate.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
     evaluate.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
     pack = commands.add_parser("pack", help="write a run's weights as one small file, in half precision")
     pack.add_argument("--run", metavar="DIR", type=Path, required=True, help="a completed run")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kp_tf.errors import KpError
 from kp_tf.inference import like
+from kp_tf.precision import resolve
 from kp_tf.readers.datasets import Data, find_data
 from kp_tf.recipes import RECIPES, TEACHER
 from kp_tf.runs import read_config, runs_of
@@ -37,6 +38,7 @@ def new_config(part: int | None, recipe: str, given: dict) -> dict:
         settings = replace(settings, teacher=given["teacher"], loss_settings=loss)
     numbers = ("epochs", "batch_size", "learning_rate")
     settings = replace(settings, **{name: given[name] for name in numbers if given[name]})
+    settings = replace(settings, precision=resolve(given["precision"] or settings.precision))
     labels = given["labels"]
     if labels and given["data"]:
         raise KpError(f"--data {given['data']}: expected no --data with --labels, found both")
@@ -53,7 +55,7 @@ def differences(given: dict, config: dict) -> list[str]:
     found = []
     for name, value in given.items():
         kept = "sample" if name == "data" and config["sample"] else config.get(name)
-        if value is None or str(value) == str(kept):
+        if value is None or str(value) == str(kept) or (name, value) == ("precision", "auto"):
             continue
         if name in PATHS and kept is not None and Path(value).resolve() == Path(kept).resolve():
             continue

@@ -16,7 +16,7 @@ import numpy as np
 
 from kp_tf.errors import KpError
 from kp_tf.runs import Run
-from kp_tf.shell import held_stderr
+from kp_tf.shell import held_stderr, settle
 from kp_tf.weights import HERE, WEIGHTS, choose_run
 
 Network = Callable[[np.ndarray], np.ndarray]
@@ -140,6 +140,7 @@ def _keras(named: str) -> tuple[Run, Network]:
     run = choose_run(named)
     if not find_spec("tensorflow"):
         raise KpError(f"{named} needs TensorFlow, or an exported file and its run time: {INSTALL}")
+    settle()
     with held_stderr():
         from kp_tf.inference import load_model, predict_crops, with_variance
     model = with_variance(load_model(run), run)

@@ -11,6 +11,7 @@ from kp_tf.files import read_json, write_json
 from kp_tf.geometry import overlaps
 from kp_tf.inference import load_model, predict_outputs
 from kp_tf.looks import NEAR, confidence_of
+from kp_tf.precision import resolve
 from kp_tf.predictor import Predictor
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
 from kp_tf.readers.dlib_xml import read_dlib_xml
@@ -30,6 +31,7 @@ def evaluate(
     json: Path | None = None,
     flips: bool = False,
     found: bool = False,
+    precision: str = "float32",
 ) -> dict:
     """Score a network on labelled faces, all or those kept for validation; print a table.
 
@@ -41,6 +43,7 @@ def evaluate(
         found: find the faces instead of taking the given boxes; a face that is not found has no error.
         json: where to write the numbers; the CED plot, the twelve worst faces, twelve that are evenly spaced from
             the best to the worst, and how far confidence tells the error go beside it, as PNG.
+        precision: see `precision.resolve`.
 
     Returns:
         `metrics.summary` with what was evaluated.
@@ -75,10 +78,11 @@ def evaluate(
             raise KpError(f"{labels}: expected faces that can be found, found none of {len(finds)}")
         records, predicted, confidence = records.take(np.flatnonzero(finds)), predicted[finds], confidence[finds]
     else:
-        outputs = predict_outputs(load_model(chosen), records, chosen, dataset == "imm", flips)
+        outputs = predict_outputs(load_model(chosen, precision), records, chosen, dataset == "imm", flips)
         predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2])
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
-    summary = {"network": str(chosen.path), "labels": str(labels), "split": split, **summary}
+    about = {"network": str(chosen.path), "labels": str(labels), "split": split, "precision": resolve(precision)}
+    summary = {**about, **summary}
     if found:
         summary["found"] = {"faces": int(finds.sum()), "of": len(finds)}
         print(f"Found {finds.sum()} of {len(finds)} faces; the others have no part in the numbers.")

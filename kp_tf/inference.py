@@ -14,6 +14,7 @@ from kp_tf.looks import outputs_of
 from kp_tf.models.heatmap import with_spread
 from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
+from kp_tf.precision import resolve
 from kp_tf.readers.records import Records
 from kp_tf.recipes import Recipe
 from kp_tf.runs import Run, load_run
@@ -28,11 +29,12 @@ def load_model(run: Run, precision: str = "float32") -> keras.Model:
 
     Args:
         run: see `weights.choose_run`.
-        precision: a dtype policy of Keras'.
+        precision: see `precision.resolve`.
 
     Raises:
         KpError: if its file is missing or is no Keras model.
     """
+    precision = resolve(precision)
     if run.path.suffix == ".npz":
         model = build(run.recipe, len(run.scheme), seed=0, precision=precision)
         load_weights(run.path, model)

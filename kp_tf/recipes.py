@@ -38,7 +38,7 @@ class Recipe:
     stored_scale: float = 1.0
     weight_decay: float | None = None  # None: Adam at one rate; else AdamW, warmed up, then a cosine
     warmup_epochs: int = 0
-    precision: str = "float32"  # Keras' dtype policy while training
+    precision: str = "float32"  # while training: Keras' dtype policy, or auto (see precision.py)
 
 
 ROOM = 1.36  # without a crop_scale the window is this many times what box and half the faces need, as iBUG's 1.6
@@ -124,7 +124,7 @@ _HEATMAP = Recipe(
     stored_scale=2.4,
     weight_decay=0.02,
     warmup_epochs=3,
-    precision="mixed_bfloat16",
+    precision="auto",
 )
 
 COMPACT = replace(_HEATMAP, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": TEACHER})

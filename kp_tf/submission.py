@@ -25,6 +25,7 @@ def predict_kaggle(
     labels: Path | None = None,
     out: Path | None = None,
     flips: bool | None = None,
+    precision: str = "float32",
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
@@ -35,6 +36,7 @@ def predict_kaggle(
         out: by default submission.csv, or submission-sample.csv for drawn faces.
         flips: take the mean of each face's prediction and its mirror image's; None: unless the network is the
             course's.
+        precision: see `precision.resolve`.
 
     Returns:
         The CSV's path.
@@ -52,7 +54,7 @@ def predict_kaggle(
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
     flips = chosen.recipe.network == "heatmap" if flips is None else flips
-    points = predict_records(load_model(chosen), records, chosen, flips=flips)
+    points = predict_records(load_model(chosen, precision), records, chosen, flips=flips)
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out

@@ -54,6 +54,7 @@ def train(
     init: str | None = None,
     teacher: str | None = None,
     learning_rate: float | None = None,
+    precision: str | None = None,
     resume: bool = False,
 ) -> Path:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
@@ -73,6 +74,7 @@ def train(
             where the points differ.
         teacher: a run or weights of the same points, whose points on the training's photographs count half.
         learning_rate: instead of the recipe's, above 0.
+        precision: see `precision.resolve`; instead of the recipe's. A run that goes on takes `auto` as it began.
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
@@ -82,7 +84,7 @@ def train(
         KpError: if an argument, the data or a file of it is bad. No run directory is made then.
     """
     given = {"data": data, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    given |= {"init": init, "teacher": teacher}
+    given |= {"init": init, "teacher": teacher, "precision": precision}
     given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
     for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
@@ -175,7 +177,8 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     report = _judge(run, about, model, (training, validation), batch, checkpoint.rows)
     if examples:
         draw_test(run / "figures", heading(config), examples, model, about)
-    conditions = {"device": device, "versions": _versions(), "completed": datetime.now(UTC).isoformat()}
+    conditions = {"device": device, "precision": settings.precision}
+    conditions |= {"versions": _versions(), "completed": datetime.now(UTC).isoformat()}
     write_json(run / "metrics.json", {**report, "optimizer_steps": steps * settings.epochs, **conditions})
     checkpoint.remove()
     _say(run, report)

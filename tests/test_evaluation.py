@@ -41,8 +41,9 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     assert (tmp_path / "scores-worst.png").is_file()
     assert (tmp_path / "scores-faces.png").is_file()
     assert "jaw" in capsys.readouterr().out
-    part = evaluate(labels, run=str(run), split="validation")
+    part = evaluate(labels, run=str(run), split="validation", precision="mixed_bfloat16")
     assert 0 < part["all"]["faces"] < 20
+    assert (everything["precision"], part["precision"]) == ("float32", "mixed_bfloat16")
 
     # the same network on the same faces, scored by hand
     model = keras.saving.load_model(run / "model.keras")

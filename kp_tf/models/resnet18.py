@@ -30,7 +30,7 @@ def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
     for stage, (filters, strides) in enumerate(STAGES, 1):
         x = _block(x, filters, strides, seeds, name=f"stage{stage}_block1")
         x = _block(x, filters, 1, seeds, name=f"stage{stage}_block2")
-    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="average")(x)  # (B, 512)
     return keras.Model(image, landmarks(x, points, seeds), name="resnet18")
 
 
