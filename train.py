@@ -27,6 +27,8 @@ def main() -> int:
     add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
     add("--learning-rate", metavar="R", type=float, help="instead of the recipe's")
     add("--seed", metavar="N", type=int, help="weights, order and augmentation (default: 0)")
+    add("--deterministic", action="store_true", help="the same weights to the last bit, slower")
+    add("--skip-bad", action="store_true", help="leave out photographs that cannot be used")
     add("--overwrite", action="store_true", help="let --out replace a run")
     add("--resume", action="store_true", help="go on with --out, else with the newest unfinished run")
     return exit_status("kp_tf.training:train", **vars(parser.parse_args()))

@@ -23,6 +23,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Attributes:
         rows: for each finished epoch its number from 0, losses, metrics and seconds.
+        unfinished: the same for an epoch that was cut off, which is not kept.
     """
 
     def __init__(self, run: Path, network: keras.Model) -> None:
@@ -30,6 +31,8 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
         self.rows: list[dict[str, float]] = []
+        self.unfinished: list[dict[str, float]] = []
+        self._batches = 0
 
     def restore(self, fitted: keras.Model) -> int:
         """Set the weights and the compiled model's optimizer to the last finished epoch; returns their number.
@@ -57,9 +60,16 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()
 
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._batches = batch + 1
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         seconds = round(time.perf_counter() - self._start, 2)
-        self.rows.append({"epoch": epoch, **{k: float(v) for k, v in (logs or {}).items()}, "seconds": seconds})
+        row = {"epoch": epoch, **{k: float(v) for k, v in (logs or {}).items()}, "seconds": seconds}
+        if self._batches < self.params["steps"]:
+            self.unfinished = [row]
+            return
+        self.rows.append(row)
         with replacing(self.history) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
         values = {f"v{k}": value.numpy() for k, value in enumerate(_variables(self.network, self.model))}

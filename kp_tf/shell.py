@@ -11,7 +11,7 @@ from kp_tf.errors import KpError
 
 
 def exit_status(command: str, **arguments: object) -> int:
-    """Run a command for the shell: 0, or 2 and the error's text on stderr.
+    """Run a command for the shell: 0, 2 and the error's text on stderr, or 130 after Ctrl-C.
 
     Args:
         command: `module:function`, imported only now, so that `--help` need not wait for TensorFlow.
@@ -25,6 +25,9 @@ def exit_status(command: str, **arguments: object) -> int:
     except KpError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

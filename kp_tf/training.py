@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
+from kp_tf.guards import Finite, Interruption
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.predictor import choose_run, load_model, predict_records, start_from
@@ -27,7 +29,7 @@ from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_fa
 from kp_tf.readers.records import Records
 from kp_tf.recipes import ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
-from kp_tf.runs import Run, check_free, new_run
+from kp_tf.runs import Run, check_free, clear_leftovers, is_complete, locked, new_run
 from kp_tf.schemes import SCHEMES, describe
 
 SOME = 256  # faces that tell which points of one scheme are near which of another
@@ -53,6 +55,8 @@ def train(
     init: str | None = None,
     teacher: str | None = None,
     learning_rate: float | None = None,
+    deterministic: bool = False,
+    skip_bad: bool = False,
     resume: bool = False,
 ) -> Path:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
@@ -72,16 +76,21 @@ def train(
             where the points differ.
         teacher: a run or weights of the same points, whose points on the training's photographs count half.
         learning_rate: instead of the recipe's, above 0.
+        deterministic: the same weights to the last bit when the same command is given again on this machine.
+        skip_bad: leave out entries and photographs that cannot be used, instead of ending with an error.
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
         The run directory.
 
     Raises:
-        KpError: if an argument, the data or a file of it is bad. No run directory is made then.
+        KpError: if an argument, the data or a file of it is bad: no run directory is made then. Or if a loss is
+            not finite, or a file cannot be written: the last finished epoch is kept.
+        KeyboardInterrupt: after Ctrl-C, when what was reached is judged and kept (see guards.py).
     """
     given = {"data": data, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     given |= {"init": init, "teacher": teacher}
+    given |= {"deterministic": deterministic or None, "skip_bad": skip_bad or None}
     given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
     for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
@@ -95,19 +104,30 @@ def train(
         if overwrite:
             raise KpError("--overwrite: expected no --overwrite with --resume, found both")
         run, config = run_to_resume(part, recipe, out, {"part": part, "recipe": chosen, **given})
-        if (run / "metrics.json").exists():
+        if is_complete(run):
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
         print(f"Going on with {run}")
-        return _train(config, lambda label: run, begun=run)
+        with locked(run):
+            clear_leftovers(run)
+            return _train(config, lambda label: run, begun=run)
     if out is not None:
         check_free(out, overwrite)
-    return _train(new_config(part, recipe, given), lambda label: new_run(label, out, overwrite))
+    with ExitStack() as held:
+
+        def directory(label: str) -> Path:
+            run = new_run(label, out, overwrite)
+            held.enter_context(locked(run))
+            return run
+
+        return _train(new_config(part, recipe, given), directory)
 
 
 def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = None) -> Path:
     """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the run's."""
     source = Data(Path(config["data"]), config["sample"])
+    if config.get("deterministic"):
+        tf.config.experimental.enable_op_determinism()
 
     before = config
     training, validation, config = _read(config, source)
@@ -151,33 +171,49 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
 
     checkpoint = Checkpoint(run, trained)
     first = checkpoint.restore(fitted)
-    batches = training_batches(
-        train_crops, taught, settings.batch_size, config["seed"], transform(settings, mirror), DRAWS, first
-    )
+    moved = transform(settings, mirror)
+
+    def batches_from(epoch: int) -> tf.data.Dataset:
+        return training_batches(train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch)
+
+    batches = batches_from(first)
     val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
-    fitted.fit(
-        batches,
-        steps_per_epoch=steps,
-        initial_epoch=first,
-        epochs=settings.epochs,
-        validation_data=val_batches,
-        shuffle=False,  # the batches are
-        callbacks=[checkpoint, keras.callbacks.TensorBoard(run / "logs")],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    finite = Finite(lambda epoch, batch: next(iter(batches_from(epoch).skip(batch))))
+    with Interruption() as interruption:
+        fitted.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=first,
+            epochs=settings.epochs,
+            validation_data=val_batches,
+            shuffle=False,  # the batches are
+            callbacks=[finite, interruption, checkpoint, keras.callbacks.TensorBoard(run / "logs")],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    cut = interruption.at if len(checkpoint.rows) < settings.epochs else None
     model.set_weights(trained.get_weights())  # whatever it was trained in, it is kept and judged in float32
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
     images, shown = next(iter(batches))
     batch = images, shown[:, : len(points)]  # without a teacher's
-    report = _judge(run, about, model, (training, validation), batch, checkpoint.rows)
+    rows = [*checkpoint.rows, *checkpoint.unfinished]
+    report = _judge(run, about, model, (training, validation), batch, rows)
     if examples:
         draw_test(run / "figures", heading(config), examples, model, about)
     conditions = {"device": device, "versions": _versions(), "completed": datetime.now(UTC).isoformat()}
-    write_json(run / "metrics.json", {**report, "optimizer_steps": steps * settings.epochs, **conditions})
-    checkpoint.remove()
+    if cut:
+        conditions["interrupted"] = {"epoch": cut[0], "batch": cut[1]}
+    report |= {"epochs": len(checkpoint.rows), "optimizer_steps": int(fitted.optimizer.iterations.numpy())}
+    write_json(run / "metrics.json", {**report, **conditions})
     _say(run, report)
+    if cut:
+        print(
+            f"Interrupted in epoch {cut[0]} after batch {cut[1]} of {steps}; "
+            f"--resume goes on after epoch {len(checkpoint.rows)}"
+        )
+        raise KeyboardInterrupt
+    checkpoint.remove()
     return run
 
 
@@ -199,7 +235,6 @@ def _judge(
         "dataset": "sample" if about.config["sample"] else settings.dataset,
         "training_images": len(training),
         "validation_images": len(validation),
-        "epochs": settings.epochs,
         **_scores(predicted, average, validation),
         "seconds_per_epoch": [row["seconds"] for row in rows],
     }
