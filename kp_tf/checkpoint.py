@@ -2,7 +2,6 @@
 
 import json
 import time
-import zipfile
 from pathlib import Path
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kp_tf.errors import KpError
-from kp_tf.files import replacing
+from kp_tf.files import read_npz, replacing
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -44,12 +43,11 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         fitted.optimizer.build(fitted.trainable_variables)
         variables = _variables(self.network, fitted)
+        archive = read_npz(self.path, "a checkpoint")
         try:
-            # a file of its own, because NumPy leaves a damaged one open
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                values = [archive[f"v{k}"] for k in range(len(archive.files) - 1)]
-                self.rows = json.loads(str(archive["rows"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            values = [archive[f"v{k}"] for k in range(len(archive) - 1)]
+            self.rows = json.loads(str(archive["rows"]))
+        except (ValueError, KeyError, RecursionError) as error:
             raise KpError(f"{self.path}: expected a checkpoint, found: {error}") from None
         if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
             raise KpError(f"{self.path}: expected the weights of this run's network, found others")

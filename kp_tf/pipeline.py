@@ -18,6 +18,7 @@ from tqdm import tqdm
 from kp_tf.errors import raise_all
 from kp_tf.readers.records import Records
 
+LARGEST = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more
 EMPTIEST = 50  # a window may be this many times the part of it that lies inside the photograph
 
 
@@ -35,7 +36,7 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
     Raises:
         tf.errors.OpError: if the file cannot be read or decoded, or the window (nearly) misses the photograph.
     """
-    contents = tf.io.read_file(file)
+    contents = _checked(tf.io.read_file(file))
     part, padding = tf.cond(
         tf.io.is_jpeg(contents),
         lambda: _part_of_jpeg(contents, window),
@@ -45,6 +46,26 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
     resized = tf.image.resize(crop, shape, method="bilinear", antialias=True)
     resized.set_shape((*shape, 1))
     return tf.cast(tf.round(resized), tf.uint8)
+
+
+def _checked(contents: tf.Tensor) -> tf.Tensor:
+    """The contents of a JPEG or PNG, after its header is known to claim no more pixels than Pillow would decode."""
+    is_jpeg = tf.io.is_jpeg(contents)
+    head = tf.strings.substr(contents, 0, 24) + 24 * b"\0"  # the file may be shorter
+    size = tf.cond(
+        is_jpeg,
+        lambda: tf.image.extract_jpeg_shape(contents)[:2],
+        lambda: tf.io.decode_raw(tf.strings.substr(head, 16, 8), tf.int32, little_endian=False),
+    )
+    height, width = tf.unstack(tf.cast(tf.ensure_shape(size, (2,)), tf.int64))
+    is_png = tf.strings.substr(head, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    checks = [
+        tf.debugging.assert_equal(tf.logical_or(is_jpeg, is_png), True, "neither JPEG nor PNG"),
+        tf.debugging.assert_positive(tf.minimum(height, width), "no pixels"),
+        tf.debugging.assert_less_equal(height * width, tf.constant(LARGEST, tf.int64), "too many pixels"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(contents)
 
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
@@ -89,10 +110,13 @@ def _cut(image: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
     return image[top : top + height, left : left + width]
 
 
-def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def stream_crops(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> Iterator[np.ndarray]:
     """Yield the (H, W, 1) uint8 crop of every record in order, decoded ahead on all cores, with progress.
 
-    After a bad image nothing more is yielded, but all others are checked before the error is raised.
+    After a bad image nothing more is yielded, but all others are checked before the error is raised. With `bad`
+    none is raised: bad images are left out and named there by their index.
 
     Raises:
         KpError: names the images that are missing, empty, truncated or none (up to twenty, and the count).
@@ -103,16 +127,17 @@ def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) 
         .map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    problems, iterator = [], iter(crops)
+    problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
         try:
             crop = next(iterator).numpy()
         except tf.errors.OpError:
-            problems.append(f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}")
+            problems[index] = f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}"
             continue
-        if not problems:
+        if bad is not None or not problems:
             yield crop
-    raise_all(problems, "images that cannot be used")
+    if bad is None:
+        raise_all(list(problems.values()), "images that cannot be used")
 
 
 def _what_is_wrong(path: Path, window: np.ndarray) -> str:
@@ -128,7 +153,9 @@ def _what_is_wrong(path: Path, window: np.ndarray) -> str:
             image.load()
     except UnidentifiedImageError:
         return f"{expected} a file that is no image"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        return f"{expected} one that is too large: {error}"
+    except (OSError, SyntaxError, ValueError) as error:
         return f"{expected} a damaged one: {error}"
     left, top, w, h = (int(value) for value in window)
     if min(width, left + w) - max(0, left) <= 0 or min(height, top + h) - max(0, top) <= 0:
@@ -140,8 +167,12 @@ def _what_is_wrong(path: Path, window: np.ndarray) -> str:
     return f"expected a box in {path} ({width} × {height}), found one {outside}: {left}, {top}, {w} × {h}"
 
 
-def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def decode(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> np.ndarray:
     """Decode every image once: (N, H, W, 1) uint8, in memory, or on disk where half the free memory is too little.
+
+    With `bad` the images that cannot be used are left out and named there, see `stream_crops`.
 
     Raises:
         KpError: as `stream_crops`.
@@ -152,9 +183,9 @@ def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.
     else:
         with tempfile.TemporaryFile() as file:  # has no name: its space is freed with the array
             crops = np.memmap(file, np.uint8, "w+", shape=size)
-    for index, crop in enumerate(stream_crops(records, windows, shape)):
+    for index, crop in enumerate(stream_crops(records, windows, shape, bad)):
         crops[index] = crop
-    return crops
+    return crops[: len(records) - len(bad or ())]
 
 
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

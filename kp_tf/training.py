@@ -6,7 +6,6 @@ import platform
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.config import label_of, new_config, run_to_resume
-from kp_tf.errors import KpError
+from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.guards import Finite, Interruption
@@ -130,10 +129,8 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
         tf.config.experimental.enable_op_determinism()
 
     before = config
-    training, validation, config = _read(config, source)
-    files = {"training": list(training.files), "validation": list(validation.files)}
-    if begun:
-        _check_unchanged(begun, before, config, files)
+    skipped = [] if config.get("skip_bad") else None
+    training, validation, config = _read(config, source, skipped)
     about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
     device = device_name()
@@ -143,12 +140,18 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     )
     seen = (settings.shape, settings.crop_scale)
     stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else seen
-    train_crops, train_units = _prepare(training, *stored)
-    in_window = validation if framing is None else replace(validation, boxes=framing.first(validation.boxes))
-    val_crops, val_units = _prepare(in_window, *seen)
+    training, train_crops, train_units = _prepare(training, training.boxes, *stored, skipped)
+    boxes = validation.boxes if framing is None else framing.first(validation.boxes)
+    validation, val_crops, val_units = _prepare(validation, boxes, *seen, skipped)
     examples = test_examples(source) if settings.dataset == "ibug" else None
     if examples:  # a bad one is found now, not when it is drawn after the training
-        decode(examples, crop_windows(examples.boxes, settings.crop_scale), settings.shape)
+        windows = crop_windows(examples.boxes, settings.crop_scale)
+        examples = examples.take(_usable(examples, windows, settings.shape, skipped)[0])
+    if skipped:
+        print("\n".join([f"{len(skipped)} left out:", *skipped[:SHOWN], *["…"][: len(skipped) // (SHOWN + 1)]]))
+    files = {"training": list(training.files), "validation": list(validation.files)}
+    if begun:
+        _check_unchanged(begun, before, config, files)
 
     model = build(settings, len(points), config["seed"])
     trained = build(settings, len(points), config["seed"], settings.precision)
@@ -204,6 +207,8 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     conditions = {"device": device, "versions": _versions(), "completed": datetime.now(UTC).isoformat()}
     if cut:
         conditions["interrupted"] = {"epoch": cut[0], "batch": cut[1]}
+    if skipped is not None:
+        conditions["skipped_bad"] = len(skipped)
     report |= {"epochs": len(checkpoint.rows), "optimizer_steps": int(fitted.optimizer.iterations.numpy())}
     write_json(run / "metrics.json", {**report, **conditions})
     _say(run, report)
@@ -257,12 +262,12 @@ def _check_unchanged(run: Path, before: dict, config: dict, files: dict) -> None
         raise KpError(f"{run}: expected the data as the run began, found labels that have changed since")
 
 
-def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
+def _read(config: dict, source: Data, skipped: list[str] | None) -> tuple[Records, Records, dict]:
     """The faces for training, with boxes, and for validation; and the settings with what the faces decide."""
     if config["dataset"] == "labels":
-        training, validation = read_own(config)
+        training, validation = read_own(config, skipped)
     else:
-        records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]])
+        records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]], skipped)
         training, validation = (records.take(side) for side in split(records, config["dataset"]))
     recipe = Run(Path(), config, {}).recipe
     if recipe.looks > 1:
@@ -278,10 +283,24 @@ def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
     return training, validation, config | {"scheme": describe(training.scheme)}
 
 
-def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Crops (N, H, W, 1) uint8 of `scale` boxes, and points (N, K, 2) in their unit square."""
-    windows = crop_windows(records.boxes, scale)
-    return decode(records, windows, shape), to_unit(records.points, windows)
+def _prepare(
+    records: Records, boxes: np.ndarray, shape: tuple[int, int], scale: float, skipped: list[str] | None
+) -> tuple[Records, np.ndarray, np.ndarray]:
+    """What can be used: records, crops (N, H, W, 1) uint8 of `scale` boxes, points (N, K, 2) in the unit square."""
+    windows = crop_windows(boxes, scale)
+    index, crops = _usable(records, windows, shape, skipped)
+    return records.take(index), crops, to_unit(records.points, windows)[index]
+
+
+def _usable(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], skipped: list[str] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the records whose images can be used, and their crops; the others are named in `skipped`."""
+    bad = None if skipped is None else {}
+    crops = decode(records, windows, shape, bad)
+    if bad:
+        raise_all(list(bad.values()), "images that cannot be used", skipped if len(crops) else None)
+    return np.delete(np.arange(len(records)), np.array(list(bad or ()), int)), crops
 
 
 def _taught(settings: Recipe, training: Records, stored: tuple) -> np.ndarray:

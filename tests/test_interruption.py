@@ -130,27 +130,26 @@ def checkpoint_is_good():
 
 
 def command(imm, *more):
-    arguments = ["--part", "1", "--data", imm, "--batch-size", "2", "--epochs", "12", "--out", "run", *more]
+    arguments = ["--part", "1", "--data", imm, "--batch-size", "2", "--epochs", "60", "--out", "run", *more]
     return [sys.executable, REPOSITORY / "train.py", *map(str, arguments)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_killed_twenty_times_ends_as_if_never_interrupted(work, imm, deterministic):
-    """At random moments: 400 steps take about as long as the start, so that both are hit."""
+    """At random moments of the start, of the training, which takes about as long, and of the end."""
     flags = ["--deterministic"] if deterministic else []
     begin = time.perf_counter()
     subprocess.run(command(imm, *flags), check=True, capture_output=True)
     seconds = time.perf_counter() - begin
     whole, losses = weights(), epochs_and_losses()
     shutil.rmtree("run")
-    moments, kills, started = random.Random(0), 0, 0
+    moments, kills, in_training = random.Random(0), 0, 0
     while kills < 20:
-        resume = ["--resume"] if Path("run/config.json").exists() else ["--overwrite"]
         log = open("log.txt", "wb")  # noqa: SIM115
-        with log, subprocess.Popen(command(imm, *flags, *resume), stdout=log, stderr=log) as process:
+        with log, subprocess.Popen(command(imm, *flags, resume_flag()), stdout=log, stderr=log) as process:
             try:
-                process.wait(moments.uniform(0.4, 1.0) * seconds)
+                process.wait(moments.uniform(0.3, 1.0) * seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 kills += 1
@@ -162,13 +161,14 @@ def test_killed_twenty_times_ends_as_if_never_interrupted(work, imm, determinist
         if process.returncode == 0:  # the next kills meet a training that begins anew
             compare(whole, losses, deterministic)
             shutil.rmtree("run")
-            started += 1
-    subprocess.run(command(imm, *flags, *resume_flag()), check=True, capture_output=True)
+        in_training += Path("run/checkpoint.npz").exists()
+    assert in_training > 5
+    subprocess.run(command(imm, *flags, resume_flag()), check=True, capture_output=True)
     compare(whole, losses, deterministic)
 
 
 def resume_flag():
-    return ["--resume"] if Path("run/config.json").exists() else ["--overwrite"]
+    return "--resume" if Path("run/config.json").exists() else "--overwrite"
 
 
 def epochs_and_losses():
@@ -183,3 +183,19 @@ def compare(whole, losses, deterministic):
         else:
             np.testing.assert_allclose(one, other, atol=1e-4)
     np.testing.assert_allclose(epochs_and_losses(), losses, atol=0 if deterministic else 1e-5)
+
+
+def test_skip_bad_goes_on_without_and_counts(work, imm, undrawn, capsys):
+    folder = imm / "imm_face_db"
+    (folder / "31-1m.jpg").write_bytes((folder / "31-1m.jpg").read_bytes()[:1000])
+    (folder / "33-1m.asf").write_text("58")
+    with pytest.raises(KpError, match=r"33-1m\.asf: expected 58 lines"):
+        training.train(**options(imm, epochs=1))
+    training.train(**options(imm, epochs=1), skip_bad=True)
+    assert read("metrics.json")["skipped_bad"] == 2
+    sides = read("split.json")
+    assert sides["training"] == ["31-3m.jpg", "32-1m.jpg", "32-3m.jpg"]
+    assert sides["validation"] == ["33-3m.jpg", "34-1m.jpg", "34-3m.jpg"]
+    said = capsys.readouterr().out
+    assert "2 left out:\n" in said
+    assert "31-1m.asf: expected the JPEG or PNG image" in said
