@@ -27,6 +27,7 @@ def main() -> int:
     add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
     add("--learning-rate", metavar="R", type=float, help="instead of the recipe's")
     add("--seed", metavar="N", type=int, help="weights, order and augmentation (default: 0)")
+    add("--devices", metavar="N", type=int, help="GPUs that share each batch (default: all)")
     add("--deterministic", action="store_true", help="the same weights to the last bit, slower")
     add("--skip-bad", action="store_true", help="leave out photographs that cannot be used")
     add("--overwrite", action="store_true", help="let --out replace a run")

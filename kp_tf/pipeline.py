@@ -199,8 +199,9 @@ def training_batches(
     transform: Transform,
     draws: int,
     first_epoch: int = 0,
+    parts: int = 1,
 ) -> tf.data.Dataset:
-    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them.
+    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them, N a multiple of `parts`.
 
     Args:
         crops: (N, H, W, 1) uint8.
@@ -211,6 +212,7 @@ def training_batches(
             to images and points.
         draws: D.
         first_epoch: where to take up.
+        parts: so many devices share a batch equally; up to parts - 1 pictures, others each epoch, are left out.
 
     Returns:
         Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
@@ -222,6 +224,7 @@ def training_batches(
         order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
         # one row for each picture, so that its numbers do not depend on the place it is drawn at
         numbers = tf.gather(tf.random.stateless_uniform((count, draws), key), order)
+        order, numbers = order[: count - count % parts], numbers[: count - count % parts]
         # shuffled before batched, because a batch must not cross into the next epoch
         return tf.data.Dataset.from_tensor_slices((order, numbers)).batch(batch_size)
 
@@ -234,14 +237,14 @@ def training_batches(
     return epochs.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """The same batches once, in order and without augmentation."""
+def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int, parts: int = 1) -> tf.data.Dataset:
+    """The same batches once, in order and without augmentation; `parts` as of `training_batches`."""
 
     def prepare(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, points = _gather(crops, units, index)
         return scale_pixels(images), points
 
-    index = tf.data.Dataset.range(len(crops), output_type=tf.int32).batch(batch_size)
+    index = tf.data.Dataset.range(len(crops) - len(crops) % parts, output_type=tf.int32).batch(batch_size)
     return index.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

@@ -17,6 +17,7 @@ from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.config import label_of, new_config, run_to_resume
+from kp_tf.devices import strategy_of, synchronize
 from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
@@ -56,6 +57,7 @@ def train(
     learning_rate: float | None = None,
     deterministic: bool = False,
     skip_bad: bool = False,
+    devices: int | None = None,
     resume: bool = False,
 ) -> Path:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
@@ -77,6 +79,7 @@ def train(
         learning_rate: instead of the recipe's, above 0.
         deterministic: the same weights to the last bit when the same command is given again on this machine.
         skip_bad: leave out entries and photographs that cannot be used, instead of ending with an error.
+        devices: see `devices.strategy_of`.
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
@@ -91,7 +94,12 @@ def train(
     given |= {"init": init, "teacher": teacher}
     given |= {"deterministic": deterministic or None, "skip_bad": skip_bad or None}
     given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
-    for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
+    for name, value, least in (
+        ("--epochs", epochs, 1),
+        ("--batch-size", batch_size, 1),
+        ("--devices", devices, 1),
+        ("--seed", seed, 0),
+    ):
         if value is not None and value < least:
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
     if learning_rate is not None and not 0 < learning_rate < 1:
@@ -109,7 +117,7 @@ def train(
         print(f"Going on with {run}")
         with locked(run):
             clear_leftovers(run)
-            return _train(config, lambda label: run, begun=run)
+            return _train(config, lambda label: run, devices, begun=run)
     if out is not None:
         check_free(out, overwrite)
     with ExitStack() as held:
@@ -119,21 +127,25 @@ def train(
             held.enter_context(locked(run))
             return run
 
-        return _train(new_config(part, recipe, given), directory)
+        return _train(new_config(part, recipe, given), directory, devices)
 
 
-def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = None) -> Path:
+def _train(
+    config: dict, directory: Callable[[str], Path], devices: int | None = None, begun: Path | None = None
+) -> Path:
     """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the run's."""
     source = Data(Path(config["data"]), config["sample"])
     if config.get("deterministic"):
         tf.config.experimental.enable_op_determinism()
+    device = device_name()  # before any is used
+    strategy = strategy_of(devices, config["batch_size"])
+    parts = strategy.num_replicas_in_sync
 
     before = config
     skipped = [] if config.get("skip_bad") else None
     training, validation, config = _read(config, source, skipped)
     about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
-    device = device_name()
     print(
         f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
         f"{source.root}, on {device}"
@@ -154,7 +166,10 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
         _check_unchanged(begun, before, config, files)
 
     model = build(settings, len(points), config["seed"])
-    trained = build(settings, len(points), config["seed"], settings.precision)
+    with strategy.scope():
+        trained = build(settings, len(points), config["seed"], settings.precision)
+    if parts > 1:
+        synchronize(trained)
     if settings.init and not (begun and (begun / CHECKPOINT).exists()):
         extent = settings.crop_scale / settings.stored_scale
         shown = (~np.isnan(train_units[..., 0])).argmax(axis=0)  # a face with each point
@@ -165,8 +180,11 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     if settings.teacher:
         taught = np.concatenate([train_units, _taught(settings, training, stored)], axis=1)
         mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
-    steps = -(-len(training) // settings.batch_size)
-    fitted = compiled(trained, settings, points, steps)
+    if min(len(training), len(validation)) < parts:
+        raise KpError(f"--devices {parts}: expected as many faces for training and for validation, found fewer")
+    steps = -(-(len(training) // parts * parts) // settings.batch_size)
+    with strategy.scope():
+        fitted = compiled(trained, settings, points, steps)
     run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
     write_json(run / "config.json", config)
     write_json(run / "split.json", files)
@@ -177,10 +195,12 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     moved = transform(settings, mirror)
 
     def batches_from(epoch: int) -> tf.data.Dataset:
-        return training_batches(train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch)
+        return training_batches(
+            train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch, parts
+        )
 
     batches = batches_from(first)
-    val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
+    val_batches = fixed_batches(val_crops, val_units, settings.batch_size, parts)
     finite = Finite(lambda epoch, batch: next(iter(batches_from(epoch).skip(batch))))
     with Interruption() as interruption:
         fitted.fit(
@@ -204,7 +224,12 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     report = _judge(run, about, model, (training, validation), batch, rows)
     if examples:
         draw_test(run / "figures", heading(config), examples, model, about)
-    conditions = {"device": device, "versions": _versions(), "completed": datetime.now(UTC).isoformat()}
+    conditions = {
+        "device": device,
+        "devices": parts,
+        "versions": _versions(),
+        "completed": datetime.now(UTC).isoformat(),
+    }
     if cut:
         conditions["interrupted"] = {"epoch": cut[0], "batch": cut[1]}
     if skipped is not None:
