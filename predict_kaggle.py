@@ -14,6 +14,8 @@ def main() -> int:
     parser.add_argument("--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's layout")
     parser.add_argument("--out", metavar="CSV", type=Path, help="default: submission.csv")
     parser.add_argument("--flips", action="store_true", help="mean with the prediction of the mirrored face")
+    parser.add_argument("--shard", metavar="I/N", help="predict the I-th of N parts alone, on any machine")
+    parser.add_argument("--merge", action="store_true", help="join the parts, once all lie in one folder")
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 
 
