@@ -61,12 +61,8 @@ def predict_kaggle(
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
     if shard or merge:
-        known = [
-            str(flips),
-            *records.files,
-            *map(str, records.boxes.ravel()),
-            json.dumps(chosen.metrics, sort_keys=True),
-        ]
+        network = json.dumps(chosen.metrics, sort_keys=True)
+        known = [network, str(flips), *records.files, *map(str, records.boxes.ravel())]
         key = hashlib.sha256("\n".join(known).encode()).hexdigest()
     if shard:
         mine = records.take(np.array_split(np.arange(len(records)), part[1])[part[0] - 1])
