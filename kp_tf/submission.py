@@ -45,8 +45,8 @@ def predict_kaggle(
         The path of the CSV, or of the part.
 
     Raises:
-        KpError: if there is no run to use, the XML or a photograph is bad, or a part is missing or another's. No CSV
-            is written then.
+        KpError: if there is no run to use, the XML or a photograph is bad, or a part is missing or another's.
+            No CSV is written then.
     """
     part = parse_shard(shard) if shard else (1, 1)
     if shard and merge:
