@@ -19,6 +19,8 @@ def main() -> int:
         help="mean with the prediction of the mirrored face (default: for all but the recipe course)",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
+    parser.add_argument("--shard", metavar="I/N", help="predict the I-th of N parts alone, on any machine")
+    parser.add_argument("--merge", action="store_true", help="join the parts, once all lie in one folder")
     return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
 
 

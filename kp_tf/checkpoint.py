@@ -2,7 +2,6 @@
 
 import json
 import time
-import zipfile
 from pathlib import Path
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kp_tf.errors import KpError
-from kp_tf.files import replacing
+from kp_tf.files import read_npz, replacing
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -23,6 +22,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Attributes:
         rows: for each finished epoch its number from 0, losses, metrics and seconds.
+        unfinished: the same for an epoch that was cut off, which is not kept.
     """
 
     def __init__(self, run: Path, network: keras.Model) -> None:
@@ -30,6 +30,8 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
         self.rows: list[dict[str, float]] = []
+        self.unfinished: list[dict[str, float]] = []
+        self._batches = 0
 
     def restore(self, fitted: keras.Model) -> int:
         """Set the weights and the compiled model's optimizer to the last finished epoch; returns their number.
@@ -41,12 +43,11 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         fitted.optimizer.build(fitted.trainable_variables)
         variables = _variables(self.network, fitted)
+        archive = read_npz(self.path, "a checkpoint")
         try:
-            # a file of its own, because NumPy leaves a damaged one open
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                values = [archive[f"v{k}"] for k in range(len(archive.files) - 1)]
-                self.rows = json.loads(str(archive["rows"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            values = [archive[f"v{k}"] for k in range(len(archive) - 1)]
+            self.rows = json.loads(str(archive["rows"]))
+        except (ValueError, KeyError, RecursionError) as error:
             raise KpError(f"{self.path}: expected a checkpoint, found: {error}") from None
         if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
             raise KpError(f"{self.path}: expected the weights of this run's network, found others")
@@ -57,9 +58,16 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()
 
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._batches = batch + 1
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         seconds = round(time.perf_counter() - self._start, 2)
-        self.rows.append({"epoch": epoch, **{k: float(v) for k, v in (logs or {}).items()}, "seconds": seconds})
+        row = {"epoch": epoch, **{k: float(v) for k, v in (logs or {}).items()}, "seconds": seconds}
+        if self._batches < self.params["steps"]:
+            self.unfinished = [row]
+            return
+        self.rows.append(row)
         with replacing(self.history) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
         values = {f"v{k}": value.numpy() for k, value in enumerate(_variables(self.network, self.model))}

@@ -8,7 +8,7 @@ from kp_tf.inference import like
 from kp_tf.precision import resolve
 from kp_tf.readers.datasets import Data, find_data
 from kp_tf.recipes import RECIPES, TEACHER
-from kp_tf.runs import read_config, runs_of
+from kp_tf.runs import is_complete, read_config, runs_of
 from kp_tf.weights import PATHS
 
 
@@ -47,7 +47,8 @@ def new_config(part: int | None, recipe: str, given: dict) -> dict:
     # absolute, so that a run can go on from any folder
     files = {name: str(given[name].resolve()) for name in ("labels", "val_labels", "scheme_file") if given[name]}
     root = str(source.root.resolve())
-    return config | {"seed": given["seed"] or 0, "data": root, "sample": source.sample, **files}
+    flags = {name: bool(given[name]) for name in ("deterministic", "skip_bad")}
+    return config | {"seed": given["seed"] or 0, **flags, "data": root, "sample": source.sample, **files}
 
 
 def differences(given: dict, config: dict) -> list[str]:
@@ -81,4 +82,4 @@ def run_to_resume(part: int | None, recipe: str, out: Path | None, given: dict) 
     if not same:
         path, config = runs[0]
         raise KpError(f"{differences(given, config)[0]}, as {path} began, or nothing, found another value")
-    return min(same, key=lambda run: (run[0] / "metrics.json").exists())  # the first of the unfinished ones
+    return min(same, key=lambda run: is_complete(run[0]))  # the first of the unfinished ones

@@ -17,16 +17,20 @@ class PartlyError(KpError):
     status = 1
 
 
-def raise_all(problems: Sequence[str], what: str) -> None:
+def raise_all(problems: Sequence[str], what: str, skipped: list[str] | None = None) -> None:
     """Raise one error that names the first twenty problems and counts all; do nothing when there are none.
 
     Args:
         problems: one line each, naming file and entry, what was expected and what was found.
         what: the head line, such as "images that cannot be read".
+        skipped: where the caller goes on without what is bad: gets the problems, and nothing is raised.
 
     Raises:
         KpError: if there is a problem.
     """
+    if skipped is not None:
+        skipped.extend(problems)
+        return
     if not problems:
         return
     if len(problems) == 1:

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from kp_tf.errors import KpError
 
-MOST = 150_000_000  # pixels: more is refused before it is decoded
+LARGEST = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
@@ -100,11 +100,11 @@ def open_photograph(source: Picture) -> Photograph:
     heif = _register_heif()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST is the limit
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
             with Image.open(path) as image:
                 return _upright(str(path), image)
     except Image.DecompressionBombError as error:
-        raise KpError(f"{path}: expected a photograph of at most {MOST:,} pixels, found: {error}") from None
+        raise KpError(f"{path}: expected a photograph of at most {LARGEST:,} pixels, found: {error}") from None
     except UnidentifiedImageError:
         if path.suffix.lower() in (".heic", ".heif") and not heif:
             raise KpError(f"{path}: HEIC needs pillow-heif: pip install pillow-heif") from None
@@ -124,9 +124,6 @@ def _register_heif() -> bool:
 
 
 def _upright(name: str, image: Image.Image) -> Photograph:
-    width, height = image.size
-    if width * height > MOST:
-        raise KpError(f"{name}: expected a photograph of at most {MOST:,} pixels, found {width} × {height}")
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation not in _TURNS:
         orientation = 1
@@ -171,6 +168,6 @@ def check_boxes(name: str, boxes: object) -> np.ndarray:
     if len(boxes) and boxes[:, 2:].min() <= 0:
         width, height = boxes[boxes[:, 2:].min(axis=1).argmin(), 2:]
         raise KpError(f"{name}: expected a box of positive width and height, found {width:g} × {height:g}")
-    if np.abs(boxes).max(initial=0) > math.sqrt(MOST) * 1000:
+    if np.abs(boxes).max(initial=0) > math.sqrt(LARGEST) * 1000:
         raise KpError(f"{name}: expected a box near the picture, found {np.abs(boxes).max():g}")
     return boxes

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from kp_tf.errors import raise_all
 from kp_tf.geometry import EMPTIEST
+from kp_tf.photographs import LARGEST
 from kp_tf.readers.records import Records
 
 
@@ -34,7 +35,7 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
     Raises:
         tf.errors.OpError: if the file cannot be read or decoded, or the window (nearly) misses the photograph.
     """
-    contents = tf.io.read_file(file)
+    contents = _checked(tf.io.read_file(file))
     part, padding = tf.cond(
         tf.io.is_jpeg(contents),
         lambda: _part_of_jpeg(contents, window),
@@ -44,6 +45,26 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
     resized = tf.image.resize(crop, shape, method="bilinear", antialias=True)
     resized.set_shape((*shape, 1))
     return tf.cast(tf.round(resized), tf.uint8)
+
+
+def _checked(contents: tf.Tensor) -> tf.Tensor:
+    """The contents of a JPEG or PNG, after its header is known to claim no more pixels than Pillow would decode."""
+    is_jpeg = tf.io.is_jpeg(contents)
+    head = tf.strings.substr(contents, 0, 24) + 24 * b"\0"  # the file may be shorter
+    size = tf.cond(
+        is_jpeg,
+        lambda: tf.image.extract_jpeg_shape(contents)[:2],
+        lambda: tf.io.decode_raw(tf.strings.substr(head, 16, 8), tf.int32, little_endian=False),
+    )
+    height, width = tf.unstack(tf.cast(tf.ensure_shape(size, (2,)), tf.int64))
+    is_png = tf.strings.substr(head, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    checks = [
+        tf.debugging.assert_equal(tf.logical_or(is_jpeg, is_png), True, "neither JPEG nor PNG"),
+        tf.debugging.assert_positive(tf.minimum(height, width), "no pixels"),
+        tf.debugging.assert_less_equal(height * width, tf.constant(LARGEST, tf.int64), "too many pixels"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(contents)
 
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
@@ -88,10 +109,13 @@ def _cut(image: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
     return image[top : top + height, left : left + width]
 
 
-def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def stream_crops(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> Iterator[np.ndarray]:
     """Yield the (H, W, 1) uint8 crop of every record in order, decoded ahead on all cores, with progress.
 
-    After a bad image nothing more is yielded, but all others are checked before the error is raised.
+    After a bad image nothing more is yielded, but all others are checked before the error is raised. With `bad`
+    none is raised: bad images are left out and named there by their index.
 
     Raises:
         KpError: names the images that are missing, empty, truncated or none (up to twenty, and the count).
@@ -102,16 +126,17 @@ def stream_crops(records: Records, windows: np.ndarray, shape: tuple[int, int]) 
         .map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    problems, iterator = [], iter(crops)
+    problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
         try:
             crop = next(iterator).numpy()
         except tf.errors.OpError:
-            problems.append(f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}")
+            problems[index] = f"{records.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}"
             continue
-        if not problems:
+        if bad is not None or not problems:
             yield crop
-    raise_all(problems, "images that cannot be used")
+    if bad is None:
+        raise_all(list(problems.values()), "images that cannot be used")
 
 
 def _what_is_wrong(path: Path, window: np.ndarray) -> str:
@@ -127,7 +152,9 @@ def _what_is_wrong(path: Path, window: np.ndarray) -> str:
             image.load()
     except UnidentifiedImageError:
         return f"{expected} a file that is no image"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        return f"{expected} one that is too large: {error}"
+    except (OSError, SyntaxError, ValueError) as error:
         return f"{expected} a damaged one: {error}"
     left, top, w, h = (int(value) for value in window)
     if min(width, left + w) - max(0, left) <= 0 or min(height, top + h) - max(0, top) <= 0:
@@ -139,8 +166,12 @@ def _what_is_wrong(path: Path, window: np.ndarray) -> str:
     return f"expected a box in {path} ({width} × {height}), found one {outside}: {left}, {top}, {w} × {h}"
 
 
-def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def decode(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> np.ndarray:
     """Decode every image once: (N, H, W, 1) uint8, in memory, or on disk where half the free memory is too little.
+
+    With `bad` the images that cannot be used are left out and named there, see `stream_crops`.
 
     Raises:
         KpError: as `stream_crops`.
@@ -151,9 +182,9 @@ def decode(records: Records, windows: np.ndarray, shape: tuple[int, int]) -> np.
     else:
         with tempfile.TemporaryFile() as file:  # has no name: its space is freed with the array
             crops = np.memmap(file, np.uint8, "w+", shape=size)
-    for index, crop in enumerate(stream_crops(records, windows, shape)):
+    for index, crop in enumerate(stream_crops(records, windows, shape, bad)):
         crops[index] = crop
-    return crops
+    return crops[: len(records) - len(bad or ())]
 
 
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -167,8 +198,9 @@ def training_batches(
     transform: Transform,
     draws: int,
     first_epoch: int = 0,
+    parts: int = 1,
 ) -> tf.data.Dataset:
-    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them.
+    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them, N a multiple of `parts`.
 
     Args:
         crops: (N, H, W, 1) uint8.
@@ -179,6 +211,7 @@ def training_batches(
             to images and points.
         draws: D.
         first_epoch: where to take up.
+        parts: so many devices share a batch equally; up to parts - 1 pictures, others each epoch, are left out.
 
     Returns:
         Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
@@ -190,6 +223,7 @@ def training_batches(
         order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
         # one row for each picture, so that its numbers do not depend on the place it is drawn at
         numbers = tf.gather(tf.random.stateless_uniform((count, draws), key), order)
+        order, numbers = order[: count - count % parts], numbers[: count - count % parts]
         # shuffled before batched, because a batch must not cross into the next epoch
         return tf.data.Dataset.from_tensor_slices((order, numbers)).batch(batch_size)
 
@@ -202,14 +236,14 @@ def training_batches(
     return epochs.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """The same batches once, in order and without augmentation."""
+def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int, parts: int = 1) -> tf.data.Dataset:
+    """The same batches once, in order and without augmentation; `parts` as of `training_batches`."""
 
     def prepare(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, points = _gather(crops, units, index)
         return scale_pixels(images), points
 
-    index = tf.data.Dataset.range(len(crops), output_type=tf.int32).batch(batch_size)
+    index = tf.data.Dataset.range(len(crops) - len(crops) % parts, output_type=tf.int32).batch(batch_size)
     return index.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

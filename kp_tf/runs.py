@@ -6,11 +6,15 @@ model.keras        the network, in float32
 architecture.txt   layer, output shape, parameters
 history.csv        loss by epoch, and its seconds
 checkpoint.npz     weights, optimizer and history of the epochs so far, while it is not complete
-metrics.json       figures and conditions; written last, so it marks a run that is complete
+metrics.json       figures and conditions; written last: it marks a run that is complete, or was interrupted
 figures/, logs/    pictures; TensorBoard's files
+lock               held by the training while it runs
 """
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,7 +26,13 @@ from kp_tf.geometry import Framing
 from kp_tf.recipes import Recipe
 from kp_tf.schemes import Scheme, parse_scheme
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such lock: there nothing keeps two trainings apart
+    fcntl = None
+
 RUNS = Path("runs")
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,8 @@ def new_run(label: str, out: Path | None, overwrite: bool) -> Path:
             return _numbered(label)
         if out.exists():
             check_free(out, overwrite)
-            shutil.rmtree(out)
+            with locked(out):
+                shutil.rmtree(out)
         out.mkdir(parents=True)
     except OSError as error:
         raise KpError(f"{out or RUNS}: expected to make a folder, found: {error.strerror}") from None
@@ -98,7 +109,7 @@ def check_free(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise KpError(f"--out {out}: expected a new folder, found one that exists; --overwrite replaces a run")
-    if not (out / "config.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+    if not (out / "config.json").is_file() and (not out.is_dir() or {p.name for p in out.iterdir()} - {LOCK}):
         raise KpError(f"--out {out}: expected a run to overwrite, found something else (no config.json)")
 
 
@@ -112,6 +123,44 @@ def _numbered(label: str) -> Path:
             return path
         except FileExistsError:
             number += 1
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other trainings out of a run directory; the system opens the lock when this process ends in any way.
+
+    Raises:
+        KpError: if another training is in it, or it cannot be written to.
+    """
+    path = run / LOCK
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise KpError(f"{path}: expected to write this file, found: {error.strerror}") from None
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(file.fileno()), path.stat())  # not one that was just removed
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            raise KpError(f"{run}: expected a folder that no training is in, found another process training there")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def clear_leftovers(run: Path) -> None:
+    """Remove the unfinished files (see `files.replacing`) of a training that was killed."""
+    for path in run.rglob(".*-[0-9]*.*"):
+        path.unlink()
+
+
+def is_complete(run: Path) -> bool:
+    """Whether all epochs are done and judged."""
+    return (run / "metrics.json").is_file() and "interrupted" not in read_json(run / "metrics.json")
 
 
 def runs_of(label: str) -> list[Path]:
@@ -152,6 +201,6 @@ def _read(path: Path, names: tuple[str, ...]) -> dict:
 
 def newest_run(part: int, sample: bool = False) -> Run | None:
     """The run of a part that was completed last; runs on the drawn sample count only when asked for."""
-    runs = [load_run(path.parent) for path in RUNS.glob("*/metrics.json")]
+    runs = [load_run(path.parent) for path in RUNS.glob("*/metrics.json") if is_complete(path.parent)]
     runs = [run for run in runs if run.config["part"] == part and run.config["sample"] == sample]
     return max(runs, key=lambda run: run.metrics["completed"], default=None)

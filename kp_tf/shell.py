@@ -28,7 +28,8 @@ def settle() -> None:
 
 
 def exit_status(command: str, **arguments: object) -> int:
-    """Run a command for the shell: 0, or the error's status (2, or 1 where some was done) and its text on stderr.
+    """Run a command for the shell: 0; or the error's status (2; 1 where some was done) and its text on stderr; or
+    130 after Ctrl-C.
 
     Args:
         command: `module:function`, imported only now, so that `--help` need not wait for TensorFlow.
@@ -43,6 +44,9 @@ def exit_status(command: str, **arguments: object) -> int:
     except KpError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

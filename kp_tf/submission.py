@@ -1,13 +1,16 @@
 """The competition's CSV: one row per coordinate, image by image in order, x before y; and the command for it."""
 
 import csv
+import hashlib
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kp_tf.errors import KpError, raise_all
-from kp_tf.files import replacing
+from kp_tf.files import read_npz, replacing
 from kp_tf.inference import load_model, predict_records
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.dlib_xml import read_dlib_xml
@@ -26,6 +29,8 @@ def predict_kaggle(
     out: Path | None = None,
     flips: bool | None = None,
     precision: str = "float32",
+    shard: str | None = None,
+    merge: bool = False,
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
@@ -37,13 +42,19 @@ def predict_kaggle(
         flips: take the mean of each face's prediction and its mirror image's; None: unless the network is the
             course's.
         precision: see `precision.resolve`.
+        shard: `I/N` predicts the I-th of N parts alone and writes it beside `out`, as `….I-of-N.npz`.
+        merge: predict nothing; join the parts that `shard` wrote for the same network and photographs.
 
     Returns:
-        The CSV's path.
+        The path of the CSV, or of the part.
 
     Raises:
-        KpError: if there is no run to use, or the XML or a photograph is bad. No CSV is written then.
+        KpError: if there is no run to use, the XML or a photograph is bad, or a part is missing or another's.
+            No CSV is written then.
     """
+    part = parse_shard(shard) if shard else (1, 1)
+    if shard and merge:
+        raise KpError(f"--shard {shard}: expected no --shard with --merge, found both")
     chosen = choose_run(run)
     if chosen.scheme != IBUG68:
         raise KpError(f"--run {run}: expected a run with 68 points, found one with {chosen.scheme.name}")
@@ -54,10 +65,68 @@ def predict_kaggle(
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
     flips = chosen.recipe.network == "heatmap" if flips is None else flips
-    points = predict_records(load_model(chosen, precision), records, chosen, flips=flips)
+    if shard or merge:
+        network = json.dumps(chosen.metrics, sort_keys=True)
+        known = [network, str(flips), precision, *records.files, *map(str, records.boxes.ravel())]
+        key = hashlib.sha256("\n".join(known).encode()).hexdigest()
+    if shard:
+        mine = records.take(np.array_split(np.arange(len(records)), part[1])[part[0] - 1])
+        if not len(mine):
+            raise KpError(f"--shard {shard}: expected at most {len(records)} parts, one for each face, found more")
+        return write_part(out, part, predict_records(load_model(chosen, precision), mine, chosen, flips=flips), key)
+    points = (
+        read_parts(out, key)
+        if merge
+        else predict_records(load_model(chosen, precision), records, chosen, flips=flips)
+    )
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`I/N` as two numbers, 1 ≤ I ≤ N."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    number, count = (int(group) for group in found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise KpError(f"--shard {text}: expected I/N with I from 1 to N, such as 2/5")
+    return number, count
+
+
+def write_part(out: Path, part: tuple[int, int], points: np.ndarray, key: str) -> Path:
+    """Write the points (n, 68, 2) of one part beside `out`; `key` says what they were predicted from."""
+    path = out.with_name(f"{out.stem}.{part[0]}-of-{part[1]}.npz")
+    with replacing(path) as temporary:
+        np.savez(temporary, points=points, key=np.array(key))
+    print(f"{path}: {len(points):,} faces, part {part[0]} of {part[1]}")
+    return path
+
+
+def read_parts(out: Path, key: str) -> np.ndarray:
+    """All points (N, 68, 2) of the parts beside `out`, in order.
+
+    Raises:
+        KpError: if a part is missing or doubled, or of another network or other photographs.
+    """
+    named = re.compile(re.escape(out.stem) + r"\.(\d+)-of-(\d+)\.npz")
+    found = {
+        tuple(map(int, match.groups())) for path in out.parent.iterdir() if (match := named.fullmatch(path.name))
+    }
+    counts = {count for _, count in found}
+    if len(counts) != 1:
+        what = f"parts of {' and of '.join(map(str, sorted(counts)))}" if counts else "none"
+        raise KpError(f"--merge: expected the parts of one division, {out.stem}.1-of-N.npz …, found {what}")
+    (count,) = counts
+    if missing := [number for number in range(1, count + 1) if (number, count) not in found]:
+        raise KpError(f"--merge: expected {count} parts, found no {out.stem}.{missing[0]}-of-{count}.npz")
+    parts = []
+    for number in range(1, count + 1):
+        path = out.with_name(f"{out.stem}.{number}-of-{count}.npz")
+        content = read_npz(path, "a part as --shard writes it")
+        if not {"key", "points"} <= set(content) or str(content["key"]) != key:
+            raise KpError(f"{path}: expected a part of this network and these photographs, found another's")
+        parts.append(content["points"])
+    return np.concatenate(parts)
 
 
 def write_submission(points: np.ndarray, out: Path) -> int:

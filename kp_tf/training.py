@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.config import label_of, new_config, run_to_resume
-from kp_tf.errors import KpError
+from kp_tf.devices import strategy_of, synchronize
+from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
+from kp_tf.guards import Finite, Interruption
 from kp_tf.inference import load_model, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
@@ -27,7 +29,7 @@ from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_fa
 from kp_tf.readers.records import Records
 from kp_tf.recipes import ROOM, Recipe
 from kp_tf.report import condition_errors, draw_test, draw_training, draw_validation, heading, test_examples
-from kp_tf.runs import Run, check_free, new_run
+from kp_tf.runs import Run, check_free, clear_leftovers, is_complete, locked, new_run
 from kp_tf.schemes import SCHEMES, describe
 from kp_tf.weights import choose_run
 
@@ -55,6 +57,9 @@ def train(
     teacher: str | None = None,
     learning_rate: float | None = None,
     precision: str | None = None,
+    deterministic: bool = False,
+    skip_bad: bool = False,
+    devices: int | None = None,
     resume: bool = False,
 ) -> Path:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
@@ -75,18 +80,29 @@ def train(
         teacher: a run or weights of the same points, whose points on the training's photographs count half.
         learning_rate: instead of the recipe's, above 0.
         precision: see `precision.resolve`; instead of the recipe's. A run that goes on takes `auto` as it began.
+        deterministic: the same weights to the last bit when the same command is given again on this machine.
+        skip_bad: leave out entries and photographs that cannot be used, instead of ending with an error.
+        devices: see `devices.strategy_of`.
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
         The run directory.
 
     Raises:
-        KpError: if an argument, the data or a file of it is bad. No run directory is made then.
+        KpError: if an argument, the data or a file of it is bad: no run directory is made then. Or if a loss is
+            not finite, or a file cannot be written: the last finished epoch is kept.
+        KeyboardInterrupt: after Ctrl-C, when what was reached is judged and kept (see guards.py).
     """
     given = {"data": data, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     given |= {"init": init, "teacher": teacher, "precision": precision}
+    given |= {"deterministic": deterministic or None, "skip_bad": skip_bad or None}
     given |= {"labels": labels, "val_labels": val_labels, "scheme_file": scheme}
-    for name, value, least in (("--epochs", epochs, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
+    for name, value, least in (
+        ("--epochs", epochs, 1),
+        ("--batch-size", batch_size, 1),
+        ("--devices", devices, 1),
+        ("--seed", seed, 0),
+    ):
         if value is not None and value < least:
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
     if learning_rate is not None and not 0 < learning_rate < 1:
@@ -98,43 +114,65 @@ def train(
         if overwrite:
             raise KpError("--overwrite: expected no --overwrite with --resume, found both")
         run, config = run_to_resume(part, recipe, out, {"part": part, "recipe": chosen, **given})
-        if (run / "metrics.json").exists():
+        if is_complete(run):
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
         print(f"Going on with {run}")
-        return _train(config, lambda label: run, begun=run)
+        with locked(run):
+            clear_leftovers(run)
+            return _train(config, lambda label: run, devices, begun=run)
     if out is not None:
         check_free(out, overwrite)
-    return _train(new_config(part, recipe, given), lambda label: new_run(label, out, overwrite))
+    with ExitStack() as held:
+
+        def directory(label: str) -> Path:
+            run = new_run(label, out, overwrite)
+            held.enter_context(locked(run))
+            return run
+
+        return _train(new_config(part, recipe, given), directory, devices)
 
 
-def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = None) -> Path:
+def _train(
+    config: dict, directory: Callable[[str], Path], devices: int | None = None, begun: Path | None = None
+) -> Path:
     """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the run's."""
     source = Data(Path(config["data"]), config["sample"])
+    if config.get("deterministic"):
+        tf.config.experimental.enable_op_determinism()
+    device = device_name()  # before any is used
+    strategy = strategy_of(devices, config["batch_size"])
+    parts = strategy.num_replicas_in_sync
 
     before = config
-    training, validation, config = _read(config, source)
-    files = {"training": list(training.files), "validation": list(validation.files)}
-    if begun:
-        _check_unchanged(begun, before, config, files)
+    skipped = [] if config.get("skip_bad") else None
+    training, validation, config = _read(config, source, skipped)
     about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
-    device = device_name()
     print(
         f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
         f"{source.root}, on {device}"
     )
     seen = (settings.shape, settings.crop_scale)
     stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else seen
-    train_crops, train_units = _prepare(training, *stored)
-    in_window = validation if framing is None else replace(validation, boxes=framing.first(validation.boxes))
-    val_crops, val_units = _prepare(in_window, *seen)
+    training, train_crops, train_units = _prepare(training, training.boxes, *stored, skipped)
+    boxes = validation.boxes if framing is None else framing.first(validation.boxes)
+    validation, val_crops, val_units = _prepare(validation, boxes, *seen, skipped)
     examples = test_examples(source) if settings.dataset == "ibug" else None
     if examples:  # a bad one is found now, not when it is drawn after the training
-        decode(examples, crop_windows(examples.boxes, settings.crop_scale), settings.shape)
+        windows = crop_windows(examples.boxes, settings.crop_scale)
+        examples = examples.take(_usable(examples, windows, settings.shape, skipped)[0])
+    if skipped:
+        print("\n".join([f"{len(skipped)} left out:", *skipped[:SHOWN], *["…"][: len(skipped) // (SHOWN + 1)]]))
+    files = {"training": list(training.files), "validation": list(validation.files)}
+    if begun:
+        _check_unchanged(begun, before, config, files)
 
     model = build(settings, len(points), config["seed"])
-    trained = build(settings, len(points), config["seed"], settings.precision)
+    with strategy.scope():
+        trained = build(settings, len(points), config["seed"], settings.precision)
+    if parts > 1:
+        synchronize(trained)
     if settings.init and not (begun and (begun / CHECKPOINT).exists()):
         extent = settings.crop_scale / settings.stored_scale
         shown = (~np.isnan(train_units[..., 0])).argmax(axis=0)  # a face with each point
@@ -145,8 +183,11 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
     if settings.teacher:
         taught = np.concatenate([train_units, _taught(settings, training, stored)], axis=1)
         mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
-    steps = -(-len(training) // settings.batch_size)
-    fitted = compiled(trained, settings, points, steps)
+    if min(len(training), len(validation)) < parts:
+        raise KpError(f"--devices {parts}: expected as many faces for training and for validation, found fewer")
+    steps = -(-(len(training) // parts * parts) // settings.batch_size)
+    with strategy.scope():
+        fitted = compiled(trained, settings, points, steps)
     run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
     write_json(run / "config.json", config)
     write_json(run / "split.json", files)
@@ -154,34 +195,59 @@ def _train(config: dict, directory: Callable[[str], Path], begun: Path | None = 
 
     checkpoint = Checkpoint(run, trained)
     first = checkpoint.restore(fitted)
-    batches = training_batches(
-        train_crops, taught, settings.batch_size, config["seed"], transform(settings, mirror), DRAWS, first
-    )
-    val_batches = fixed_batches(val_crops, val_units, settings.batch_size)
-    fitted.fit(
-        batches,
-        steps_per_epoch=steps,
-        initial_epoch=first,
-        epochs=settings.epochs,
-        validation_data=val_batches,
-        shuffle=False,  # the batches are
-        callbacks=[checkpoint, keras.callbacks.TensorBoard(run / "logs")],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    moved = transform(settings, mirror)
+
+    def batches_from(epoch: int) -> tf.data.Dataset:
+        return training_batches(
+            train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch, parts
+        )
+
+    batches = batches_from(first)
+    val_batches = fixed_batches(val_crops, val_units, settings.batch_size, parts)
+    finite = Finite(lambda epoch, batch: next(iter(batches_from(epoch).skip(batch))))
+    with Interruption() as interruption:
+        fitted.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=first,
+            epochs=settings.epochs,
+            validation_data=val_batches,
+            shuffle=False,  # the batches are
+            callbacks=[finite, interruption, checkpoint, keras.callbacks.TensorBoard(run / "logs")],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    cut = interruption.at if len(checkpoint.rows) < settings.epochs else None
     model.set_weights(trained.get_weights())  # whatever it was trained in, it is kept and judged in float32
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
     images, shown = next(iter(batches))
     batch = images, shown[:, : len(points)]  # without a teacher's
-    report = _judge(run, about, model, (training, validation), batch, checkpoint.rows)
+    rows = [*checkpoint.rows, *checkpoint.unfinished]
+    report = _judge(run, about, model, (training, validation), batch, rows)
     if examples:
         draw_test(run / "figures", heading(config), examples, model, about)
-    conditions = {"device": device, "precision": settings.precision}
-    conditions |= {"versions": _versions(), "completed": datetime.now(UTC).isoformat()}
-    write_json(run / "metrics.json", {**report, "optimizer_steps": steps * settings.epochs, **conditions})
-    checkpoint.remove()
+    conditions = {
+        "device": device,
+        "devices": parts,
+        "precision": settings.precision,
+        "versions": _versions(),
+        "completed": datetime.now(UTC).isoformat(),
+    }
+    if cut:
+        conditions["interrupted"] = {"epoch": cut[0], "batch": cut[1]}
+    if skipped is not None:
+        conditions["skipped_bad"] = len(skipped)
+    report |= {"epochs": len(checkpoint.rows), "optimizer_steps": int(fitted.optimizer.iterations.numpy())}
+    write_json(run / "metrics.json", {**report, **conditions})
     _say(run, report)
+    if cut:
+        print(
+            f"Interrupted in epoch {cut[0]} after batch {cut[1]} of {steps}; "
+            f"--resume goes on after epoch {len(checkpoint.rows)}"
+        )
+        raise KeyboardInterrupt
+    checkpoint.remove()
     return run
 
 
@@ -203,7 +269,6 @@ def _judge(
         "dataset": "sample" if about.config["sample"] else settings.dataset,
         "training_images": len(training),
         "validation_images": len(validation),
-        "epochs": settings.epochs,
         **_scores(predicted, average, validation),
         "seconds_per_epoch": [row["seconds"] for row in rows],
     }
@@ -226,12 +291,12 @@ def _check_unchanged(run: Path, before: dict, config: dict, files: dict) -> None
         raise KpError(f"{run}: expected the data as the run began, found labels that have changed since")
 
 
-def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
+def _read(config: dict, source: Data, skipped: list[str] | None) -> tuple[Records, Records, dict]:
     """The faces for training, with boxes, and for validation; and the settings with what the faces decide."""
     if config["dataset"] == "labels":
-        training, validation = read_own(config)
+        training, validation = read_own(config, skipped)
     else:
-        records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]])
+        records = read_labelled(source, config["dataset"], SCHEMES[config["scheme"]], skipped)
         training, validation = (records.take(side) for side in split(records, config["dataset"]))
     recipe = Run(Path(), config, {}).recipe
     if recipe.looks > 1:
@@ -248,10 +313,24 @@ def _read(config: dict, source: Data) -> tuple[Records, Records, dict]:
     return training, validation, config | {"scheme": describe(training.scheme)}
 
 
-def _prepare(records: Records, shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Crops (N, H, W, 1) uint8 of `scale` boxes, and points (N, K, 2) in their unit square."""
-    windows = crop_windows(records.boxes, scale)
-    return decode(records, windows, shape), to_unit(records.points, windows)
+def _prepare(
+    records: Records, boxes: np.ndarray, shape: tuple[int, int], scale: float, skipped: list[str] | None
+) -> tuple[Records, np.ndarray, np.ndarray]:
+    """What can be used: records, crops (N, H, W, 1) uint8 of `scale` boxes, points (N, K, 2) in the unit square."""
+    windows = crop_windows(boxes, scale)
+    index, crops = _usable(records, windows, shape, skipped)
+    return records.take(index), crops, to_unit(records.points, windows)[index]
+
+
+def _usable(
+    records: Records, windows: np.ndarray, shape: tuple[int, int], skipped: list[str] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the records whose images can be used, and their crops; the others are named in `skipped`."""
+    bad = None if skipped is None else {}
+    crops = decode(records, windows, shape, bad)
+    if bad:
+        raise_all(list(bad.values()), "images that cannot be used", skipped if len(crops) else None)
+    return np.delete(np.arange(len(records)), np.array(list(bad or ()), int)), crops
 
 
 def _taught(settings: Recipe, training: Records, stored: tuple) -> np.ndarray:

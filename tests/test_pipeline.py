@@ -1,4 +1,5 @@
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,45 @@ def test_fixed_batches_in_order():
     assert [len(images) for images, _ in seen] == [4, 4, 2]
     np.testing.assert_array_equal(np.concatenate([points for _, points in seen]), UNITS)
     np.testing.assert_allclose(np.concatenate([images for images, _ in seen]), CROPS / 255 - 0.5, atol=1e-7)
+
+
+def claiming_jpeg(path, width, height):
+    """A JPEG whose header claims another size."""
+    picture(90, 80).save(path)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xff\xc0") + 5  # of the frame's header: height, width
+    data[at : at + 4] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    path.write_bytes(data)
+
+
+def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "real.png")
+    header = bytearray((tmp_path / "real.png").read_bytes())
+    header[16:24] = 2 * (100_000).to_bytes(4, "big")
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
+    (tmp_path / "claim.png").write_bytes(header)
+    claiming_jpeg(tmp_path / "claim.jpg", 65_000, 65_000)
+    records = records_of(tmp_path, ["real.png", "claim.png", "claim.jpg"])
+    with pytest.raises(KpError) as caught:
+        decode(records, records.boxes, (16, 16))
+    assert str(caught.value).startswith("3 images that cannot be used")
+    assert str(caught.value).count("found one that is too large: Image size (") == 3
+
+
+def test_decode_refuses_what_is_neither_jpeg_nor_png(tmp_path):
+    picture(90, 80).save(tmp_path / "a.gif")
+    records = records_of(tmp_path, ["a.gif"])
+    with pytest.raises(KpError, match="found a kind of GIF that cannot be decoded"):
+        decode(records, records.boxes, (16, 16))
+
+
+def test_decode_leaves_out_and_names_bad_images(tmp_path):
+    for grey in range(3):
+        Image.new("L", (90, 80), 50 * grey).save(tmp_path / f"{grey}.png")
+    (tmp_path / "1.png").write_text("not an image")
+    bad = {}
+    records = records_of(tmp_path, ["0.png", "1.png", "2.png"])
+    crops = decode(records, records.boxes, (8, 8), bad)
+    assert [crop.mean() for crop in crops] == [0, 100]
+    assert list(bad) == [1]
+    assert "(1.png): expected the JPEG or PNG image" in bad[1]

@@ -270,3 +270,58 @@ def test_face_boxes_of_the_nose_hold_all_points(imm):
     nose = read_labelled(Data(imm, sample=False), "imm", NOSE).take([5, 2])
     low, high = everything.points[[5, 2]].min(axis=1), everything.points[[5, 2]].max(axis=1)
     np.testing.assert_allclose(with_face_boxes(nose).boxes, np.hstack([low, high - low]))
+
+
+def test_bad_entries_are_left_out_and_named(imm, tmp_path):
+    skipped = []
+    (imm / "imm_face_db" / "31-1m.asf").write_text("58")
+    (imm / "imm_face_db" / "32-1m.jpg").write_bytes(b"no image")
+    records = read_imm(imm / "imm_face_db", skipped)
+    assert records.files[:2] == ("31-3m.jpg", "32-3m.jpg")
+    assert records.entries[:2] == ("31-3m.asf", "32-3m.asf")
+    assert len(records) == 6
+    assert len(with_face_boxes(records)) == 6
+    face = (0, 0, 9, 9)
+    write_xml(
+        tmp_path / "a.xml", [xml_image("a.jpg", [face]), xml_image("../b.jpg", [face]), xml_image("c.jpg", [])]
+    )
+    assert read_dlib_xml(tmp_path / "a.xml", IBUG68, skipped=skipped).files == ("a.jpg",)
+    assert [text.split(":")[0].split("/")[-1] for text in skipped] == [
+        "31-1m.asf",
+        "32-1m.jpg",
+        "b.jpg)",
+        "a.xml, image 3 (c.jpg)",
+    ]
+    write_xml(tmp_path / "a.xml", [xml_image("c.jpg", [])])
+    with pytest.raises(KpError, match="expected a box, found none"):
+        read_dlib_xml(tmp_path / "a.xml", IBUG68, skipped=[])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("32-3m.jpg", "found a path that leaves it"),
+        ("loop", "expected an image inside"),
+        ("a" * 300, "File name too long"),
+    ],
+)
+def test_names_that_lead_elsewhere(imm, tmp_path, name, expected):
+    folder = imm / "imm_face_db"
+    (folder / "32-3m.jpg").rename(tmp_path / "secret.jpg")
+    (folder / "32-3m.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "loop").symlink_to(folder / "loop")
+    write_xml(folder / "a.xml", [xml_image(name, [(0, 0, 9, 9)])])
+    with pytest.raises(KpError, match=expected):
+        read_dlib_xml(folder / "a.xml", IBUG68)
+    with pytest.raises(KpError, match=r"32-3m.asf: expected an image inside .*, found a path that leaves it"):
+        read_imm(folder)
+
+
+def test_numbers_too_large_for_a_picture_are_refused(imm, tmp_path):
+    write_xml(tmp_path / "a.xml", [xml_image("a.jpg", [(0, 0, 1e308, 9)])])
+    with pytest.raises(KpError, match=r"expected a number width in <box>, found '1e.308', which is too large"):
+        read_dlib_xml(tmp_path / "a.xml", IBUG68)
+    path, _ = asf_lines(imm)
+    path.write_text(path.read_text().replace("0 \t4 \t0.", "0 \t4 \t1000.", 1))
+    with pytest.raises(KpError, match="expected finite x and y near the photograph, found 1000"):
+        read_imm(imm / "imm_face_db")

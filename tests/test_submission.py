@@ -1,13 +1,14 @@
 """The competition's CSV, written and read back."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kp_tf import submission
 from kp_tf.errors import KpError
-from kp_tf.submission import read_submission, write_submission
+from kp_tf.submission import predict_kaggle, read_submission, write_submission
 
 
 @pytest.fixture
@@ -119,3 +120,55 @@ def test_read_names_file_that_is_missing_or_empty(tmp_path):
     refused(tmp_path / "none.csv", "No such file")
     (tmp_path / "empty.csv").touch()
     refused(tmp_path / "empty.csv", "No columns")
+
+
+@pytest.fixture
+def predicted(ibug, tmp_path, monkeypatch):
+    """Predictions that say which face they are of, without a network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(submission, "load_model", lambda run, precision: None)
+    monkeypatch.setattr(
+        submission,
+        "predict_records",
+        lambda model, records, run, flips: records.boxes[:, None, :2] + np.arange(136).reshape(68, 2) / 8,
+    )
+    return {"data": str(ibug), "run": "compact"}
+
+
+def test_parts_join_to_the_whole(predicted):
+    whole = predict_kaggle(**predicted).read_bytes()
+    for part in ("2/3", "1/3", "3/3"):
+        with pytest.raises(KpError, match=r"--merge: expected"):
+            predict_kaggle(**predicted, merge=True, out=Path("joined.csv"))
+        assert not Path("joined.csv").exists()
+        predict_kaggle(**predicted, shard=part, out=Path("joined.csv"))
+    joined = predict_kaggle(**predicted, merge=True, out=Path("joined.csv"))
+    assert joined.read_bytes() == whole
+
+
+def test_merge_refuses_parts_of_something_else(predicted):
+    for part in ("1/2", "2/2"):
+        predict_kaggle(**predicted, shard=part)
+    with pytest.raises(
+        KpError, match=r"submission.1-of-2.npz: expected a part of this network and these photographs"
+    ):
+        predict_kaggle(**{**predicted, "run": "large"}, merge=True)
+    predict_kaggle(**predicted, shard="1/3")
+    with pytest.raises(KpError, match="found parts of 2 and of 3"):
+        predict_kaggle(**predicted, merge=True)
+    assert not Path("submission.csv").exists()
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "-1/2", "a/b", "1/2/3"])
+def test_shard_that_is_none_is_refused(text):
+    with pytest.raises(KpError, match="expected I/N with I from 1 to N"):
+        predict_kaggle(shard=text)
+
+
+def test_no_submission_where_a_photograph_is_bad(ibug, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photograph = ibug / "ibug_300W_large_face_landmark_dataset" / "helen" / "022x.jpg"
+    photograph.write_bytes(photograph.read_bytes()[:900])
+    with pytest.raises(KpError, match=r"image 3 \(helen/022x.jpg\): expected the JPEG or PNG image"):
+        predict_kaggle(data=str(ibug), run="compact")
+    assert not list(tmp_path.glob("*.csv"))

@@ -70,20 +70,20 @@ def _sample(dataset: str) -> Data:
     return Data(folder, sample=True)
 
 
-def read_labelled(data: Data, dataset: str, scheme: Scheme) -> Records:
-    """The labelled faces of `imm` (all 58 points, or the nose alone) or `ibug`.
+def read_labelled(data: Data, dataset: str, scheme: Scheme, skipped: list[str] | None = None) -> Records:
+    """The labelled faces of `imm` (all 58 points, or the nose alone) or `ibug`; `skipped` as their readers have it.
 
     Raises:
         KpError: as the reader of the data set.
     """
     if dataset == "ibug":
-        return read_dlib_xml(data.folder("ibug") / TRAIN_XML, IBUG68)
-    return read_imm_as(data.folder("imm"), scheme)
+        return read_dlib_xml(data.folder("ibug") / TRAIN_XML, IBUG68, skipped=skipped)
+    return read_imm_as(data.folder("imm"), scheme, skipped)
 
 
-def read_imm_as(folder: Path, scheme: Scheme) -> Records:
+def read_imm_as(folder: Path, scheme: Scheme, skipped: list[str] | None = None) -> Records:
     """A folder of IMM's files with all 58 points, or with the nose alone."""
-    records = read_imm(folder)
+    records = read_imm(folder, skipped)
     if scheme is NOSE:
         return replace(records, points=records.points[:, [NOSE_POINT]], scheme=NOSE)
     return records
@@ -91,16 +91,17 @@ def read_imm_as(folder: Path, scheme: Scheme) -> Records:
 
 def with_face_boxes(records: Records) -> Records:
     """Faces of IMM with the box around all 58 points, which a network may know in training only."""
-    boxes = dict(zip((whole := read_imm(records.root)).files, bounding_boxes(whole.points), strict=True))
+    boxes = dict(zip((whole := read_imm(records.root, [])).files, bounding_boxes(whole.points), strict=True))
     return replace(records, boxes=np.array([boxes[file] for file in records.files]))
 
 
-def read_own(config: dict) -> tuple[Records, Records]:
+def read_own(config: dict, skipped: list[str] | None = None) -> tuple[Records, Records]:
     """A user's own labelled faces for training and for validation.
 
     Args:
         config: "labels" names dlib's XML; "val_labels" another one, else a tenth of the photographs is taken, at
             least one; "scheme_file" a JSON for `parse_scheme`, else the points are all parts in the labels.
+        skipped: see `read_dlib_xml`.
 
     Raises:
         KpError: if a file is bad, a point of the scheme is on no face, or there is one photograph alone.
@@ -108,9 +109,10 @@ def read_own(config: dict) -> tuple[Records, Records]:
     labels, where = Path(config["labels"]), config.get("scheme_file")
     names = part_names(labels)
     scheme = parse_scheme(read_json(Path(where)), where, names) if where else Scheme("own", names, ())
-    records = read_dlib_xml(labels, scheme, partial=True)
+    records = read_dlib_xml(labels, scheme, partial=True, skipped=skipped)
     if "val_labels" in config:
-        training, validation = records, read_dlib_xml(Path(config["val_labels"]), scheme, partial=True)
+        validation = read_dlib_xml(Path(config["val_labels"]), scheme, partial=True, skipped=skipped)
+        training = records
     else:
         training, validation = _tenth(records)
     never = np.isnan(training.points[..., 0]).all(axis=0)

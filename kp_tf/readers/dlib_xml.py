@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
 import numpy as np
@@ -12,11 +12,19 @@ from defusedxml.ElementTree import parse
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.files import replacing
-from kp_tf.readers.records import Records
+from kp_tf.readers.records import Records, check_inside
 from kp_tf.schemes import Scheme
 
+FARTHEST = 1e6  # pixels from the photograph's corner
 
-def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False) -> Records:
+
+def read_dlib_xml(
+    path: Path,
+    scheme: Scheme,
+    labelled: bool = True,
+    partial: bool = False,
+    skipped: list[str] | None = None,
+) -> Records:
     """Every box of the file, in its order; the images lie beside the XML.
 
     Args:
@@ -25,6 +33,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
         labelled: False takes the boxes alone, whatever parts they hold.
         partial: as people mark their own photographs: parts may be absent, all but one; those of other names,
             boxes with `ignore='1'` and photographs without a box are left out.
+        skipped: with it bad entries are left out and named there, unless all are bad.
 
     Raises:
         KpError: if the file is missing, does not parse or holds no image, or if an entry is bad: no box, a box
@@ -37,22 +46,21 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
         file = image.get("file", "")
         entry = f"{path.name}, image {number} ({file[:80]})"
         try:
-            _check_file(root, file)
+            check_inside(root, file)
             faces = image.findall("box")
             if not faces and not partial:
                 raise KpError("expected a box, found none")
-            for face in faces:
-                if partial and _ignored(face):
-                    continue
-                box = _read_box(face)
-                parts = _read_parts(face, scheme, partial) if labelled else None
-                files.append(file)
-                boxes.append(box)
-                points.append(parts)
-                entries.append(entry)
+            faces = [face for face in faces if not (partial and _ignored(face))]
+            read = [(_read_box(face), _read_parts(face, scheme, partial) if labelled else None) for face in faces]
         except KpError as problem:
             problems.append(f"{entry}: {problem}")
-    raise_all(problems, f"bad entries in {path}")
+            continue
+        for box, parts in read:
+            files.append(file)
+            boxes.append(box)
+            points.append(parts)
+            entries.append(entry)
+    raise_all(problems, f"bad entries in {path}", skipped if files else None)
     if not files:
         raise KpError(f"{path}: expected boxes that are not ignored, found none")
     return Records(
@@ -80,22 +88,15 @@ def _images(path: Path) -> list[Element]:
     return images
 
 
-def _check_file(root: Path, file: str) -> None:
-    name = PurePosixPath(file)
-    if not file or "\0" in file:
-        raise KpError("expected the name of an image, found none")
-    if name.is_absolute() or ".." in name.parts or not (root / file).resolve().is_relative_to(root.resolve()):
-        raise KpError(f"expected an image inside {root}, found a path that leaves it")
-
-
 def _number(element: Element, name: str) -> float:
     text = element.get(name, "")
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}")
+    if not abs(value) <= FARTHEST:  # nor NaN
+        too_large = ", which is too large" if math.isfinite(value) else ""
+        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}{too_large}")
     return value
 
 

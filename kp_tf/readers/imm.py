@@ -1,6 +1,6 @@
 """The IMM face database: one `.asf` of 58 points beside each photograph of the whole face."""
 
-import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +8,18 @@ from PIL import Image, UnidentifiedImageError
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.geometry import to_pixels
-from kp_tf.readers.records import Records
+from kp_tf.readers.records import Records, check_inside
 from kp_tf.schemes import IMM58
 
 VALIDATION_PEOPLE = range(33, 41)
+FARTHEST = 100  # photographs away
 
 
-def read_imm(folder: Path) -> Records:
+def read_imm(folder: Path, skipped: list[str] | None = None) -> Records:
     """All photographs of the folder, each with the whole photograph as its box.
 
     The files' x and y are relative to the photograph and are taken as the unit square (see geometry.py).
+    With `skipped` the bad ones are left out and named there, unless all are bad.
 
     Raises:
         KpError: if the folder has no `.asf`, or any of them is bad; names up to twenty and counts all.
@@ -25,7 +27,7 @@ def read_imm(folder: Path) -> Records:
     paths = sorted(folder.glob("*.asf"))
     if not paths:
         raise KpError(f"{folder}: expected the IMM face database (*.asf and *.jpg), found no .asf file")
-    files, units, sizes, problems = [], [], [], []
+    files, units, sizes, entries, problems = [], [], [], [], []
     for path in paths:
         try:
             host, points = _read_asf(path)
@@ -35,7 +37,8 @@ def read_imm(folder: Path) -> Records:
             continue
         files.append(host)
         units.append(points)
-    raise_all(problems, "bad files in the IMM face database")
+        entries.append(path.name)
+    raise_all(problems, "bad files in the IMM face database", skipped if files else None)
     boxes = np.array([(0, 0, width, height) for width, height in sizes], np.float64)
     return Records(
         root=folder,
@@ -43,7 +46,7 @@ def read_imm(folder: Path) -> Records:
         boxes=boxes,
         points=to_pixels(np.array(units), boxes),
         scheme=IMM58,
-        entries=tuple(path.name for path in paths),
+        entries=tuple(entries),
     )
 
 
@@ -54,9 +57,13 @@ def imm_validation(file: str) -> bool:
 
 def _read_asf(path: Path) -> tuple[str, np.ndarray]:
     """The photograph's name and the (58, 2) points relative to its size, read by position."""
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise KpError(f"{path}: expected a file of points, found: {error.strerror}") from None
     lines = [
         (number, line.split())
-        for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), 1)
+        for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines or lines[0][1] != ["58"]:
@@ -68,7 +75,7 @@ def _read_asf(path: Path) -> tuple[str, np.ndarray]:
     if len(lines) != 60 or len(lines[-1][1]) != 1:
         raise KpError(f"{path}: expected the photograph's name in the last line, found none")
     host = lines[-1][1][0]
-    if not host[0].isdigit() or "/" in host or "\\" in host or not host.split("-")[0].isdigit():
+    if "/" in host or "\\" in host or not re.match("[0-9]{1,9}-.", host):
         raise KpError(f"{path}, line {lines[-1][0]}: expected a name such as 01-1m.jpg, found {host[:40]!r}")
     return host, np.array([_read_point(path, number, columns) for number, columns in rows])
 
@@ -81,12 +88,16 @@ def _read_point(path: Path, number: int, columns: list[str]) -> tuple[float, flo
         raise KpError(
             f"{path}, line {number}: expected numbers x and y in columns 3 and 4, found {found!r}"
         ) from None
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise KpError(f"{path}, line {number}: expected finite x and y, found {x} and {y}")
+    if not (abs(x) <= FARTHEST and abs(y) <= FARTHEST):  # nor NaN
+        raise KpError(f"{path}, line {number}: expected finite x and y near the photograph, found {x} and {y}")
     return x, y
 
 
 def _image_size(path: Path, image: Path) -> tuple[int, int]:
+    try:
+        check_inside(image.parent, image.name)
+    except KpError as error:
+        raise KpError(f"{path}: {error}") from None
     if not image.is_file():
         raise KpError(f"{path}: expected its photograph {image.name} beside it, found no such file")
     try:

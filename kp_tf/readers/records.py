@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kp_tf.errors import KpError
 from kp_tf.schemes import Scheme
 
 
@@ -43,6 +44,24 @@ class Records:
             points=None if self.points is None else self.points[indices],
             entries=tuple(self.entries[i] for i in indices),
         )
+
+
+def check_inside(root: Path, file: str) -> None:
+    """Refuse a file name that leaves its folder: by its parts, or by a link.
+
+    Raises:
+        KpError: if it does, or is no name of a file.
+    """
+    name = PurePosixPath(file)
+    if not file or "\0" in file:
+        raise KpError("expected the name of an image, found none")
+    try:
+        place = (root / file).resolve()
+        place.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
+        raise KpError(f"expected an image inside {root}, found: {str(error)[:80]}") from None
+    if name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve()):
+        raise KpError(f"expected an image inside {root}, found a path that leaves it")
 
 
 def is_mirror(file: str) -> bool:

@@ -1,14 +1,13 @@
 """The trained weights that come with the project: one `.npz` each, which holds no code and is not unpickled."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kp_tf.errors import KpError
-from kp_tf.files import replacing
+from kp_tf.files import read_npz, replacing
 from kp_tf.runs import Run, load_run, newest_run
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 PATHS = ("data", "labels", "val_labels", "scheme_file")  # of the machine that trained, of no use elsewhere
 HERE = Path(__file__).parent
-
+WRITTEN = "weights as `python -m kp_tf pack` writes them"
 
 WEIGHTS = tuple(sorted(path.stem for path in HERE.glob("*.npz")))
 
@@ -52,11 +51,10 @@ def read_run(path: Path) -> Run:
         KpError: if the file is missing or is no such file.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
+        about = json.loads(str(read_npz(path, WRITTEN)["about"]))
         return Run(path, about["config"], about["metrics"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise KpError(f"{path}: expected weights as `python -m kp_tf pack` writes them, found: {error}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KpError(f"{path}: expected {WRITTEN}, found: {error}") from None
 
 
 def portable(run: Run) -> dict:
@@ -88,10 +86,8 @@ def load_weights(path: Path, model: "keras.Model") -> None:
     Raises:
         KpError: if the file is another network's.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        for weight in model.weights:
-            if weight.path not in archive or archive[weight.path].shape != tuple(weight.shape):
-                raise KpError(
-                    f"{path}: expected weights {weight.path} of shape {tuple(weight.shape)}, found others"
-                )
-            weight.assign(archive[weight.path].astype(np.float32))
+    archive = read_npz(path, WRITTEN)
+    for weight in model.weights:
+        if weight.path not in archive or archive[weight.path].shape != tuple(weight.shape):
+            raise KpError(f"{path}: expected weights {weight.path} of shape {tuple(weight.shape)}, found others")
+        weight.assign(archive[weight.path].astype(np.float32))
