@@ -6,11 +6,11 @@ import numpy as np
 from tqdm import tqdm
 
 from kp_tf import figures, metrics
+from kp_tf.confidence import NEAR, confidence_of
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
 from kp_tf.geometry import overlaps
 from kp_tf.inference import load_model, predict_outputs
-from kp_tf.looks import NEAR, confidence_of
 from kp_tf.precision import resolve
 from kp_tf.predictor import Predictor
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
@@ -79,7 +79,7 @@ def evaluate(
         records, predicted, confidence = records.take(np.flatnonzero(finds)), predicted[finds], confidence[finds]
     else:
         outputs = predict_outputs(load_model(chosen, precision), records, chosen, dataset == "imm", flips)
-        predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2])
+        predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2], chosen.calibration)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     about = {"network": str(chosen.path), "labels": str(labels), "split": split, "precision": resolve(precision)}
     summary = {**about, **summary}

@@ -9,7 +9,6 @@ from kp_tf.geometry import crop_windows, empty
 from kp_tf.runs import Run
 
 STEP = 0.5  # of the box, between the windows of a first look
-NEAR = 0.03  # of the crop's side: some 8 % of the distance of the outer eye corners
 
 
 class Look(Protocol):
@@ -49,16 +48,6 @@ def outputs_of(
         start = framing.first(boxes) if framing else boxes
         found = look(faces, np.where(astray[:, None], start, new), last=number == looks - 1)
     return found
-
-
-def confidence_of(variance: np.ndarray) -> np.ndarray:
-    """How probable it is that points lie within NEAR of the truth, by the variance of their heatmaps; NaN stays.
-
-    Training makes a heatmap's standard deviation the error to be expected (`losses.spread_likelihood`); the error
-    is taken to scatter like the length of a normal vector.
-    """
-    with np.errstate(divide="ignore"):
-        return 1 - np.exp(-(np.pi / 4) * NEAR**2 / variance)
 
 
 def _all_over(look: Look, photographs: np.ndarray, run: Run) -> np.ndarray:

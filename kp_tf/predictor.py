@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kp_tf.confidence import confidence_of
 from kp_tf.detect import find_faces
 from kp_tf.engines import Network, cores, load_engine
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, empty, to_pixels
-from kp_tf.looks import confidence_of, outputs_of
+from kp_tf.looks import outputs_of
 from kp_tf.photographs import Photograph, Picture, check_boxes, cut_out, open_photograph
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68, Scheme
@@ -145,7 +146,7 @@ class Predictor:
                     outputs[j][b] = output
         for job, output in zip(jobs, outputs, strict=True):
             points = job.photograph.to_stored(output[..., :2])
-            confidence = confidence_of(output[..., 2])
+            confidence = confidence_of(output[..., 2], self.run.calibration)
             faces = zip(job.stored, points, confidence, strict=True)
             yield [Face(*face, self.scheme) for face in faces]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kp_tf.confidence import UNCALIBRATED
 from kp_tf.errors import KpError
 from kp_tf.files import read_json
 from kp_tf.geometry import Framing
@@ -69,6 +70,11 @@ class Run:
     def face(self) -> Framing | None:
         """The mean face in its box, if its network looks again around the points that it found."""
         return self._framing("face")
+
+    @property
+    def calibration(self) -> tuple[float, float]:
+        """Of `confidence.confidence_of`, as its validation showed it."""
+        return tuple(self.metrics.get("calibration", UNCALIBRATED))
 
     def _framing(self, name: str) -> Framing | None:
         found = self.config.get(name)

@@ -16,13 +16,14 @@ import tensorflow as tf
 from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
+from kp_tf.confidence import calibrate
 from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.devices import strategy_of, synchronize
 from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.guards import Finite, Interruption
-from kp_tf.inference import load_model, predict_records, start_from
+from kp_tf.inference import load_model, predict_outputs, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
@@ -261,7 +262,8 @@ def _judge(
 ) -> dict:
     """Score the trained network on the validation's side beside the mean shape, and draw what it saw and found."""
     (training, validation), settings, framing = sides, about.recipe, about.framing
-    predicted = predict_records(model, validation, about, framed=framing is not None)
+    outputs = predict_outputs(model, validation, about, framed=framing is not None)
+    predicted = outputs[..., :2]
     average = _mean_shape(training, validation, settings.crop_scale, framing)
     report = {
         "part": settings.part,
@@ -272,6 +274,11 @@ def _judge(
         **_scores(predicted, average, validation),
         "seconds_per_epoch": [row["seconds"] for row in rows],
     }
+    if settings.network == "heatmap":
+        boxes = framing.around(predicted, validation.boxes) if framing else validation.boxes
+        side = settings.crop_scale * boxes[:, 2:].max(axis=1)
+        apart = np.linalg.norm(predicted - validation.points, axis=-1) / side[:, None]
+        report["calibration"] = calibrate(outputs[..., 2], apart)
     is_imm = settings.dataset == "imm"
     if is_imm:
         errors = metrics.face_errors(predicted, validation.points)

@@ -11,9 +11,10 @@ from conftest import picture
 from PIL import ExifTags, Image
 
 from kp_tf import detect, predicting
+from kp_tf.confidence import UNCALIBRATED, calibrate, confidence_of
 from kp_tf.errors import KpError
 from kp_tf.inference import predict_crops, predict_outputs, predict_records, with_variance
-from kp_tf.looks import confidence_of, outputs_of
+from kp_tf.looks import outputs_of
 from kp_tf.networks import build
 from kp_tf.predictor import BATCH, Face, Predictor
 from kp_tf.readers.dlib_xml import read_dlib_xml
@@ -172,6 +173,18 @@ def test_confidence_is_counted_by_hand():
     assert values[0] == 1
     assert 1 > values[1] > values[2] > 0
     assert np.isnan(values[3])
+
+
+def test_calibration_finds_how_often_points_are_near():
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(-3.5, 0.4, 20_000))
+    expected = 0.3 * spread**0.8  # the error to be expected is another than the spread
+    apart = expected * np.sqrt(-np.log(rng.uniform(size=spread.size)) * 4 / np.pi)  # Rayleigh's, of that mean
+    apart[::7] = np.nan
+    told = confidence_of(spread**2, calibrate(spread**2, apart))
+    np.testing.assert_allclose(told, 1 - np.exp(-(np.pi / 4) * (0.03 / expected) ** 2), atol=0.02)
+    assert calibrate(spread[:50] ** 2, apart[:50]) == UNCALIBRATED
+    assert calibrate(spread**2, np.zeros_like(spread)) == UNCALIBRATED, "nothing to learn from"
 
 
 def test_five_points_are_made_of_the_68():
