@@ -126,6 +126,24 @@ def test_found_faces_are_looked_at(tiny, predictor):
     assert predictor.predict(image) == [], "no face is an answer"
 
 
+def test_doubtful_finds_are_left_out_and_given_boxes_never():
+    def network(images):  # the right half of the picture is white, and looks like a face
+        variance = np.where(images.mean(axis=(1, 2, 3)) > 0, 1e-4, 1e-2).astype(np.float32)
+        return np.stack(
+            [np.full((len(images), 68), v) for v in (0.5, 0.5)] + [variance[:, None].repeat(68, 1)], axis=-1
+        )
+
+    image = Image.new("L", (400, 200))
+    image.paste(255, (200, 0, 400, 200))
+    boxes = np.array([(50, 50, 90, 90), (250, 50, 90, 90.0)])
+    run = Run(Path("tiny"), {**CONFIG, "looks": 1}, {"calibration": [-9.4, -3.0]})
+    finder = Predictor(run, network, lambda picture: boxes)
+    assert [face.box[0] for face in finder.predict(image)] == [250]
+    assert len(finder.predict(image, boxes)) == 2
+    unknown = Predictor(Run(Path("tiny"), {**CONFIG, "looks": 1}, {}), network, lambda picture: boxes)
+    assert len(unknown.predict(image)) == 2, "without a calibration its confidence means little"
+
+
 def test_bad_boxes_are_refused(predictor):
     image = picture(150, 200)
     for box, found in (((500, 500, 20, 20), "outside"), ((0, 0, 0, 5), "0 × 5"), ((1, 2, 3), "3")):
