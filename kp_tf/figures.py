@@ -220,7 +220,7 @@ def calibration(path: Path, confidence: np.ndarray, apart: np.ndarray, near: flo
     label = f"within {100 * near:g} % of the crop's side; beside it the mean error in the same measure"
     axes.plot(said, held, color=ORANGE, marker="o", label=label)
     for x, y, mean in zip(said, held, error, strict=True):
-        axes.annotate(f"{mean:.1f} %", (x, y), (5, -10), textcoords="offset points", fontsize=8)
+        axes.annotate(f"{mean:.1f} %", (x, y), (-6, 6), textcoords="offset points", fontsize=8, ha="right")
     low = 10 * math.floor(min(*said, *held) / 10)
     axes.set(xlim=(low, 101), ylim=(low, 101))
     _legend(figure)

@@ -71,7 +71,7 @@ def predict(
         sys.stdout.write(text) if out is None else results.save_text(text, out / f"points.{format}")
     if out is not None:
         faces = sum(len(faces) for _, faces in found)
-        print(f"{faces} faces in {len(found)} photographs: {out}, pictures in {out / DRAWN}")
+        print(f"{_count(faces, 'face')} in {_count(len(found), 'photograph')}: {out}, pictures in {out / DRAWN}")
     if problems:
         raise PartlyError("\n".join(problems))
 
@@ -111,6 +111,10 @@ def _names(files: Sequence[Path]) -> dict[Path, str]:
         taken.add(name)
         names[file] = name
     return names
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _make(folder: Path) -> None:
