@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +113,8 @@ class Predictor:
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
     ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
         """As `predict_batch`, with the decoded photographs; where one cannot be used, the error in its place."""
-        jobs = _ahead(self._open, zip(images, repeat(None) if boxes is None else boxes, strict=False))
+        items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
+        jobs = _ahead(self._open, items)
         while batch := list(_batch(jobs)):
             faces = self._faces([job for job in batch if isinstance(job, _Job)])
             for job in batch:
@@ -121,7 +122,7 @@ class Predictor:
 
     def _open(self, item: tuple[Picture, object]) -> "_Job":
         photograph = open_photograph(item[0])
-        whole = item[1] is None and self.run.framing is not None  # the network finds the face by itself
+        whole = item[1] is None and self.run.config.get("dataset") == "imm"  # made to look at all of it
         if whole:
             upright = np.array([(0, 0, *photograph.upright.size)], np.float64)
             stored = photograph.boxes_to_stored(upright)

@@ -173,7 +173,11 @@ def test_a_second_look_is_at_the_box_of_the_points(tiny):
 
 
 def test_a_framed_network_looks_at_the_whole_photograph(tiny, predictor, tmp_path):
-    config = {**CONFIG, "framing": {"box": [0.2, 0.1, 0.4, 0.4], "points": (0.2 + 0.4 * SHAPE).tolist()}}
+    config = {
+        **CONFIG,
+        "dataset": "imm",
+        "framing": {"box": [0.2, 0.1, 0.4, 0.4], "points": (0.2 + 0.4 * SHAPE).tolist()},
+    }
     run = Run(Path("framed"), config, {})
     framed = Predictor(run, predictor._network)
     picture(150, 200).save(tmp_path / "a.png")
@@ -182,6 +186,19 @@ def test_a_framed_network_looks_at_the_whole_photograph(tiny, predictor, tmp_pat
     records = Records(tmp_path, ("a.png",), np.array([[0, 0, 150, 200.0]]), None, IBUG68, ("a",))
     expected = predict_records(tiny[1], records, run, framed=True)
     assert np.abs(face.points - expected[0]).max() < 1
+
+
+def test_the_courses_networks_of_imm_look_at_the_whole_photograph_once():
+    run = Run(Path("part2"), {**CONFIG, "dataset": "imm", "network": "cnn", "looks": 1, "crop_scale": 1.0}, {})
+    middle = Predictor(run, lambda images: np.full((len(images), 68, 3), (0.5, 0.25, np.nan)))
+    (face,) = middle.predict(picture(150, 200))
+    np.testing.assert_allclose(face.points, [[74.5, 49.5]] * 68)
+    assert np.isnan(face.confidence).all()
+
+
+def test_boxes_for_fewer_photographs_are_refused(predictor):
+    with pytest.raises(ValueError, match="zip"):
+        list(predictor.predict_batch([picture(150, 200)] * 2, [[BOX]]))
 
 
 def test_confidence_is_counted_by_hand():
