@@ -7,6 +7,7 @@ shown and what a network sees is upright. `Photograph` goes from one to the othe
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,7 @@ def open_photograph(source: Picture) -> Photograph:
         raise KpError(f"{path}: expected a photograph, found a damaged one: {error}") from None
 
 
+@cache
 def _register_heif() -> bool:
     """Teach Pillow HEIC, where the extra is installed."""
     try:

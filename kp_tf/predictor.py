@@ -90,7 +90,7 @@ class Predictor:
         Raises:
             KpError: if it is no photograph, or a box is bad, or finding faces needs an extra.
         """
-        return next(self.predict_batch([image], [boxes]))
+        return next(self._faces([self._open((image, boxes))]))
 
     def predict_batch(
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
