@@ -1,4 +1,4 @@
-"""`python -m kp_tf predict` on a clip: the points of every frame as JSON, and the clip with them drawn in; an extra."""
+"""`python -m kp_tf predict` on a clip: points of all frames as JSON, and the clip with them drawn in; an extra."""
 
 import json
 from collections.abc import Iterator

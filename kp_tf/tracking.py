@@ -14,6 +14,7 @@ SOON = 0.2  # the same while there is no face, or one is in doubt or hidden
 FALL = 0.6  # a face is in doubt below this part of the confidence that its track has had
 PATIENCE = 1.0  # seconds that a face may be in doubt or hidden before its number is given up
 SAME = 0.3  # intersection over union above which two boxes are of one face
+JUMP = 1.2  # a face does not become so many times larger or smaller in one frame; what is none shrinks to nothing
 ALONE = 0.05  # the same, below which a face's speed can be trusted
 REST = 1.0  # Hz: the filter's cutoff on a face that does not move
 SPEED = 20.0  # Hz more for each width of the face in a second
@@ -141,7 +142,8 @@ class Tracker:
             track, face, box = tracks[k], found[k], boxes[k]
             hidden = any(overlaps(other[None], box)[0] > SAME for other in taken)
             lost = track.seen < before and overlaps(track.box[None], box)[0] < SAME
-            if hidden or lost or _mean(face) < FALL * track.best:
+            jumped = not 1 / JUMP < box[2] / track.box[2] < JUMP
+            if hidden or lost or jumped or _mean(face) < FALL * track.best:
                 continue
             near = any(overlaps(other.box[None], box)[0] > ALONE for other in self._tracks if other is not track)
             if not near and track.seen == before:

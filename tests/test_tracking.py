@@ -120,6 +120,17 @@ def test_a_lost_face_is_looked_for_and_found_again_under_its_number():
     assert face.number == 2, "another face, long after"
 
 
+def test_what_shrinks_to_nothing_is_no_face():
+    def shrinking(crops):
+        found = network(crops)
+        found[..., :2] = 0.5 + 0.75 * (found[..., :2] - 0.5)
+        return found
+
+    track = Tracker(Predictor(RUN, shrinking, Finder((60, 60))))
+    answers = [track.update(frame((60, 60)), k / 30) for k in range(4)]
+    assert [len(faces) for faces in answers] == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize("gap", [0, 12])
 def test_faces_that_pass_each_other_keep_their_numbers(gap):
     find = Finder((60, 60), (260, 60 + gap))
