@@ -18,8 +18,8 @@ def main() -> int:
     download = commands.add_parser("download", help="fetch and unpack a published data set")
     download.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
     download.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
-    predict = commands.add_parser("predict", help="find faces and their points in photographs")
-    predict.add_argument("photographs", metavar="PHOTO", nargs="+", help="files, folders, patterns")
+    predict = commands.add_parser("predict", help="find faces and their points in photographs or a clip")
+    predict.add_argument("photographs", metavar="PHOTO", nargs="+", help="files, folders, patterns; or one clip")
     predict.add_argument(
         "--run", metavar="RUN", help="a run, an exported or packed file, compact (default) or large"
     )

@@ -11,6 +11,7 @@ from kp_tf.errors import KpError, PartlyError
 from kp_tf.photographs import SUFFIXES
 from kp_tf.predictor import Predictor
 
+CLIPS = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
 DRAWN = "drawn"  # the folder of pictures below --out: a later look into the folder itself does not find them
 
 
@@ -24,7 +25,7 @@ def predict(
     """Find faces and their points; print them, or write them and the pictures into a folder.
 
     Args:
-        photographs: paths, folders (the pictures directly in them) and patterns.
+        photographs: paths, folders (the pictures directly in them) and patterns; or one clip, see `clips`.
         run: see `engines.load_engine`.
         boxes: of the faces of one photograph, in pixels as stored; None: they are found.
         out: folder for the points (`points.json`, `.csv` or `.xml`, or one `.pts` for each face) and, in `drawn/`,
@@ -37,6 +38,8 @@ def predict(
     if out is None and format in ("pts", "xml"):
         raise KpError(f"--format {format}: expected --out DIR to write to, found none")
     files = expand(photographs)
+    if any(file.suffix.lower() in CLIPS for file in files):
+        return _clip(files, run, boxes, out, format)
     if boxes and len(files) > 1:
         raise KpError(f"--box: expected one photograph, found {len(files)}")
     if format == "xml":
@@ -74,6 +77,22 @@ def predict(
         print(f"{_count(faces, 'face')} in {_count(len(found), 'photograph')}: {out}, pictures in {out / DRAWN}")
     if problems:
         raise PartlyError("\n".join(problems))
+
+
+def _clip(files: Sequence[Path], run: str | None, boxes: object, out: Path | None, format: str) -> None:
+    if len(files) > 1:
+        raise KpError(f"expected photographs or one clip, found a clip among {len(files)} files")
+    if out is None or boxes or format != "json":
+        raise KpError(f"{files[0]}: expected a clip with --out DIR and neither --box nor another --format")
+    if not files[0].is_file():
+        raise KpError(f"{files[0]}: expected a clip, found no such file")
+    from kp_tf.clips import predict_clip  # photographs need none of it
+
+    predictor = Predictor.load(run)
+    _make(out / DRAWN)
+    drawn = out / DRAWN / f"{files[0].stem}.mp4"
+    frames, faces = predict_clip(predictor, files[0], out / "points.json", drawn)
+    print(f"{faces} faces in {frames} frames: {out}, the clip with points: {drawn}")
 
 
 def expand(photographs: Sequence[str]) -> list[Path]:

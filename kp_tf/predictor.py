@@ -36,12 +36,14 @@ class Face:
             side from the truth, which is some 8 % of the distance of the outer eye corners. NaN where the network
             has no heatmaps.
         scheme: names, groups and mirror partners of the points.
+        number: in a clip, from 1, the same in all frames; None in a photograph.
     """
 
     box: np.ndarray
     points: np.ndarray
     confidence: np.ndarray
     scheme: Scheme
+    number: int | None = None
 
     @property
     def five(self) -> np.ndarray:
@@ -108,6 +110,30 @@ class Predictor:
             if isinstance(result, KpError):
                 raise result
             yield result[1]
+
+    def track(self, frames: Iterable[Picture], rate: float = 30.0, steady: bool = True) -> Iterator[list[Face]]:
+        """The faces of frames that come one by one, each face with a `number` that stays.
+
+        The box of the next frame comes from the points of this one; the detector looks again now and then, or when
+        the confidence falls. For frames with times of their own: `tracking.Tracker`.
+
+        Args:
+            frames: each as for `predict`; taken as they are needed.
+            rate: frames a second.
+            steady: filter the points' jitter.
+
+        Raises:
+            KpError: as `predict`.
+        """
+        from kp_tf.tracking import Tracker  # it needs this module
+
+        tracker = Tracker(self, steady)
+        for place, frame in enumerate(frames):
+            yield tracker.update(frame, place / rate)
+
+    def with_run(self, run: Run) -> "Predictor":
+        """The same network used in another way."""
+        return Predictor(run, self._network, self._find)
 
     def results(
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None

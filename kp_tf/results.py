@@ -31,13 +31,16 @@ def as_json(found: Found, scheme: Scheme, network: str) -> str:
         "names": scheme.names,
         "groups": dict(scheme.groups),
         "mirror": scheme.mirror,
-        "photographs": [{"file": file, "faces": [_plain(face) for face in faces]} for file, faces in found],
+        "photographs": [{"file": file, "faces": [plain(face) for face in faces]} for file, faces in found],
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def _plain(face: Face) -> dict:
+def plain(face: Face) -> dict:
+    """A face as JSON has it; its number only where it has one."""
     rounded = {"box": face.box.round(DECIMALS).tolist(), "points": face.points.round(DECIMALS).tolist()}
+    if face.number is not None:
+        rounded["number"] = face.number
     # JSON knows no NaN
     return rounded | {"confidence": [None if np.isnan(c) else round(float(c), 3) for c in face.confidence]}
 
