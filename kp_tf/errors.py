@@ -33,8 +33,13 @@ def raise_all(problems: Sequence[str], what: str, skipped: list[str] | None = No
         return
     if not problems:
         return
+    raise KpError(listed(problems, what))
+
+
+def listed(problems: Sequence[str], what: str) -> str:
+    """One problem as it is; of many their count, `what` they are, and the first twenty."""
     if len(problems) == 1:
-        raise KpError(problems[0])
+        return problems[0]
     rest = [f"  … and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
     lines = [f"  {problem}" for problem in problems[:SHOWN]]
-    raise KpError("\n".join([f"{len(problems)} {what}:", *lines, *rest]))
+    return "\n".join([f"{len(problems)} {what}:", *lines, *rest])

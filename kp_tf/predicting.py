@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kp_tf import results
-from kp_tf.errors import KpError, PartlyError
+from kp_tf.errors import KpError, PartlyError, listed
 from kp_tf.photographs import SUFFIXES
 from kp_tf.predictor import Predictor
 
 CLIPS = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
+BAD = "photographs that cannot be used"
 DRAWN = "drawn"  # the folder of pictures below --out: a later look into the folder itself does not find them
 
 
@@ -62,7 +63,7 @@ def predict(
                 for number, face in enumerate(faces, 1):
                     results.save_text(results.as_pts(face), out / f"{names[file]}_{number}.pts")
     if not found:
-        raise KpError("\n".join(problems))
+        raise KpError(listed(problems, BAD))
     if format == "xml":
         results.write_xml(out / "points.xml", found, predictor.scheme)
     elif format != "pts":
@@ -76,7 +77,7 @@ def predict(
         faces = sum(len(faces) for _, faces in found)
         print(f"{_count(faces, 'face')} in {_count(len(found), 'photograph')}: {out}, pictures in {out / DRAWN}")
     if problems:
-        raise PartlyError("\n".join(problems))
+        raise PartlyError(listed(problems, BAD))
 
 
 def _clip(files: Sequence[Path], run: str | None, boxes: object, out: Path | None, format: str) -> None:
