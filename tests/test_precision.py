@@ -67,7 +67,8 @@ def test_resnet18_in_bfloat16_is_near_float32():
 def test_config_keeps_what_auto_became(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "resolve", {"auto": "mixed_bfloat16", "float32": "float32"}.get)
     (tmp_path / "imm_face_db").mkdir()
-    none = dict.fromkeys([*PATHS, "epochs", "batch_size", "learning_rate", "seed", "init", "teacher", "precision"])
+    numbers = ("epochs", "batch_size", "learning_rate", "seed")
+    none = dict.fromkeys([*PATHS, *numbers, "init", "teacher", "precision", "deterministic", "skip_bad"])
     given = none | {"data": str(tmp_path)}
     asked = [("course", None), ("course", "auto"), ("strong", None), ("strong", "float32")]
     kept = [config.new_config(2, recipe, given | {"precision": p})["precision"] for recipe, p in asked]

@@ -430,6 +430,7 @@ def test_train_refuses_what_does_not_fit_together(work, options, found):
 
 def test_a_teachers_points_move_with_the_pictures(work, tiny, ibug, monkeypatch):
     fake_drawing(monkeypatch)
+    monkeypatch.setitem(RECIPES, ("strong", 3), replace(RECIPES["strong", 3], looks=1))  # at the given box alone
     teacher = training.train(part=3, recipe="strong", data=str(ibug), epochs=1)
     taught = replace(RECIPES["strong", 3], teacher=str(teacher))
     monkeypatch.setitem(RECIPES, ("strong", 3), taught)
@@ -461,6 +462,7 @@ def test_validation_without_eyes_is_judged_in_pixels(work, tiny):
     assert "val_nme" not in read(run / "metrics.json")
     evaluate(blind, str(run), json=Path("scores.json"))
     assert sorted(path.name for path in work.glob("scores*")) == [
+        "scores-confidence.png",
         "scores-faces.png",
         "scores-worst.png",
         "scores.json",
