@@ -209,6 +209,7 @@ def test_shell_without_data_named_wrongly(work):
     assert done.stderr == "error: --data nowhere: expected a folder that holds imm_face_db/, found none\n"
 
 
+@pytest.mark.long
 def test_without_data_everything_runs_on_the_sample(work, monkeypatch, capsys):
     monkeypatch.setattr(sample, "PEOPLE", 33)
     monkeypatch.setattr(sample, "FACES", 24)
@@ -347,6 +348,7 @@ def own_labels(folder, names=("nose", "left eye", "right eye")):
     return folder / "mine.xml"
 
 
+@pytest.mark.long
 def test_train_own_labels_with_a_scheme_and_from_a_run(work, tiny, capsys):
     labels = own_labels(work / "own")
     scheme = work / "scheme.json"
@@ -382,6 +384,7 @@ def test_train_own_labels_with_a_scheme_and_from_a_run(work, tiny, capsys):
         evaluate(labels, str(first), flips=True)
 
 
+@pytest.mark.long
 def test_other_points_begin_as_the_nearest_of_the_old(work, tiny):
     run = training.train(labels=own_labels(work / "own"))
     old = load_model(runs.load_run(run))
@@ -395,6 +398,7 @@ def test_other_points_begin_as_the_nearest_of_the_old(work, tiny):
     np.testing.assert_allclose(model.predict_on_batch(images), found[:, [2, 0, 1, 0]], atol=1e-6)
 
 
+@pytest.mark.long
 def test_strong_part_2_looks_twice_without_a_box(work, tiny, imm):
     run = training.train(part=2, recipe="strong", data=str(imm))
     config = read(run / "config.json")
@@ -428,6 +432,7 @@ def test_train_refuses_what_does_not_fit_together(work, options, found):
     assert not list(work.iterdir())
 
 
+@pytest.mark.long
 def test_a_teachers_points_move_with_the_pictures(work, tiny, ibug, monkeypatch):
     fake_drawing(monkeypatch)
     monkeypatch.setitem(RECIPES, ("strong", 3), replace(RECIPES["strong", 3], looks=1))  # at the given box alone
