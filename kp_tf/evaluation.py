@@ -21,6 +21,7 @@ from kp_tf.schemes import IMM58, NOSE
 from kp_tf.weights import choose_run
 
 SHOWN = 12  # faces in a picture
+OVERLAP = 0.3  # intersection over union from which a found box is that of a face
 ENDINGS = (".tflite", ".onnx")  # of exported files
 
 
@@ -108,7 +109,7 @@ def _through_predictor(predictor: Predictor, records: Records, given: bool) -> t
     answers = predictor.predict_batch(images, records.boxes[:, None] if given else None)
     for index, faces in enumerate(tqdm(answers, total=len(images), unit=" faces", leave=False, disable=None)):
         shares = overlaps(np.array([face.box for face in faces]).reshape(-1, 4), records.boxes[index])
-        if len(faces) and shares.max() > 0:
+        if len(faces) and shares.max() >= OVERLAP:
             best = faces[shares.argmax()]
             points[index], confidence[index] = best.points, best.confidence
     return points, confidence

@@ -5,11 +5,12 @@ import keras
 import numpy as np
 import pytest
 
-from kp_tf import inference, runs
+from kp_tf import evaluation, inference, runs
 from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
 from kp_tf.inference import load_model
 from kp_tf.networks import build
+from kp_tf.predictor import Predictor
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
@@ -51,6 +52,31 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     predicted = inference.predict_records(model, records, Run(run, CONFIG, {}))
     by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_evaluate_scores_found_faces_and_counts_the_others(run, ibug, monkeypatch, capsys):
+    labels = ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
+    records = read_dlib_xml(labels, IBUG68)
+    # on the first half of the photographs the given box and one beside it, on the others one that hardly touches
+    found = iter(
+        [[box + (55, 0, 0, 0), box] if k < 10 else [box + (50, 50, 0, 0)] for k, box in enumerate(records.boxes)]
+    )
+    load = Predictor.load
+
+    def with_finder(source):
+        predictor = load(source)
+        predictor._find = lambda picture: np.array(next(found))
+        return predictor
+
+    monkeypatch.setattr(evaluation.Predictor, "load", with_finder)
+    monkeypatch.setattr("kp_tf.predictor.cores", lambda: 1)  # in order
+    summary = evaluate(labels, run=str(run), found=True)
+    assert summary["found"] == {"faces": 10, "of": 20}
+    assert "Found 10 of 20 faces" in capsys.readouterr().out
+    given = load(run).predict(records.root / records.files[0], records.boxes[0])[0].points
+    first = np.linalg.norm(given - records.points[0], axis=-1).mean()
+    assert summary["all"]["faces"] == 10
+    assert 0 < summary["all"]["euclidean_px"]["value"] < 3 * first
 
 
 def test_evaluate_takes_imms_folder(run, imm):
