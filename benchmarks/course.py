@@ -22,8 +22,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.environments import python_of
-from benchmarks.turns import HERE, KEEP_MEMORY, Side, conditions, in_turns, ratio, summary
-from kp_tf.errors import KpError
+from benchmarks.turns import HERE, KEEP_MEMORY, Side, conditions, in_turns, ratio, report, summary
 from kp_tf.files import read_json, write_json
 from kp_tf.geometry import crop_windows, to_unit
 from kp_tf.readers.datasets import FOLDERS, TRAIN_XML, find_data, read_labelled, read_test, split
@@ -181,13 +180,7 @@ def main() -> int:
     given = parser.parse_args()
     epochs = given.epochs or {2: 30, 3: 2}[given.part]
     amount = (24, 1, 1) if given.quick else (given.photographs, epochs, given.rounds)
-    try:
-        write_json(given.out, measure(given.data, given.part, *amount))
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out.read_text())
-    return 0
+    return report(given.out, measure, given.data, given.part, *amount)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from kp_tf.readers.datasets import Data, read_labelled, split
 from kp_tf.readers.records import Records
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68, IMM58
+from kp_tf.shell import exit_status
 from kp_tf.training import device_name
 from kp_tf.weights import choose_run
 
@@ -246,12 +247,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare face detectors.")
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--out", metavar="NAME", type=Path, default=Path("detectors"), help="without a suffix")
-    try:
-        compare(**vars(parser.parse_args()))
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status("benchmarks.detectors:compare", **vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

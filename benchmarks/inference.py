@@ -14,9 +14,7 @@ import time
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from benchmarks.turns import HERE, Side, best, conditions, in_turns, ratio, summary
-from kp_tf.errors import KpError
-from kp_tf.files import write_json
+from benchmarks.turns import HERE, Side, best, conditions, in_turns, ratio, report, summary
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.records import Records
 
@@ -127,13 +125,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round of a small batch, nothing compiled")
     given = parser.parse_args()
     amount = (4, 1, 1, 8, False) if given.quick else (BATCH, given.steps, given.rounds, ENTRIES, True)
-    try:
-        write_json(given.out, measure(given.data, *amount))
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out.read_text())
-    return 0
+    return report(given.out, measure, given.data, *amount)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from kp_tf.files import replacing, write_json
 from kp_tf.readers.datasets import held_out_faces
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.schemes import IBUG68
+from kp_tf.shell import exit_status
 from kp_tf.training import device_name
 
 TOOLS = {  # by label: tool, network, what may be in its training data
@@ -137,12 +138,7 @@ def main() -> int:
     parser.add_argument("--split", choices=("all", "validation"), default="all")
     parser.add_argument("--out", metavar="NAME", type=Path, default=Path("peers"), help="without a suffix")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), metavar="TOOL")
-    try:
-        compare(**vars(parser.parse_args()))
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status("benchmarks.peers:compare", **vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.turns import Side, best, conditions, in_turns, ratio, summary
-from kp_tf.errors import KpError
-from kp_tf.files import write_json
+from benchmarks.turns import Side, best, conditions, in_turns, ratio, report, summary
 from kp_tf.readers.datasets import find_data, read_test
 
 
@@ -80,16 +78,8 @@ def main() -> int:
     parser.add_argument("--rounds", metavar="N", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="one round of one pass and one step")
     given = parser.parse_args()
-    try:
-        write_json(
-            given.out,
-            measure(given.data, *((1, 1, 1) if given.quick else (given.times, given.steps, given.rounds))),
-        )
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out.read_text())
-    return 0
+    amount = (1, 1, 1) if given.quick else (given.times, given.steps, given.rounds)
+    return report(given.out, measure, given.data, *amount)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.turns import Side, best, conditions, in_turns, ratio, summary
-from kp_tf.errors import KpError
-from kp_tf.files import write_json
+from benchmarks.turns import Side, best, conditions, in_turns, ratio, report, summary
 
 SIZES = (1024, 2048, 3072, 4096)
 PASSES = 3  # forward, and backward by data and by weights
@@ -84,13 +82,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round of one step of 4 images, nothing compiled")
     given = parser.parse_args()
     amount = (4, 1, 1, False) if given.quick else (given.batch_size, given.steps, given.rounds, True)
-    try:
-        write_json(given.out, measure(*amount))
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(given.out.read_text())
-    return 0
+    return report(given.out, measure, *amount)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.environments import python_of
 from kp_tf.errors import KpError
+from kp_tf.files import write_json
 from kp_tf.shell import SETTINGS
 
 HERE = Path(__file__).parent
@@ -104,3 +105,14 @@ def conditions(*sides: Side) -> dict:
         "load_before": os.getloadavg(),
         "versions": {"python": platform.python_version(), **versions},
     }
+
+
+def report(out: Path, measure: Callable[..., dict], *amount: object) -> int:
+    """Write what a measurement gives as JSON and print it; the command's exit status."""
+    try:
+        write_json(out, measure(*amount))
+    except KpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    print(out.read_text())
+    return 0

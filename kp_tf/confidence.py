@@ -41,3 +41,8 @@ def calibrate(variance: np.ndarray, apart: np.ndarray) -> tuple[float, float]:
         slope = inputs.T @ (rate * (near - probable) / probable)
         found = found + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
     return float(found[0] - found[1] * z.mean()), float(found[1])
+
+
+def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:
+    """Errors (N, K) of points (N, K, 2) in parts of their crops' side, `crop_scale` boxes (N, 4); NaN stays."""
+    return np.linalg.norm(points - truth, axis=-1) / (crop_scale * boxes[:, 2:].max(axis=1, keepdims=True))

@@ -77,8 +77,8 @@ def _check_shapes(run: Run, inputs: tuple, outputs: tuple) -> None:
         )
 
 
-def _three(outputs: np.ndarray) -> np.ndarray:
-    """(B, K, 2 or 3) to (B, K, 3)."""
+def three(outputs: np.ndarray) -> np.ndarray:
+    """Outputs (B, K, 2 or 3) to (B, K, 3): a variance that is not there is NaN."""
     if outputs.shape[-1] == 3:
         return outputs
     return np.concatenate([outputs, np.full((*outputs.shape[:-1], 1), np.nan, np.float32)], axis=-1)
@@ -113,7 +113,7 @@ def _litert(path: Path) -> tuple[Run, Network]:
             interpreter.allocate_tensors()
         interpreter.set_tensor(image["index"], images)
         interpreter.invoke()
-        return _three(interpreter.get_tensor(points["index"]))
+        return three(interpreter.get_tensor(points["index"]))
 
     return run, network
 
@@ -133,7 +133,7 @@ def _onnx(path: Path) -> tuple[Run, Network]:
         raise _not_ours(path, error) from None
     (image,), (points,) = session.get_inputs(), session.get_outputs()
     _check_shapes(run, image.shape[1:], points.shape[1:])
-    return run, lambda images: _three(session.run(None, {image.name: images})[0])
+    return run, lambda images: three(session.run(None, {image.name: images})[0])
 
 
 def _keras(named: str) -> tuple[Run, Network]:

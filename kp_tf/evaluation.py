@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kp_tf import figures, metrics
-from kp_tf.confidence import NEAR, confidence_of
+from kp_tf.confidence import NEAR, confidence_of, errors_in_crops
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
 from kp_tf.geometry import overlaps
@@ -93,8 +93,7 @@ def evaluate(
         write_json(json, summary)
         _draw(json, chosen.path.name.removesuffix(".npz"), predicted, records)
         if dataset != "imm" and not np.isnan(confidence).any():
-            side = chosen.recipe.crop_scale * records.boxes[:, 2:].max(axis=1)
-            apart = np.linalg.norm(predicted - records.points, axis=-1) / side[:, None]
+            apart = errors_in_crops(predicted, records.points, records.boxes, chosen.recipe.crop_scale)
             title = f"{chosen.path.stem}: what confidence says of {apart.size:,} points"
             figures.calibration(json.with_name(f"{json.stem}-confidence.png"), confidence, apart, NEAR, title)
     return summary

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from kp_tf.engines import three
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
 from kp_tf.looks import outputs_of
@@ -163,9 +164,7 @@ def with_variance(model: keras.Model, run: Run) -> keras.Model:
 
 def predict_crops(network: keras.Model, images: np.ndarray, mirror: tuple[int, ...] | None = None) -> np.ndarray:
     """Outputs (B, K, 3) of a network for crops (B, H, W, 1), or the mean with those of the mirrored crops."""
-    outputs = network.predict_on_batch(images)
-    if outputs.shape[-1] == 2:
-        outputs = np.concatenate([outputs, np.full((*outputs.shape[:-1], 1), np.nan, np.float32)], axis=-1)
+    outputs = three(network.predict_on_batch(images))
     if mirror is None:
         return outputs
     turned = predict_crops(network, images[:, :, ::-1])[:, list(mirror)]

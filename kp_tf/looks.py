@@ -41,11 +41,12 @@ def outputs_of(
     around = framing or run.face
     faces, looks = np.arange(len(boxes)), run.recipe.looks if around else 1
     found = _all_over(look, boxes, run) if framing else look(faces, boxes, last=looks == 1)
+    if looks > 1:
+        start, photographs = framing.first(boxes) if framing else boxes, sizes()
     for number in range(1, looks):
         new = around.around(found[..., :2], boxes)
         # points that went astray must not lead out of the photograph
-        astray = empty(crop_windows(new, run.recipe.crop_scale), sizes())
-        start = framing.first(boxes) if framing else boxes
+        astray = empty(crop_windows(new, run.recipe.crop_scale), photographs)
         found = look(faces, np.where(astray[:, None], start, new), last=number == looks - 1)
     return found
 

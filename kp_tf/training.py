@@ -16,7 +16,7 @@ import tensorflow as tf
 from kp_tf import metrics
 from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
-from kp_tf.confidence import calibrate
+from kp_tf.confidence import calibrate, errors_in_crops
 from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.devices import strategy_of, synchronize
 from kp_tf.errors import SHOWN, KpError, raise_all
@@ -276,8 +276,7 @@ def _judge(
     }
     if settings.network == "heatmap":
         boxes = framing.around(predicted, validation.boxes) if framing else validation.boxes
-        side = settings.crop_scale * boxes[:, 2:].max(axis=1)
-        apart = np.linalg.norm(predicted - validation.points, axis=-1) / side[:, None]
+        apart = errors_in_crops(predicted, validation.points, boxes, settings.crop_scale)
         report["calibration"] = calibrate(outputs[..., 2], apart)
     is_imm = settings.dataset == "imm"
     if is_imm:
