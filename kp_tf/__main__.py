@@ -30,6 +30,12 @@ def main() -> int:
         "--out", metavar="DIR", type=Path, help="write points and pictures (default: print points)"
     )
     predict.add_argument("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
+    demo = commands.add_parser("demo", help="a page in the browser: see, correct, mark and save")
+    demo.add_argument(
+        "--run", metavar="RUN", dest="runs", action="append", help="offer this network first; may be repeated"
+    )
+    demo.add_argument("--port", metavar="N", type=int, default=8000, help="on this machine (default: 8000)")
+    demo.add_argument("--no-browser", dest="browser", action="store_false", help="do not open it")
     evaluate = commands.add_parser("evaluate", help="score a network on labelled photographs")
     evaluate.add_argument("--labels", metavar="PATH", type=Path, required=True, help="dlib's XML, or IMM's folder")
     evaluate.add_argument("--run", metavar="RUN", help="a run directory, compact or large (default: newest part 3)")
@@ -65,6 +71,7 @@ def _box(text: str) -> list[float]:
 
 
 COMMANDS = {
+    "demo": "kp_tf.demo:demo",
     "download": "kp_tf.readers.archives:download",
     "evaluate": "kp_tf.evaluation:evaluate",
     "export": "kp_tf.exporting:export",

@@ -1,11 +1,13 @@
 """Any picture that Pillow opens, upright, and where its pixels lie in the file.
 
 Points and boxes are in the pixels as stored, because readers of training data ignore EXIF's orientation; what is
-shown and what a network sees is upright. `Photograph` goes from one to the other.
+shown and what a network sees is upright. `Turn` goes from one to the other.
 """
 
+import io
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,12 +22,52 @@ _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 # of EXIF: whether x and y are exchanged, and then whether each is counted from the other end
-_TURNS = {
+TURNS = {
     **{1: (False, False, False), 2: (False, True, False), 3: (False, True, True), 4: (False, False, True)},
     **{5: (True, False, False), 6: (True, True, False), 7: (True, True, True), 8: (True, False, True)},
 }
 
 Picture = "str | Path | Image.Image | np.ndarray | Photograph"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """From pixels as stored to those of the upright picture, and back.
+
+    Attributes:
+        size: width and height of the upright picture.
+        orientation: EXIF's, 1 to 8.
+    """
+
+    size: tuple[int, int]
+    orientation: int = 1
+
+    def to_upright(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) in the pixels as stored to the upright picture's."""
+        swap, left, up = TURNS[self.orientation]
+        turned = points[..., ::-1] if swap else points
+        return np.where((left, up), np.array(self.size) - 1 - turned, turned)
+
+    def to_stored(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) in the upright picture's pixels to those as stored."""
+        swap, left, up = TURNS[self.orientation]
+        turned = np.where((left, up), np.array(self.size) - 1 - points, points)
+        return turned[..., ::-1] if swap else turned
+
+    def boxes_to_upright(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) of left, top, width, height, as `to_upright`."""
+        return _turn_boxes(self.to_upright, boxes)
+
+    def boxes_to_stored(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) of left, top, width, height, as `to_stored`."""
+        return _turn_boxes(self.to_stored, boxes)
+
+
+def _turn_boxes(turn: Callable[[np.ndarray], np.ndarray], boxes: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float64)
+    corners = np.stack([boxes[:, :2] - 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5], axis=1)  # of pixels' edges
+    corners = np.sort(turn(corners), axis=1)
+    return np.concatenate([corners[:, 0] + 0.5, corners[:, 1] - corners[:, 0]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -42,39 +84,18 @@ class Photograph:
     upright: Image.Image
     orientation: int = 1
 
-    def to_upright(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in the pixels as stored to the upright picture's."""
-        swap, left, up = _TURNS[self.orientation]
-        turned = points[..., ::-1] if swap else points
-        return np.where((left, up), np.array(self.upright.size) - 1 - turned, turned)
-
-    def to_stored(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in the upright picture's pixels to those as stored."""
-        swap, left, up = _TURNS[self.orientation]
-        turned = np.where((left, up), np.array(self.upright.size) - 1 - points, points)
-        return turned[..., ::-1] if swap else turned
-
-    def boxes_to_upright(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) of left, top, width, height, as `to_upright`."""
-        return _turn_boxes(self.to_upright, boxes)
-
-    def boxes_to_stored(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) of left, top, width, height, as `to_stored`."""
-        return _turn_boxes(self.to_stored, boxes)
+    @property
+    def turn(self) -> Turn:
+        """From its pixels as stored to the upright ones."""
+        return Turn(self.upright.size, self.orientation)
 
 
-def _turn_boxes(turn: "Photograph.to_upright", boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, np.float64)
-    corners = np.stack([boxes[:, :2] - 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5], axis=1)  # of pixels' edges
-    corners = np.sort(turn(corners), axis=1)
-    return np.concatenate([corners[:, 0] + 0.5, corners[:, 1] - corners[:, 0]], axis=1)
-
-
-def open_photograph(source: Picture) -> Photograph:
+def open_photograph(source: Picture, content: bytes | None = None) -> Photograph:
     """Open and decode a picture.
 
     Args:
         source: a path; a Pillow image; an array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a Photograph.
+        content: of the file, where it need not be read.
 
     Returns:
         The photograph. Transparent parts are white, 16 bits become 8, EXIF's orientation is followed.
@@ -94,15 +115,15 @@ def open_photograph(source: Picture) -> Photograph:
     if isinstance(source, Image.Image):
         return _upright("image", source)
     path = Path(source)
-    if not path.is_file():
+    if content is None and not path.is_file():
         raise KpError(f"{path}: expected a photograph, found no such file")
-    if not path.stat().st_size:
+    if not (path.stat().st_size if content is None else content):
         raise KpError(f"{path}: expected a photograph, found an empty file")
     heif = _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
-            with Image.open(path) as image:
+            with Image.open(path if content is None else io.BytesIO(content)) as image:
                 return _upright(str(path), image)
     except Image.DecompressionBombError as error:
         raise KpError(f"{path}: expected a photograph of at most {LARGEST:,} pixels, found: {error}") from None
@@ -127,7 +148,7 @@ def _register_heif() -> bool:
 
 def _upright(name: str, image: Image.Image) -> Photograph:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation not in _TURNS:
+    if orientation not in TURNS:
         orientation = 1
     return Photograph(name, _rgb(ImageOps.exif_transpose(image)), orientation)
 

@@ -151,13 +151,13 @@ class Predictor:
         whole = item[1] is None and self.run.config.get("dataset") == "imm"  # made to look at all of it
         if whole:
             upright = np.array([(0, 0, *photograph.upright.size)], np.float64)
-            stored = photograph.boxes_to_stored(upright)
+            stored = photograph.turn.boxes_to_stored(upright)
         elif item[1] is None:
             upright = self._find(photograph.upright)
-            stored = photograph.boxes_to_stored(upright)
+            stored = photograph.turn.boxes_to_stored(upright)
         else:
             stored = check_boxes(photograph.name, item[1])
-            upright = photograph.boxes_to_upright(stored)
+            upright = photograph.turn.boxes_to_upright(stored)
         outside = empty(crop_windows(upright, self.run.recipe.crop_scale), [photograph.upright.size])
         if outside.any() and not whole:
             left, top, width, height = stored[outside.argmax()]
@@ -175,7 +175,7 @@ class Predictor:
                 for (j, b), output in zip(owners, self._outputs(jobs, owners, whole), strict=True):
                     outputs[j][b] = output
         for job, output in zip(jobs, outputs, strict=True):
-            points = job.photograph.to_stored(output[..., :2])
+            points = job.photograph.turn.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.run.calibration)
             doubtful = job.found & (confidence.mean(axis=1) < DOUBT) & (self.run.calibration != UNCALIBRATED)
             faces = zip(job.stored, points, confidence, doubtful, strict=True)

@@ -37,8 +37,9 @@ def as_json(found: Found, scheme: Scheme, network: str) -> str:
 
 
 def plain(face: Face) -> dict:
-    """A face as JSON has it; its number only where it has one."""
-    rounded = {"box": face.box.round(DECIMALS).tolist(), "points": face.points.round(DECIMALS).tolist()}
+    """A face as JSON has it; its number only where it has one; null where a point or its confidence is missing."""
+    points = [None if np.isnan(point).any() else point.tolist() for point in face.points.round(DECIMALS)]
+    rounded = {"box": face.box.round(DECIMALS).tolist(), "points": points}
     if face.number is not None:
         rounded["number"] = face.number
     # JSON knows no NaN
@@ -59,7 +60,14 @@ def as_csv(found: Found, scheme: Scheme) -> str:
 
 
 def as_pts(face: Face) -> str:
-    """300-W's format, which counts pixels from 1."""
+    """300-W's format, which counts pixels from 1.
+
+    Raises:
+        KpError: if a point is missing, which this format cannot tell.
+    """
+    if (missing := np.isnan(face.points).any(axis=1)).any():
+        name = face.scheme.names[missing.argmax()]
+        raise KpError(f".pts: expected all points of the face, found point {name} missing")
     rows = "".join(f"{x:.{DECIMALS}f} {y:.{DECIMALS}f}\n" for x, y in face.points + 1)
     return f"version: 1\nn_points: {len(face.points)}\n{{\n{rows}}}\n"
 
@@ -100,26 +108,27 @@ def draw(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:
     canvas = ImageDraw.Draw(picture)
     for face in faces:
         (left, top, width, height), points = (
-            photograph.boxes_to_upright(face.box[None])[0],
-            photograph.to_upright(face.points),
+            photograph.turn.boxes_to_upright(face.box[None])[0],
+            photograph.turn.to_upright(face.points),
         )
         size = max(width, height)
         radius, line = max(1.5, size / 110), max(1, round(size / 150))
         corners = (left, top, left + width - 1, top + height - 1)
         canvas.rectangle(corners, outline="white", width=line)
-        for colour, (x, y) in zip(_colours(face.scheme), points, strict=True):
+        for colour, (x, y) in zip(colours(face.scheme), points, strict=True):
             # a dark rim, so that a point shows on skin and on white
             spot = (x - radius, y - radius, x + radius, y + radius)
             canvas.ellipse(spot, fill=colour, outline="black", width=max(1, round(radius / 3)))
     return picture
 
 
-def _colours(scheme: Scheme) -> list[str]:
-    colours = [COLOURS[-1]] * len(scheme)
+def colours(scheme: Scheme) -> list[str]:
+    """One for each point, by its group."""
+    found = [COLOURS[-1]] * len(scheme)
     for number, (_, indices) in enumerate(scheme.groups):
         for index in indices:
-            colours[index] = COLOURS[number % len(COLOURS)]
-    return colours
+            found[index] = COLOURS[number % len(COLOURS)]
+    return found
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

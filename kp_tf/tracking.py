@@ -117,8 +117,8 @@ class Tracker:
                 face, points = track.face, track.face.points
                 if self._filter:
                     points = track.steady(points, seconds, face.box[2])
-                box = photograph.boxes_to_stored(face.box[None])[0]
-                points = photograph.to_stored(points)
+                box = photograph.turn.boxes_to_stored(face.box[None])[0]
+                points = photograph.turn.to_stored(points)
                 faces.append(replace(face, box=box, points=points, number=track.number))
         return faces
 

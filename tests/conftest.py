@@ -1,6 +1,9 @@
 """Small files laid out as the real data sets are."""
 
 import os
+import threading
+import time
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,6 +37,25 @@ def xml_image(file, boxes, parts=68):
 def write_xml(path, images):
     head = "<?xml version='1.0' encoding='ISO-8859-1'?>"
     path.write_text(f"{head}<dataset><name>x</name><images>{''.join(images)}</images></dataset>")
+
+
+@contextmanager
+def serving(sources):
+    """The address of the page's server with these networks."""
+    import uvicorn
+
+    from kp_tf.demo import HOST, application
+
+    server = uvicorn.Server(uvicorn.Config(application(sources), HOST, 0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture

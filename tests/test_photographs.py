@@ -33,17 +33,17 @@ def test_points_follow_the_orientation(tmp_path, orientation):
     photograph = open_photograph(tmp_path / "a.png")
     turned = stored if TURNS[orientation] is None else stored.transpose(TURNS[orientation])
     np.testing.assert_array_equal(photograph.upright, turned)
-    x, y = photograph.to_upright(np.array([7, 4]))
+    x, y = photograph.turn.to_upright(np.array([7, 4]))
     assert photograph.upright.getpixel((int(x), int(y))) == (255, 255, 255)
 
     points = np.random.default_rng(0).uniform(-10, 50, (3, 5, 2))
-    np.testing.assert_allclose(photograph.to_stored(photograph.to_upright(points)), points)
+    np.testing.assert_allclose(photograph.turn.to_stored(photograph.turn.to_upright(points)), points)
     # a box keeps its pixels: the white one is its top left as stored
-    box = photograph.boxes_to_upright(np.array([[7, 4, 3, 2]]))
+    box = photograph.turn.boxes_to_upright(np.array([[7, 4, 3, 2]]))
     left, top, width, height = box[0].astype(int)
     assert np.asarray(photograph.upright)[top : top + height, left : left + width].sum() == 3 * 255
     assert sorted((width, height)) == [2, 3]
-    np.testing.assert_allclose(photograph.boxes_to_stored(box), [[7, 4, 3, 2]])
+    np.testing.assert_allclose(photograph.turn.boxes_to_stored(box), [[7, 4, 3, 2]])
 
 
 def test_an_unknown_orientation_is_none(tmp_path):
