@@ -13,6 +13,7 @@ from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
 from kp_tf.looks import outputs_of
 from kp_tf.models.heatmap import with_spread
+from kp_tf.models.layers import folded
 from kp_tf.networks import build
 from kp_tf.pipeline import scale_pixels, stream_crops
 from kp_tf.precision import resolve
@@ -137,7 +138,7 @@ def predict_outputs(
     mirror = run.scheme.mirror
     if flips and mirror is None:
         raise KpError("--flips: expected a network whose points have mirror partners, found one without")
-    network = with_variance(model, run)
+    network = for_prediction(model, run)
 
     def look(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, run.recipe.crop_scale)
@@ -155,6 +156,11 @@ def predict_outputs(
         return np.array([found[file] for file in records.files])
 
     return outputs_of(look, records.boxes, run, sizes, framed)
+
+
+def for_prediction(model: keras.Model, run: Run) -> keras.Model:
+    """The model with outputs as `with_variance`, and what speeds up prediction alone; later training leaves it."""
+    return folded(with_variance(model, run))
 
 
 def with_variance(model: keras.Model, run: Run) -> keras.Model:

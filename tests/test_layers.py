@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kp_tf.models.layers import BatchNormalization
+from kp_tf.models.layers import BatchNormalization, folded
+from kp_tf.networks import build
+from kp_tf.recipes import COMPACT, PART3
 
 STOCK = keras.layers.BatchNormalization
 RNG = np.random.default_rng(0)
@@ -96,7 +99,9 @@ def test_batch_norm_is_the_stock_layer_where_the_kernel_is_another(settings, mon
 
 REPLICAS = """
 import keras, numpy, tensorflow as tf
-from kp_tf.models.layers import BatchNormalization
+from kp_tf.models.layers import BatchNormalization, folded
+from kp_tf.networks import build
+from kp_tf.recipes import COMPACT, PART3
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -118,3 +123,19 @@ for mine, stock, start in zip(*results, (1, 0, 0, 1), strict=True):
 @pytest.mark.slow
 def test_batch_norm_on_two_replicas_equals_the_stock_layer():
     subprocess.run([sys.executable, "-c", REPLICAS], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("recipe", [PART3, COMPACT])
+def test_folded_computes_the_same_without_norms(recipe, precision):
+    model = build(replace(recipe, shape=(32, 32)), 3, seed=0, precision=precision)
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [value + (value.ndim == 1) * rng.uniform(0, 0.3, value.shape) for value in model.get_weights()]
+    )
+    made = folded(model)
+    assert not [layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    images = rng.uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)
+    expected = model.predict_on_batch(images)
+    near = expected.std() * (1e-4 if precision == "float32" else 0.1)
+    np.testing.assert_allclose(made.predict_on_batch(images), expected, atol=near)

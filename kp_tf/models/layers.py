@@ -38,10 +38,12 @@ def residual_conv(
     x: KerasTensor, filters: int, kernel: int, strides: int, seeds: Iterator[int], name: str
 ) -> KerasTensor:
     """ResNet's convolution: kernel // 2 zeros on every side, no bias, He's normal over the fan-out."""
-    if kernel > 1:  # 'same' would pad a stride of two on one side only
+    padding = "same" if strides == 1 else "valid"
+    if kernel > 1 and strides > 1:  # 'same' would pad a stride of two on one side only
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=next(seeds))
-    return layers.Conv2D(filters, kernel, strides=strides, use_bias=False, kernel_initializer=start, name=name)(x)
+    settings = {"strides": strides, "padding": padding, "use_bias": False, "kernel_initializer": start}
+    return layers.Conv2D(filters, kernel, **settings, name=name)(x)
 
 
 def batch_norm(x: KerasTensor, name: str) -> KerasTensor:
@@ -93,6 +95,51 @@ class BatchNormalization(layers.BatchNormalization):
         half = dtype in ("float16", "bfloat16") and dtype == self.compute_dtype
         picture = len(inputs.shape) == 4 and self.axis in (-1, 3) and (half or dtype == "float32")
         return plain and picture and keras.backend.backend() == "tensorflow"
+
+
+class _Fixed(layers.Conv2D):
+    """A convolution by a constant, which oneDNN brings into its own order once, not at every call."""
+
+    kernel_now = None
+
+    def convolution_op(self, inputs: KerasTensor, kernel: KerasTensor) -> KerasTensor:
+        return super().convolution_op(inputs, kernel if self.kernel_now is None else self.kernel_now)
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """The same function for prediction alone: each batch norm is folded into the convolution before it.
+
+    A convolution is linear, so a norm by statistics that no longer change is one with another kernel and a bias.
+    What is left, convolution, bias and ReLU, TensorFlow computes in one pass through memory.
+
+    Args:
+        model: functional; a norm that follows no convolution without a bias of its own stays.
+    """
+    norms = {}  # by the name of the convolution before
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            before = layer.input._keras_history.operation
+            if isinstance(before, layers.Conv2D) and not before.use_bias:
+                norms[before.name] = layer
+    gone = {norm.name for norm in norms.values()}
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        config = layer.get_config()
+        return _Fixed.from_config(config | {"use_bias": True}) if layer.name in norms else layer.from_config(config)
+
+    def call(layer: layers.Layer, *inputs: KerasTensor, **settings: object) -> KerasTensor:
+        return inputs[0] if layer.name in gone else layer(*inputs, **settings)
+
+    made = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in made.layers:
+        weights = model.get_layer(layer.name).get_weights()
+        if norm := norms.get(layer.name):
+            gamma, beta, mean, variance = norm.get_weights()
+            scale = gamma / np.sqrt(variance + norm.epsilon)
+            weights = [weights[0] * scale, beta - mean * scale]
+            layer.kernel_now = ops.convert_to_numpy(ops.cast(weights[0], layer.compute_dtype))
+        layer.set_weights(weights)
+    return made
 
 
 def landmarks(x: KerasTensor, points: int, seeds: Iterator[int]) -> KerasTensor:
