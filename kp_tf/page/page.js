@@ -310,7 +310,7 @@ async function save(kind) {
     if (kind === "xml") {
       const place = shown.folder ?? "the folder of the photographs";
       const strange = content.find((one) => !TRAINABLE.test(one.file));
-      $("saving").textContent = `Put points.xml into ${place}, and train: python train.py --labels ${shown.folder ?? "FOLDER"}/points.xml`
+      $("saving").textContent = `Put points.xml into ${place}, and train: python train.py --labels ${shown.folder ?? "FOLDER"}/points.xml --init compact`
         + (strange ? `. Training reads JPEG and PNG alone: ${strange.file} is neither.` : "");
     }
     say("Saved.");
