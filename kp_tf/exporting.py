@@ -75,7 +75,7 @@ def _write_litert(model: keras.Model, about: dict, precision: str, path: Path) -
         "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
         "int8": quantised,  # of the weights alone, so that no pictures are needed to measure ranges on
     }[precision]
-    model.export(path, format="litert", verbose=False, **settings)
+    model.export(str(path), format="litert", verbose=False, **settings)
     content = path.read_bytes()
     about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:
@@ -91,7 +91,7 @@ def _write_onnx(model: keras.Model, about: dict, precision: str, path: Path) -> 
     with warnings.catch_warnings():
         # Keras' own look at np.object, in its copy of tf2onnx
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        model.export(path, format="onnx", verbose=False)
+        model.export(str(path), format="onnx", verbose=False)
     graph = onnx.load(path)
     # tf2onnx loses the number of points on the way through the heatmaps
     sizes = graph.graph.output[0].type.tensor_type.shape.dim
