@@ -65,7 +65,10 @@ def batch(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def batches(size: int) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensors(batch(size)).cache().repeat().prefetch(1)
+    # its tuner's thread ends only when its next period, twice the last, is over: a turn of 4 s would take 5.1
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensors(batch(size)).cache().repeat().prefetch(1).with_options(options)
 
 
 def train(size: int, steps: int) -> dict:
