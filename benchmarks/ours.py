@@ -65,18 +65,32 @@ def batch(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def batches(size: int) -> tf.data.Dataset:
-    # its tuner's thread ends only when its next period, twice the last, is over: a turn of 4 s would take 5.1
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return tf.data.Dataset.from_tensors(batch(size)).cache().repeat().prefetch(1).with_options(options)
+    return tf.data.Dataset.from_tensors(batch(size)).cache().repeat().prefetch(1)
+
+
+class Watch(keras.callbacks.Callback):
+    """The seconds of an epoch.
+
+    `fit` itself may return later: a thread of `tf.data` that tunes ends when its period is over, each twice as long
+    as the one before, so that 4 s of steps took 5.1 s.
+    """
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.seconds = time.perf_counter() - self.begun
+
+
+def _rate(model: keras.Model, source: tf.data.Dataset, size: int, steps: int) -> dict:
+    watch = Watch()
+    model.fit(source, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[watch])
+    return {"value": size * steps / watch.seconds}
 
 
 def train(size: int, steps: int) -> dict:
     """Images per second of training steps on one batch, as `fit` takes them."""
-    model, source = network(), batches(size)
-    start = time.perf_counter()
-    model.fit(source, steps_per_epoch=steps, shuffle=False, verbose=0)
-    return {"value": size * steps / (time.perf_counter() - start)}
+    return _rate(network(), batches(size), size, steps)
 
 
 def predict(size: int, steps: int) -> dict:
@@ -127,10 +141,7 @@ def bare(files: list[str], times: int) -> dict:
 
 def epoch(size: int, steps: int) -> dict:
     """Images per second of one epoch of random crops through the whole pipeline and the network."""
-    model, source = network(), _pipeline(size, steps)
-    start = time.perf_counter()
-    model.fit(source, steps_per_epoch=steps, shuffle=False, verbose=0)
-    return {"value": size * steps / (time.perf_counter() - start)}
+    return _rate(network(), _pipeline(size, steps), size, steps)
 
 
 @cache
