@@ -162,7 +162,7 @@ from kp_tf.schemes import Scheme
 pipeline.psutil.virtual_memory = lambda: type("Memory", (), {"available": 0})
 records = read_dlib_xml(Path("labels.xml"), Scheme("own", ("a",), ()), labelled=False)
 try:
-    pipeline.decode(records, records.boxes.astype(int), (1024, 1024))
+    pipeline.decode(records, records.boxes.astype("i4"), (1024, 1024))
 except KpError as error:
     sys.exit(f"error: {error}")
 '
