@@ -33,10 +33,13 @@ def machines() -> tuple[int, int]:
         return 1, 0
     try:
         cluster, task = given["cluster"], given["task"]
-        places = [(kind, index) for kind in ("chief", "worker") for index in range(len(cluster.get(kind, [])))]
+        jobs = [(kind, cluster.get(kind, [])) for kind in ("chief", "worker")]
+        places = [(kind, index) for kind, addresses in jobs for index in range(len(addresses))]
         place = task["type"], int(task["index"])
     except (LookupError, TypeError, AttributeError, ValueError):
-        raise KpError(f"TF_CONFIG: expected such as {EXAMPLE}, found {text}") from None
+        raise KpError(f"TF_CONFIG: expected one such as {EXAMPLE}, found {text}") from None
+    if not all(isinstance(addresses, list) for _, addresses in jobs):
+        raise KpError(f"TF_CONFIG: expected lists of addresses as in {EXAMPLE}, found {text}")
     if place not in places or set(cluster) - {"chief", "worker"}:
         raise KpError(f"TF_CONFIG: expected one of chief and worker in its cluster as its task, found {text}")
     return len(places), places.index(place)
@@ -59,7 +62,7 @@ def strategy_of(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     count, (together, _) = devices or max(1, len(gpus)), machines()
     if count == together == 1:
         return tf.distribute.get_strategy()
-    if count > len(gpus) and (gpus or together > 1) and count > 1:
+    if count > max(1, len(gpus)) and (gpus or together > 1):
         raise KpError(f"--devices {count}: expected at most the {len(gpus)} GPUs of this machine, found more")
     if batch_size % (count * together):
         what = f"--devices {count}" if together == 1 else f"TF_CONFIG: {together} machines of {count} devices"
@@ -81,8 +84,8 @@ def _strategy_of_machines(together: int) -> tf.distribute.Strategy:
     before = signal.signal(signal.SIGINT, signal.SIG_DFL) if is_main else None
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.UnknownError as error:
-        raise KpError(f"TF_CONFIG: expected that this machine's port is free, found: {error}") from None
+    except (tf.errors.UnknownError, tf.errors.InvalidArgumentError) as error:
+        raise KpError(f"TF_CONFIG: expected addresses HOST:PORT, this machine's free, found: {error}") from None
     finally:
         if is_main:
             signal.signal(signal.SIGINT, before)

@@ -146,7 +146,8 @@ def _train(
         tf.config.experimental.enable_op_determinism()
     device = device_name()  # before any is used
     strategy = strategy_of(devices, config["batch_size"])
-    parts, is_chief = strategy.num_replicas_in_sync, machines()[1] == 0
+    parts, (together, number) = strategy.num_replicas_in_sync, machines()
+    is_chief = number == 0
 
     before = config
     skipped = [] if config.get("skip_bad") else None
@@ -172,7 +173,8 @@ def _train(
     files = {"training": list(training.files), "validation": list(validation.files)}
     if begun:
         _check_unchanged(begun, before, config, files)
-    check_alike(strategy, [_without_places(before), files, _digest(begun)])
+    if together > 1:
+        check_alike(strategy, [_without_places(before), files, _digest(begun)])
 
     model = build(settings, len(points), config["seed"])
     with strategy.scope():
@@ -249,7 +251,7 @@ def _train(
     conditions = {
         "device": device,
         "devices": parts,
-        "machines": machines()[0],
+        "machines": together,
         "precision": settings.precision,
         "versions": _versions(),
         "completed": datetime.now(UTC).isoformat(),

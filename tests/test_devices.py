@@ -87,8 +87,9 @@ def test_machines_of_tf_config(monkeypatch):
     ("text", "found"),
     [
         ("worker", "expected JSON such as .* found: Expecting value"),
-        ("[1]", r"expected such as .*, found \[1\]"),
-        ('{"task": {"type": "worker", "index": 0}}', "expected such as"),
+        ("[1]", r"expected one such as .*, found \[1\]"),
+        ('{"task": {"type": "worker", "index": 0}}', "expected one such as"),
+        (EXAMPLE.replace('["a:2222", "b:2222"]', '"a:2222"'), "expected lists of addresses"),
         (EXAMPLE.replace("0}}", "2}}"), "expected one of chief and worker in its cluster as its task"),
         (EXAMPLE.replace('"worker", "index"', '"chief", "index"'), "expected one of chief and worker"),
         (EXAMPLE.replace('{"worker":', '{"ps": [], "worker":'), "expected one of chief and worker"),
