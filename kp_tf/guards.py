@@ -22,9 +22,11 @@ class Interruption(keras.callbacks.Callback):
         at: epoch and batch, from 1, that were the last; None while the training was not interrupted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, anywhere: Callable[[bool], bool] = bool) -> None:
+        """Args: anywhere: whether it was asked for on this machine or, where several train, on another."""
         super().__init__()
         self.at: tuple[int, int] | None = None
+        self._anywhere = anywhere
         self._asked, self._before, self._last = False, None, (0, 0)
 
     def __enter__(self) -> "Interruption":
@@ -52,7 +54,7 @@ class Interruption(keras.callbacks.Callback):
         self._stop()  # it may have come during validation
 
     def _stop(self) -> None:
-        if self._asked:
+        if self._anywhere(self._asked):
             self.at, self.model.stop_training = self._last, True
 
 

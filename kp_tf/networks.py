@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from kp_tf.augment import Augmentation, augment, flip
+from kp_tf.bridge import bridged
 from kp_tf.models.cnn import cnn
 from kp_tf.models.heatmap import heatmap_network, with_spread
 from kp_tf.models.losses import heatmap_loss, nme
@@ -29,9 +30,10 @@ def build(recipe: Recipe, points: int, seed: int, precision: str = "float32") ->
 def compiled(model: keras.Model, recipe: Recipe, scheme: Scheme, steps: int) -> keras.Model:
     """The model ready to fit with `steps` optimizer steps an epoch: the same layers, maybe with more outputs."""
     if recipe.loss != "heatmap":
+        model = bridged(model)
         model.compile(_optimizer(recipe, steps), recipe.loss)
         return model
-    model = with_spread(model)
+    model = bridged(with_spread(model))
     loss = heatmap_loss(**recipe.loss_settings)
     model.compile(_optimizer(recipe, steps), loss, metrics=[nme(scheme.eyes)] if scheme.eyes else [])
     return model

@@ -5,6 +5,8 @@ the order of an epoch and the random numbers of its augmentation are drawn from 
 depend on the batch size, the machine or where a training was taken up again.
 """
 
+import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from kp_tf.errors import raise_all
+from kp_tf.errors import KpError, raise_all
 from kp_tf.geometry import EMPTIEST
 from kp_tf.photographs import LARGEST
 from kp_tf.readers.records import Records
@@ -174,17 +176,28 @@ def decode(
     With `bad` the images that cannot be used are left out and named there, see `stream_crops`.
 
     Raises:
-        KpError: as `stream_crops`.
+        KpError: as `stream_crops`; or if the disk has no room.
     """
     size = (len(records), *shape, 1)
-    if np.prod(size, dtype=np.int64) <= psutil.virtual_memory().available // 2:
-        crops = np.empty(size, np.uint8)
-    else:
-        with tempfile.TemporaryFile() as file:  # has no name: its space is freed with the array
-            crops = np.memmap(file, np.uint8, "w+", shape=size)
+    in_memory = math.prod(size) <= psutil.virtual_memory().available // 2
+    crops = np.empty(size, np.uint8) if in_memory else _on_disk(size)
     for index, crop in enumerate(stream_crops(records, windows, shape, bad)):
         crops[index] = crop
     return crops[: len(records) - len(bad or ())]
+
+
+def _on_disk(size: tuple[int, ...]) -> np.memmap:
+    """Bytes in a temporary file, whose space is taken now: a disk that is full later would kill the process."""
+    try:
+        with tempfile.TemporaryFile() as file:  # has no name: its space is freed with the array
+            if hasattr(os, "posix_fallocate"):  # neither macOS nor Windows
+                os.posix_fallocate(file.fileno(), 0, math.prod(size))
+            return np.memmap(file, np.uint8, "r+", shape=size)
+    except OSError as error:
+        raise KpError(
+            f"{tempfile.gettempdir()}: expected {math.prod(size) / 1e9:.3g} GB of disk for the pictures, which "
+            f"half the free memory cannot hold, found: {error.strerror}. TMPDIR names another folder"
+        ) from None
 
 
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -199,6 +212,7 @@ def training_batches(
     draws: int,
     first_epoch: int = 0,
     parts: int = 1,
+    mine: range | None = None,
 ) -> tf.data.Dataset:
     """Batches of images and points without end; an epoch is ceil(N / batch_size) of them, N a multiple of `parts`.
 
@@ -212,6 +226,7 @@ def training_batches(
         draws: D.
         first_epoch: where to take up.
         parts: so many devices share a batch equally; up to parts - 1 pictures, others each epoch, are left out.
+        mine: instead of each batch these of its parts, one after the other; only they are augmented.
 
     Returns:
         Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
@@ -225,7 +240,8 @@ def training_batches(
         numbers = tf.gather(tf.random.stateless_uniform((count, draws), key), order)
         order, numbers = order[: count - count % parts], numbers[: count - count % parts]
         # shuffled before batched, because a batch must not cross into the next epoch
-        return tf.data.Dataset.from_tensor_slices((order, numbers)).batch(batch_size)
+        batches = tf.data.Dataset.from_tensor_slices((order, numbers)).batch(batch_size)
+        return batches if mine is None else batches.flat_map(lambda *batch: _parts_of(batch, parts, mine))
 
     def prepare(index: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, points = _gather(crops, units, index)
@@ -236,15 +252,25 @@ def training_batches(
     return epochs.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def fixed_batches(crops: np.ndarray, units: np.ndarray, batch_size: int, parts: int = 1) -> tf.data.Dataset:
-    """The same batches once, in order and without augmentation; `parts` as of `training_batches`."""
+def fixed_batches(
+    crops: np.ndarray, units: np.ndarray, batch_size: int, parts: int = 1, mine: range | None = None
+) -> tf.data.Dataset:
+    """The same batches once, in order and without augmentation; `parts` and `mine` as of `training_batches`."""
 
     def prepare(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, points = _gather(crops, units, index)
         return scale_pixels(images), points
 
     index = tf.data.Dataset.range(len(crops) - len(crops) % parts, output_type=tf.int32).batch(batch_size)
+    if mine is not None:
+        index = index.flat_map(lambda *batch: _parts_of(batch, parts, mine))
     return index.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: range) -> tf.data.Dataset:
+    """Some of a batch's equal parts as elements of their own."""
+    divided = tuple(tf.reshape(rows, (parts, -1, *rows.shape[1:]))[mine.start : mine.stop] for rows in batch)
+    return tf.data.Dataset.from_tensor_slices(divided)
 
 
 def _gather(crops: np.ndarray, units: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

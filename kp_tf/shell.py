@@ -1,5 +1,6 @@
 """From the shell to a function and back to an exit status."""
 
+import gc
 import importlib
 import os
 import sys
@@ -47,6 +48,8 @@ def exit_status(command: str, **arguments: object) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    finally:
+        gc.collect()  # an iterator of tf.data that calls Python hangs where Python is already ending
     return 0
 
 

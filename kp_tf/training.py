@@ -1,11 +1,12 @@
 """A recipe and records to a run, in the order it happens."""
 
+import hashlib
 import json
 import os
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from kp_tf.augment import DRAWS, window
 from kp_tf.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.confidence import calibrate, errors_in_crops
 from kp_tf.config import label_of, new_config, run_to_resume
-from kp_tf.devices import strategy_of, synchronize
+from kp_tf.devices import check_alike, lost_named, machines, shared, strategy_of, synchronize, total
 from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
@@ -62,7 +63,7 @@ def train(
     skip_bad: bool = False,
     devices: int | None = None,
     resume: bool = False,
-) -> Path:
+) -> Path | None:
     """Train one part, or a user's own points, and leave a run directory behind (see runs.py).
 
     Args:
@@ -87,11 +88,11 @@ def train(
         resume: go on with `out`, else with the newest unfinished run of the part and recipe, by its settings.
 
     Returns:
-        The run directory.
+        The run directory; None on a machine that is not the chief (see devices.py).
 
     Raises:
         KpError: if an argument, the data or a file of it is bad: no run directory is made then. Or if a loss is
-            not finite, or a file cannot be written: the last finished epoch is kept.
+            not finite, a file cannot be written, or another machine is gone: the last finished epoch is kept.
         KeyboardInterrupt: after Ctrl-C, when what was reached is judged and kept (see guards.py).
     """
     given = {"data": data, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
@@ -108,6 +109,7 @@ def train(
             raise KpError(f"{name}: expected a number of at least {least}, found {value}")
     if learning_rate is not None and not 0 < learning_rate < 1:
         raise KpError(f"--learning-rate: expected a number between 0 and 1, found {learning_rate}")
+    is_chief = machines()[1] == 0
     chosen, recipe = recipe, recipe or ("strong" if labels else "course")
     if resume:
         if part is None and labels is None and out is None:
@@ -119,12 +121,13 @@ def train(
             print(f"{run}: all {config['epochs']} epochs are done")
             return run
         print(f"Going on with {run}")
-        with locked(run):
-            clear_leftovers(run)
+        with lost_named(), locked(run) if is_chief else nullcontext():
+            if is_chief:
+                clear_leftovers(run)
             return _train(config, lambda label: run, devices, begun=run)
-    if out is not None:
+    if out is not None and is_chief:
         check_free(out, overwrite)
-    with ExitStack() as held:
+    with lost_named(), ExitStack() as held:
 
         def directory(label: str) -> Path:
             run = new_run(label, out, overwrite)
@@ -136,24 +139,26 @@ def train(
 
 def _train(
     config: dict, directory: Callable[[str], Path], devices: int | None = None, begun: Path | None = None
-) -> Path:
-    """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the run's."""
+) -> Path | None:
+    """Train by a run's settings, from the checkpoint of the one that was begun; `directory` makes the chief's."""
     source = Data(Path(config["data"]), config["sample"])
     if config.get("deterministic"):
         tf.config.experimental.enable_op_determinism()
     device = device_name()  # before any is used
     strategy = strategy_of(devices, config["batch_size"])
-    parts = strategy.num_replicas_in_sync
+    parts, (together, number) = strategy.num_replicas_in_sync, machines()
+    is_chief = number == 0
 
     before = config
     skipped = [] if config.get("skip_bad") else None
     training, validation, config = _read(config, source, skipped)
     about = Run(Path(), config, {})
     settings, points, framing = about.recipe, training.scheme, about.framing
-    print(
-        f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
-        f"{source.root}, on {device}"
-    )
+    if is_chief:
+        print(
+            f"{heading(config)}: {len(training)} training and {len(validation)} validation images of "
+            f"{source.root}, on {device}"
+        )
     seen = (settings.shape, settings.crop_scale)
     stored = (settings.stored_shape, settings.stored_scale) if settings.stored_shape else seen
     training, train_crops, train_units = _prepare(training, training.boxes, *stored, skipped)
@@ -168,6 +173,8 @@ def _train(
     files = {"training": list(training.files), "validation": list(validation.files)}
     if begun:
         _check_unchanged(begun, before, config, files)
+    if together > 1:
+        check_alike(strategy, [_without_places(before), files, _digest(begun)])
 
     model = build(settings, len(points), config["seed"])
     with strategy.scope():
@@ -186,43 +193,56 @@ def _train(
         mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
     if min(len(training), len(validation)) < parts:
         raise KpError(f"--devices {parts}: expected as many faces for training and for validation, found fewer")
-    steps = -(-(len(training) // parts * parts) // settings.batch_size)
+    steps, val_steps = (-(-(len(side) // parts * parts) // settings.batch_size) for side in (training, validation))
     with strategy.scope():
         fitted = compiled(trained, settings, points, steps)
-    run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
-    write_json(run / "config.json", config)
-    write_json(run / "split.json", files)
-    _write_architecture(run / "architecture.txt", model)
+    run = begun
+    if is_chief:
+        run = directory(label_of(settings.part, settings.name) + ("-sample" if source.sample else ""))
+        write_json(run / "config.json", config)
+        write_json(run / "split.json", files)
+        _write_architecture(run / "architecture.txt", model)
 
-    checkpoint = Checkpoint(run, trained)
-    first = checkpoint.restore(fitted)
+    checkpoint, first = run and Checkpoint(run, trained), 0
+    if run:
+        with strategy.scope():  # the optimizer's variables too are each device's own
+            first = checkpoint.restore(fitted)
     moved = transform(settings, mirror)
 
-    def batches_from(epoch: int) -> tf.data.Dataset:
+    def batches_from(epoch: int, mine: range | None = None) -> tf.data.Dataset:
         return training_batches(
-            train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch, parts
+            train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch, parts, mine
         )
 
-    batches = batches_from(first)
-    val_batches = fixed_batches(val_crops, val_units, settings.batch_size, parts)
     finite = Finite(lambda epoch, batch: next(iter(batches_from(epoch).skip(batch))))
-    with Interruption() as interruption:
+    with Interruption(lambda asked: total(strategy, asked) > 0) as interruption:
         fitted.fit(
-            batches,
+            shared(strategy, lambda mine: batches_from(first, mine)),
             steps_per_epoch=steps,
             initial_epoch=first,
             epochs=settings.epochs,
-            validation_data=val_batches,
+            validation_data=shared(
+                strategy, lambda mine: fixed_batches(val_crops, val_units, settings.batch_size, parts, mine)
+            ),
+            validation_steps=val_steps,
             shuffle=False,  # the batches are
-            callbacks=[finite, interruption, checkpoint, keras.callbacks.TensorBoard(run / "logs")],
-            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[
+                finite,
+                interruption,
+                *([checkpoint, keras.callbacks.TensorBoard(run / "logs")] if is_chief else []),
+            ],
+            verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,
         )
+    if not is_chief:
+        if interruption.at not in (None, (settings.epochs, steps)):
+            raise KeyboardInterrupt
+        return None
     cut = interruption.at if len(checkpoint.rows) < settings.epochs else None
     model.set_weights(trained.get_weights())  # whatever it was trained in, it is kept and judged in float32
     with replacing(run / "model.keras") as temporary:
         model.save(temporary)
 
-    images, shown = next(iter(batches))
+    images, shown = next(iter(batches_from(first)))
     batch = images, shown[:, : len(points)]  # without a teacher's
     rows = [*checkpoint.rows, *checkpoint.unfinished]
     report = _judge(run, about, model, (training, validation), batch, rows)
@@ -231,6 +251,7 @@ def _train(
     conditions = {
         "device": device,
         "devices": parts,
+        "machines": together,
         "precision": settings.precision,
         "versions": _versions(),
         "completed": datetime.now(UTC).isoformat(),
@@ -295,6 +316,18 @@ def _check_unchanged(run: Path, before: dict, config: dict, files: dict) -> None
     split = run / "split.json"
     if json.loads(json.dumps(config)) != before or (split.is_file() and read_json(split) != files):
         raise KpError(f"{run}: expected the data as the run began, found labels that have changed since")
+
+
+def _without_places(config: dict) -> dict:
+    """The settings without the paths of data, which may differ from machine to machine."""
+    places = ("data", "labels", "val_labels", "scheme_file")
+    return {name: value for name, value in config.items() if name not in places}
+
+
+def _digest(begun: Path | None) -> str:
+    """Of the checkpoint that a run goes on from; empty where there is none."""
+    path = begun and begun / CHECKPOINT
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else ""
 
 
 def _read(config: dict, source: Data, skipped: list[str] | None) -> tuple[Records, Records, dict]:

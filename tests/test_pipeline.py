@@ -1,11 +1,16 @@
+import errno
 import io
+import os
+import shutil
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import picture
+from conftest import picture, write_xml, xml_image
 from PIL import Image
 
 from kp_tf import pipeline
@@ -132,6 +137,54 @@ def test_decode_on_disk_where_memory_is_short(tmp_path, monkeypatch):
     np.testing.assert_array_equal(on_disk, in_memory)
 
 
+def test_decode_on_a_full_disk_is_one_message(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pipeline.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 100}))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    records = records_of(tmp_path, ["a.jpg"] * 3)
+    with pytest.raises(KpError, match=r"expected 3\.07e-06 GB of disk for the pictures, .* found: No space left"):
+        decode(records, records.boxes, (32, 32))
+
+
+# a mebibyte of disk, and pictures of two; the other namespace needs no rights on most machines
+FULL = """
+mount -t tmpfs -o size=1m none "$1" || exit 77
+exec env TMPDIR="$1" "$2" -c '
+import sys
+from pathlib import Path
+from kp_tf import pipeline
+from kp_tf.errors import KpError
+from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.schemes import Scheme
+
+pipeline.psutil.virtual_memory = lambda: type("Memory", (), {"available": 0})
+records = read_dlib_xml(Path("labels.xml"), Scheme("own", ("a",), ()), labelled=False)
+try:
+    pipeline.decode(records, records.boxes.astype("i4"), (1024, 1024))
+except KpError as error:
+    sys.exit(f"error: {error}")
+'
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("unshare"), reason="mounting a small disk needs unshare")
+def test_decode_on_a_disk_that_is_too_small(tmp_path):
+    picture(90, 80).save(tmp_path / "a.jpg")
+    write_xml(tmp_path / "labels.xml", [xml_image("a.jpg", [(10, 10, 40, 40)], 0)] * 2)
+    (tmp_path / "disk").mkdir()
+    command = ["unshare", "-rm", "sh", "-c", FULL, "sh", tmp_path / "disk", sys.executable]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("mounting a small disk is not allowed here")
+    assert done.returncode == 1, done
+    assert "expected 0.0021 GB of disk for the pictures" in done.stderr
+    assert "No space left on device" in done.stderr
+
+
 def test_stream_crops_decodes_each_file_once_in_order(tmp_path):
     for grey in range(5):
         Image.new("L", (90, 80), 50 * grey).save(tmp_path / f"{grey}.png")
@@ -183,6 +236,28 @@ def test_fixed_batches_in_order():
     assert [len(images) for images, _ in seen] == [4, 4, 2]
     np.testing.assert_array_equal(np.concatenate([points for _, points in seen]), UNITS)
     np.testing.assert_allclose(np.concatenate([images for images, _ in seen]), CROPS / 255 - 0.5, atol=1e-7)
+
+
+@pytest.mark.parametrize("mine", [range(0, 2), range(1, 2)])
+def test_parts_of_batches_are_the_batches(mine):
+    def transform(images, points, draws):
+        return images, tf.concat([points, draws[:, :, None] * [1.0, 0.0]], axis=1)
+
+    for make in (
+        lambda *parts: training_batches(CROPS, UNITS, 4, 3, transform, 2, 1, *parts).take(
+            6 if len(parts) == 1 else 6 * len(mine)
+        ),
+        lambda *parts: fixed_batches(CROPS, UNITS, 4, *parts),
+    ):
+        expected = []
+        for images, points in make(2):  # 4, 4 and 2 pictures
+            halves = zip(np.split(images, 2), np.split(points, 2), strict=True)
+            expected += list(halves)[mine.start :]
+        found = list(make(2, mine))
+        assert [len(images) for images, _ in found[: 3 * len(mine)]] == [2] * 2 * len(mine) + [1] * len(mine)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
 
 
 def claiming_jpeg(path, width, height):
