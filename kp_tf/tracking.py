@@ -1,6 +1,6 @@
 """Faces from frame to frame: found once, followed by their own points, steadied, each with a number that stays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +62,7 @@ class _Track:
         number: it keeps.
         framing: from points to the box of the next frame.
         box: (4,) where to look next.
-        steady: its filter.
+        steady: its filter, if there is one.
         best: the confidence it has had, slowly forgotten; NaN where the network tells none.
         seen: seconds of the last frame in which it was beyond doubt.
         speed: (2,) pixels in a second, learned while no other face is near.
@@ -72,7 +72,7 @@ class _Track:
     number: int
     framing: Framing
     box: np.ndarray
-    steady: OneEuro
+    steady: OneEuro | None
     best: float
     seen: float
     speed: np.ndarray
@@ -82,14 +82,14 @@ class _Track:
 class Tracker:
     """Frames one by one to faces that keep their numbers; `Predictor.track` is the short way to it."""
 
-    def __init__(self, predictor: Predictor, steady: bool = True) -> None:
-        """Args: predictor: finds and looks. steady: filter the points."""
+    def __init__(self, predictor: Predictor, steady: Callable[[], OneEuro] | None = OneEuro) -> None:
+        """Args: predictor: finds and looks. steady: makes each face's filter; None leaves the points as found."""
         self._first = predictor
         run = predictor.run
         # one look is enough where the box comes from points
         once = replace(run, config={**run.config, "looks": 1, "framing": None})
         self._next = predictor.with_run(once)
-        self._filter, self._tracks, self._count = steady, [], 0
+        self._steady, self._tracks, self._count = steady, [], 0
         self._looked = self._now = -np.inf
 
     def update(self, frame: Picture, seconds: float) -> list[Face]:
@@ -115,7 +115,7 @@ class Tracker:
         for track in sorted(self._tracks, key=lambda track: track.number):
             if track.seen == seconds:
                 face, points = track.face, track.face.points
-                if self._filter:
+                if track.steady:
                     points = track.steady(points, seconds, face.box[2])
                 box = photograph.boxes_to_stored(face.box[None])[0]
                 points = photograph.to_stored(points)
@@ -166,7 +166,8 @@ class Tracker:
             framing = self._first.run.face or Framing.of(
                 *(value[None] for value in (face.box, face.box, face.points))
             )
-            track = _Track(0, framing, face.box, OneEuro(), _mean(face), seconds, np.zeros(2), face)
+            steady = self._steady and self._steady()
+            track = _Track(0, framing, face.box, steady, _mean(face), seconds, np.zeros(2), face)
             track.box = box = _around(track, face)
             shared = overlaps(np.array([other.box for other in self._tracks]).reshape(-1, 4), box)
             if not (shared > SAME).any():
