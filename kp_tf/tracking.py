@@ -16,6 +16,7 @@ PATIENCE = 1.0  # seconds that a face may be in doubt or hidden before its numbe
 SAME = 0.3  # intersection over union above which two boxes are of one face
 JUMP = 1.2  # a face does not become so many times larger or smaller in one frame; what is none shrinks to nothing
 ALONE = 0.05  # the same, below which a face's speed can be trusted
+KEPT = 0.01  # a box that moves by less of its width stays: on the same pixels a face that keeps still is found again
 REST = 1.0  # Hz: the filter's cutoff on a face that does not move
 SPEED = 20.0  # Hz more for each width of the face in a second
 
@@ -180,7 +181,8 @@ class Tracker:
 
 
 def _around(track: _Track, face: Face) -> np.ndarray:
-    return track.framing.around(face.points[None], track.box[None])[0]
+    box = track.framing.around(face.points[None], track.box[None])[0]
+    return track.box if np.abs(box - track.box).max() < KEPT * track.box[2] else box
 
 
 def _strayed(track: _Track, box: np.ndarray, passed: float, hidden: bool) -> float:
