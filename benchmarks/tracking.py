@@ -42,7 +42,7 @@ from kp_tf.tracking import OneEuro, Tracker
 
 SETTLED = 15  # frames of a clip before which nothing is measured
 FILTERED, UNFILTERED, DLIB = "kp_tf", "kp_tf, unfiltered", "dlib, frame by frame"
-CHOICES = tuple(itertools.product((0.5, 1.0, 1.5, 2.0), (5.0, 10.0, 20.0, 40.0, 80.0)))  # of REST and SPEED
+CHOICES = tuple(itertools.product((0.5, 1.0), (20.0, 50.0, 100.0, 200.0), (1.0, 4.0)))  # REST, SPEED, OF_SPEED
 
 Followed = tuple[Sequence[Sequence[np.ndarray]], Sequence[float]]
 """Of each frame the points (K, 2) of its faces, and the seconds it took."""
@@ -70,7 +70,7 @@ def nearest(found: Sequence[Sequence[np.ndarray]], truth: np.ndarray) -> np.ndar
 
 def lag(points: np.ndarray, scene: Scene, motion: Motion, seconds: np.ndarray) -> float:
     """Frames by which the points (T, K, 2) of T times are behind."""
-    late, path = np.arange(-2, 4, 0.01), points.mean(axis=1)
+    late, path = np.arange(-200, 400) / 100, points.mean(axis=1)
 
     def apart(frames: float) -> float:
         rest = path - scene.truth(motion, seconds - frames / RATE).mean(axis=1)
@@ -148,10 +148,7 @@ def compare(data: Path, out: Path, faces: int) -> None:
 def choose(data: Path, out: Path, faces: int) -> None:
     """Settings of the filter beside no filter."""
     predictor = Predictor.load()
-    sides = {
-        f"{rest} Hz, {speed} Hz": partial(follow, predictor, steady=partial(OneEuro, rest, speed))
-        for rest, speed in CHOICES
-    }
+    sides = {str(choice): partial(follow, predictor, steady=partial(OneEuro, *choice)) for choice in CHOICES}
     sides[UNFILTERED] = partial(follow, predictor, steady=None)
     _write(out, conditions(), faces, measure(data, 0, faces, sides, {}))
 
