@@ -19,7 +19,7 @@ ALONE = 0.05  # the same, below which a face's speed can be trusted
 KEPT = (
     0.01  # a box that moves by less of its width stays: on the same pixels a face that keeps still is found again
 )
-# chosen on clips of training faces: calm at rest, and no error more than without a filter in fast motion
+# chosen on clips of training faces: calm at rest, and next to no more error in fast motion than without a filter
 REST = 0.5  # Hz: the filter's cutoff on a face that does not move
 SPEED = 100.0  # Hz more for each width of the face in a second
 OF_SPEED = 4.0  # Hz: the cutoff of the filter of the speed itself
