@@ -22,14 +22,17 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": s
 
 
 class Side:
-    """A program beside this file that answers JSON lines, with `settings` as its argument."""
+    """A program beside this file that answers JSON lines, with `settings` as its argument.
 
-    def __init__(self, program: str, **settings: object) -> None:
+    It runs in the virtual environment of its own name, or of another one's.
+    """
+
+    def __init__(self, program: str, environment_of: str | None = None, **settings: object) -> None:
         own = program == "ours"
         helpful = {"TF_CPP_MIN_LOG_LEVEL": "3"} if settings.get("stock") else SETTINGS if own else KEEP_MEMORY
         environment = {**helpful, **os.environ, "PYTHONPATH": str(HERE.parent) if own else ""}
         self.process = subprocess.Popen(
-            [python_of(program), str(HERE / f"{program}.py"), json.dumps(settings)],
+            [python_of(environment_of or program), str(HERE / f"{program}.py"), json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

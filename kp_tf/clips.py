@@ -37,7 +37,7 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
         raise KpError(f"{path}: clips need PyAV: {INSTALL}") from None
     tracker, frames = Tracker(predictor), []
     try:
-        with replacing(drawn) as temporary, av.open(str(path)) as clip, av.open(str(temporary), "w") as out:
+        with av.open(str(path)) as clip, replacing(drawn) as temporary, av.open(str(temporary), "w") as out:
             if not clip.streams.video:
                 raise KpError(f"{path}: expected a clip, found no pictures in it")
             source = clip.streams.video[0]
@@ -68,10 +68,14 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
 
 def _photographs(clip: object, source: object, path: Path) -> Iterator[tuple[float, Photograph]]:
     """Each frame upright, with its seconds."""
-    for frame in clip.decode(source):
-        turn = round(frame.rotation)
-        if turn not in _TURNS:
-            raise KpError(f"{path}: expected frames turned by quarters, found {turn}°")
-        image = frame.to_image()
-        upright = image.rotate(turn, expand=True) if turn else image
-        yield float(frame.time), Photograph(str(path), upright, _TURNS[turn])
+    for packet in clip.demux():  # of sound too: the end of a clip that was cut off may lie there
+        frames = packet.decode() if packet.stream.index == source.index else []
+        if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
+            raise KpError(f"{path}: expected a clip, found one that is damaged or cut off")
+        for frame in frames:
+            turn = round(frame.rotation)
+            if turn not in _TURNS:
+                raise KpError(f"{path}: expected frames turned by quarters, found {turn}°")
+            image = frame.to_image()
+            upright = image.rotate(turn, expand=True) if turn else image
+            yield float(frame.time), Photograph(str(path), upright, _TURNS[turn])

@@ -246,6 +246,27 @@ def learning_curve(path: Path, curves: Mapping[str, Sequence[tuple[int, float]]]
     _save(figure, path)
 
 
+def paths(path: Path, seconds: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]], title: str) -> None:
+    """One coordinate over time, a panel for each clip.
+
+    Args:
+        path: the picture.
+        seconds: (T,), NaN-free.
+        panels: by their titles the lines (T,) in pixels by name, drawn in this order; NaN is a gap.
+    """
+    figure = Figure(figsize=(10, 4.2), dpi=DPI, layout="constrained")
+    _title(figure, title)
+    for axes, (name, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for (label, values), colour, width in zip(lines.items(), (GREY, ORANGE, BLUE), (4, 1.2, 1.8), strict=False):
+            axes.plot(seconds, values, color=colour, label=label, linewidth=width, marker=".", markersize=3)
+        axes.set_title(name, fontsize=10)
+        axes.set(xlabel="seconds", ylabel="x of the nose's tip (pixels)")
+        axes.grid(True, color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
+    _legend(figure)
+    _save(figure, path)
+
+
 def cut_out(
     photograph: np.ndarray, points: Sequence[np.ndarray], margin: float = 0.15
 ) -> tuple[np.ndarray, np.ndarray]:

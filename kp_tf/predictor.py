@@ -125,9 +125,9 @@ class Predictor:
         Raises:
             KpError: as `predict`.
         """
-        from kp_tf.tracking import Tracker  # it needs this module
+        from kp_tf.tracking import OneEuro, Tracker  # it needs this module
 
-        tracker = Tracker(self, steady)
+        tracker = Tracker(self, OneEuro if steady else None)
         for place, frame in enumerate(frames):
             yield tracker.update(frame, place / rate)
 

@@ -1,6 +1,6 @@
 """Faces from frame to frame: found once, followed by their own points, steadied, each with a number that stays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +16,13 @@ PATIENCE = 1.0  # seconds that a face may be in doubt or hidden before its numbe
 SAME = 0.3  # intersection over union above which two boxes are of one face
 JUMP = 1.2  # a face does not become so many times larger or smaller in one frame; what is none shrinks to nothing
 ALONE = 0.05  # the same, below which a face's speed can be trusted
-REST = 1.0  # Hz: the filter's cutoff on a face that does not move
-SPEED = 20.0  # Hz more for each width of the face in a second
+KEPT = (
+    0.01  # a box that moves by less of its width stays: on the same pixels a face that keeps still is found again
+)
+# chosen on clips of training faces: calm at rest, and next to no more error in fast motion than without a filter
+REST = 0.5  # Hz: the filter's cutoff on a face that does not move
+SPEED = 100.0  # Hz more for each width of the face in a second
+OF_SPEED = 4.0  # Hz: the cutoff of the filter of the speed itself
 
 
 class OneEuro:
@@ -27,7 +32,7 @@ class OneEuro:
     widths of the face, so that one setting serves all sizes.
     """
 
-    def __init__(self, rest: float = REST, speed: float = SPEED, of_speed: float = 1.0) -> None:
+    def __init__(self, rest: float = REST, speed: float = SPEED, of_speed: float = OF_SPEED) -> None:
         """Args: cutoffs in Hz: at rest, more for each width a second, and of the filter of the speed itself."""
         self._rest, self._speed, self._of_speed = rest, speed, of_speed
         self._last = None
@@ -62,7 +67,7 @@ class _Track:
         number: it keeps.
         framing: from points to the box of the next frame.
         box: (4,) where to look next.
-        steady: its filter.
+        steady: its filter, if there is one.
         best: the confidence it has had, slowly forgotten; NaN where the network tells none.
         seen: seconds of the last frame in which it was beyond doubt.
         speed: (2,) pixels in a second, learned while no other face is near.
@@ -72,7 +77,7 @@ class _Track:
     number: int
     framing: Framing
     box: np.ndarray
-    steady: OneEuro
+    steady: OneEuro | None
     best: float
     seen: float
     speed: np.ndarray
@@ -82,14 +87,14 @@ class _Track:
 class Tracker:
     """Frames one by one to faces that keep their numbers; `Predictor.track` is the short way to it."""
 
-    def __init__(self, predictor: Predictor, steady: bool = True) -> None:
-        """Args: predictor: finds and looks. steady: filter the points."""
+    def __init__(self, predictor: Predictor, steady: Callable[[], OneEuro] | None = OneEuro) -> None:
+        """Args: predictor: finds and looks. steady: makes each face's filter; None leaves the points as found."""
         self._first = predictor
         run = predictor.run
         # one look is enough where the box comes from points
         once = replace(run, config={**run.config, "looks": 1, "framing": None})
         self._next = predictor.with_run(once)
-        self._filter, self._tracks, self._count = steady, [], 0
+        self._steady, self._tracks, self._count = steady, [], 0
         self._looked = self._now = -np.inf
 
     def update(self, frame: Picture, seconds: float) -> list[Face]:
@@ -115,7 +120,7 @@ class Tracker:
         for track in sorted(self._tracks, key=lambda track: track.number):
             if track.seen == seconds:
                 face, points = track.face, track.face.points
-                if self._filter:
+                if track.steady:
                     points = track.steady(points, seconds, face.box[2])
                 box = photograph.turn.boxes_to_stored(face.box[None])[0]
                 points = photograph.turn.to_stored(points)
@@ -166,7 +171,8 @@ class Tracker:
             framing = self._first.run.face or Framing.of(
                 *(value[None] for value in (face.box, face.box, face.points))
             )
-            track = _Track(0, framing, face.box, OneEuro(), _mean(face), seconds, np.zeros(2), face)
+            steady = self._steady and self._steady()
+            track = _Track(0, framing, face.box, steady, _mean(face), seconds, np.zeros(2), face)
             track.box = box = _around(track, face)
             shared = overlaps(np.array([other.box for other in self._tracks]).reshape(-1, 4), box)
             if not (shared > SAME).any():
@@ -179,7 +185,8 @@ class Tracker:
 
 
 def _around(track: _Track, face: Face) -> np.ndarray:
-    return track.framing.around(face.points[None], track.box[None])[0]
+    box = track.framing.around(face.points[None], track.box[None])[0]
+    return track.box if np.abs(box - track.box).max() < KEPT * track.box[2] else box
 
 
 def _strayed(track: _Track, box: np.ndarray, passed: float, hidden: bool) -> float:

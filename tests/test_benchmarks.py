@@ -1,4 +1,4 @@
-"""Both sides of the benchmarks compute the same."""
+"""Both sides of the benchmarks compute the same, and what they call true is true."""
 
 import json
 import subprocess
@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmarks import tracking
 from benchmarks.environments import installed
+from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from kp_tf.models.resnet18 import resnet18
 
 PROGRAM = Path(__file__).parents[1] / "benchmarks" / "pytorch.py"
@@ -33,3 +36,51 @@ def test_pytorchs_resnet18_is_ours(tmp_path):
 
 
 FILES = {"weights": "weights.npz", "images": "images.npy", "out": "out.npy"}
+
+
+@pytest.mark.parametrize("kind", MOTIONS)
+def test_points_of_a_scene_go_where_its_pixels_go(kind):
+    y, x = np.mgrid[:300, :400]
+    dot = np.array([150.3, 180.8])
+    spot = 250 * np.exp(-((x - dot[0]) ** 2 + (y - dot[1]) ** 2) / 50)
+    photograph = Image.fromarray(spot.astype(np.uint8))
+    scene = Scene.of(photograph, dot[None], np.array([120.0, 110.0, 100.0, 104.0]))
+    for seconds in np.array([0.0, 0.4, 1.1]):
+        bright = scene.frame(MOTIONS[kind], seconds)[..., 0].astype(float)
+        centre = [(bright * place).sum() / bright.sum() for place in np.mgrid[:480, :640][::-1]]
+        np.testing.assert_allclose(scene.truth(MOTIONS[kind], seconds[None])[0, 0], centre, atol=0.05)
+
+
+def test_the_box_of_a_scene_is_in_the_middle_and_as_large_as_said():
+    corners = np.array([[99.5, 49.5], [299.5, 249.5]])
+    scene = Scene.of(Image.new("RGB", (400, 400)), corners, np.array([100, 50, 200, 200]))
+    expected = [[320 - 80 - 0.5, 240 - 80 - 0.5], [320 + 80 - 0.5, 240 + 80 - 0.5]]
+    np.testing.assert_allclose(scene.truth(MOTIONS["still"], np.zeros(1))[0], expected)
+
+
+def test_jitter_lag_and_error_of_points_that_are_made_to_have_them():
+    shape = np.random.default_rng(0).uniform(0, 100, (68, 2))
+    shape[[36, 45]] = (30, 50), (70, 50)
+    scene = Scene.of(
+        Image.new("RGB", (100, 100)), shape, np.array([0, 0, 100, 100])
+    )  # 1.6 times as large in a frame
+    seconds = np.arange(FRAMES) / RATE
+    noise = np.random.default_rng(1).normal(0, 0.3, (FRAMES, 68, 2))
+    found = tracking.measures(scene.truth(MOTIONS["still"], seconds) + noise, scene, "still")
+    assert found["jitter, px"] == pytest.approx(0.3, rel=0.02)
+    assert found["jitter, %"] == pytest.approx(100 * 0.3 / 64, rel=0.02)
+    late = scene.truth(MOTIONS["fast"], seconds - 0.7 / RATE) + (5, 0)
+    late[20:30] = np.nan
+    found = tracking.measures(late, scene, "fast")
+    assert found["lag, fast"] == pytest.approx(0.7, abs=0.02)
+    assert found["missed, fast"] == pytest.approx(100 * 10 / 105)
+    aside = scene.truth(MOTIONS["zoom"], seconds) + (6.4, 0) * MOTIONS["zoom"].at(seconds)[1][:, None, None]
+    assert tracking.measures(aside, scene, "zoom")["nme, zoom"] == pytest.approx(10)
+
+
+def test_of_many_faces_the_nearest_counts_and_none_that_is_far():
+    truth = np.random.default_rng(0).uniform(0, 100, (3, 68, 2))
+    truth[:, [36, 45]] = (30, 50), (70, 50)
+    found = tracking.nearest([[truth[0] + 80, truth[0] + 1], [], [truth[2] + 15]], truth)
+    np.testing.assert_array_equal(found[0], truth[0] + 1)
+    assert np.isnan(found[1:]).all()

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kp_tf.evaluation import evaluate
-from kp_tf.geometry import crop_windows, to_unit
+from kp_tf.geometry import bounding_boxes, crop_windows, to_unit
 from kp_tf.pipeline import decode
+from kp_tf.predictor import Predictor
 from kp_tf.readers.datasets import FOLDERS, TRAIN_XML, Data, read_labelled, read_test, split
 from kp_tf.readers.records import is_mirror, photograph_key
 from kp_tf.schemes import IBUG68, IMM58
+from kp_tf.tracking import Tracker
 from kp_tf.weights import WEIGHTS, committed
 
 FOLDER = os.environ.get("KP_TF_DATA")
@@ -94,3 +97,26 @@ def test_ibug_test_photographs_have_boxes_and_no_points():
     assert records.points is None
     assert not any((DATA.root / FOLDERS["ibug"] / file).is_symlink() for file in records.files)
     assert len(decode(records, crop_windows(records.boxes), (16, 16))) == len(records)
+
+
+@pytest.mark.parametrize("gap", [0, 30])
+def test_two_people_who_pass_each_other_keep_their_numbers(imm, gap):
+    pytest.importorskip("dlib", reason="the extra detect is not installed")
+    people = []
+    for file in ("01-1m.jpg", "14-1f.jpg"):
+        (left, top, width, height), *_ = bounding_boxes(imm.points[[imm.files.index(file)]])
+        x, y, reach = left + width / 2, top + height / 2, 0.85 * max(width, height)
+        with Image.open(imm.root / file) as photograph:
+            people.append(photograph.crop((x - reach, y - reach, x + reach, y + reach)).resize((200, 200)))
+    tracker, owners = Tracker(Predictor.load()), {}
+    for k in range(75):
+        picture = Image.new("RGB", (720, 360), (90, 110, 100))
+        centres = np.array([(110 + 7 * k, 180), (628 - 7 * k, 180 + gap)])
+        for person, (x, y) in zip(people, centres, strict=True):  # the second goes in front
+            picture.paste(person, (x - 100, y - 100))
+        faces = tracker.update(picture, k / 30)
+        for face in faces:
+            apart = np.linalg.norm(face.points.mean(axis=0) - centres, axis=1)
+            assert apart[owners.setdefault(face.number, int(apart.argmin()))] < 40, f"frame {k}"
+        assert len(faces) == 2 or abs(k - 37) < 20, f"frame {k}"
+    assert sorted(owners.values()) == [0, 1]
