@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
 import numpy as np
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import iterparse
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.files import replacing
@@ -58,7 +58,7 @@ def read_dlib_xml(
         for box, parts in read:
             files.append(file)
             boxes.append(box)
-            points.append(parts)
+            points.append(parts and np.array(parts))  # a tenth of the tuples' memory
             entries.append(entry)
     raise_all(problems, f"bad entries in {path}", skipped if files else None)
     if not files:
@@ -73,19 +73,27 @@ def read_dlib_xml(
     )
 
 
-def _images(path: Path) -> list[Element]:
+def _images(path: Path) -> Iterator[Element]:
+    """The <image> entries in <dataset><images>, one at a time: a tree of all would be twenty times the file."""
     if not path.is_file():
         raise KpError(f"{path}: expected dlib's XML of photographs and boxes, found no such file")
+    above, found = [], 0
     try:
-        root = parse(path).getroot()
+        for event, element in iterparse(path, events=("start", "end")):
+            if event == "start":
+                above.append(element)
+                continue
+            above.pop()
+            if [parent.tag for parent in above[1:]] == ["images"] and element.tag == "image":
+                found += 1
+                yield element
+                above[-1].clear()
     except ParseError as error:
         raise KpError(f"{path}: expected XML, found: {error}") from None
     except (DefusedXmlException, ValueError, LookupError) as error:
         raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
-    images = root.findall("images/image")
-    if not images:
+    if not found:
         raise KpError(f"{path}: expected <image> entries in <dataset><images>, found none")
-    return images
 
 
 def _number(element: Element, name: str) -> float:
