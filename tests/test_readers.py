@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -325,3 +326,15 @@ def test_numbers_too_large_for_a_picture_are_refused(imm, tmp_path):
     path.write_text(path.read_text().replace("0 \t4 \t0.", "0 \t4 \t1000.", 1))
     with pytest.raises(KpError, match="expected finite x and y near the photograph, found 1000"):
         read_imm(imm / "imm_face_db")
+
+
+def test_a_large_xml_takes_little_memory(tmp_path):
+    write_xml(tmp_path / "large.xml", [xml_image(f"{k}.jpg", [(30, 20, 60, 64)]) for k in range(400)])
+    tracemalloc.start()
+    try:
+        records = read_dlib_xml(tmp_path / "large.xml", IBUG68)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 400
+    assert peak < 3 * (tmp_path / "large.xml").stat().st_size, "a tree of all entries takes twenty times the file"
