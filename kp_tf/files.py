@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
                 return dict(arrays)
     except (OSError, ValueError, LookupError, TypeError, EOFError, SyntaxError, RuntimeError) as error:
         raise KpError(f"{path}: expected {what}, found: {error}") from None
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, tokenize.TokenError) as error:  # NumPy reads an array's header as Python
         raise KpError(f"{path}: expected {what}, found: {error}") from None
 
 

@@ -201,6 +201,7 @@ def test_many_spoiled_files_are_read_or_refused(kind, tmp_path):
     [
         (lambda path: np.savez_compressed(path, about=np.zeros(10**7)), "about.npy is compressed"),
         (lambda path: np.savez(path, about=np.array([{}], object)), "Object arrays cannot be loaded"),
+        (lambda path: claim(path, (8,), ending=b"(8 "), r"\('EOF in multi-line statement"),
         (lambda path: claim(path, (10**6, 10**6)), r"about.npy claims \(1000000, 1000000\) values of float64"),
     ],
 )
@@ -210,11 +211,16 @@ def test_npz_bombs_and_pickles_are_refused(save, found, tmp_path):
         read_npz(tmp_path / "a.npz", "weights")
 
 
-def claim(path, shape):
+def claim(path, shape, ending=None):
+    """An array of that shape and less data; with `ending` its header ends so instead of closing its braces."""
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    content = head.getvalue()
+    if ending is not None:
+        cut = content.index(b"(")
+        content = content[:cut] + ending.ljust(len(content) - cut - 1) + b"\n"
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("about.npy", head.getvalue() + b"\0" * 80)
+        file.writestr("about.npy", content + b"\0" * 80)
 
 
 def test_a_network_that_brings_code_is_refused(tmp_path):
