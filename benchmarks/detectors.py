@@ -26,7 +26,7 @@ from kp_tf import metrics
 from kp_tf.errors import KpError
 from kp_tf.files import replacing, write_json
 from kp_tf.geometry import bounding_boxes, overlaps
-from kp_tf.inference import load_model, predict_records
+from kp_tf.inference import load_network, predict_records
 from kp_tf.readers.datasets import Data, read_labelled, split
 from kp_tf.readers.records import Records
 from kp_tf.runs import Run
@@ -88,7 +88,7 @@ def compare(data: Path, out: Path) -> dict:
     imm = replace(imm, boxes=bounding_boxes(imm.points))
     detectors = {label: Detector(*setting) for label, setting in TOOLS.items()}
     run = choose_run("compact")
-    model = load_model(run)
+    ours = run, load_network(run)
     with tempfile.TemporaryDirectory() as folder:
         sheets, faces = _sheets(imm, Path(folder))
         answers = {label: {} for label in TOOLS}
@@ -96,9 +96,7 @@ def compare(data: Path, out: Path) -> dict:
         for file in tqdm(files, desc="finding", unit=" pictures", disable=None):
             for label, detector in detectors.items():
                 answers[label][file] = detector.ask(file)
-    table = {
-        label: _row(found, training, validation, imm, sheets, faces, model, run) for label, found in answers.items()
-    }
+    table = {label: _row(found, training, validation, imm, sheets, faces, ours) for label, found in answers.items()}
     result = {"data": str(data), "device": device_name(), "detectors": table}
     write_json(out.with_suffix(".json"), result)
     with replacing(out.with_suffix(".md")) as temporary:
@@ -108,8 +106,10 @@ def compare(data: Path, out: Path) -> dict:
 
 
 def _row(
-    answers: dict, training: Records, validation: Records, imm: Records, sheets: list, faces: list, model, run: Run
+    answers: dict, training: Records, validation: Records, imm: Records, sheets: list, faces: list, ours: tuple
 ) -> dict:
+    run, network = ours
+
     def boxes_of(file: Path) -> np.ndarray:
         return np.array(answers[file]["boxes"], np.float64).reshape(-1, 4)
 
@@ -141,7 +141,7 @@ def _row(
     for name, first in (("given", some.boxes), ("found", raw[hit]), ("corrected", boxes[hit])):
         for looks in (1, 2):
             once = Run(run.path, {**run.config, "looks": looks}, run.metrics)
-            points = predict_records(model, replace(some, boxes=first), once)
+            points = predict_records(network, replace(some, boxes=first), once)
             row[f"nme_{name}_{looks}"] = float(metrics.nme(points, some.points, IBUG68.eyes).mean())
 
     row["imm_faces"] = len(imm)

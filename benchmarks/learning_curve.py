@@ -23,7 +23,7 @@ from kp_tf import figures
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import bounding_boxes
-from kp_tf.inference import load_model, predict_records
+from kp_tf.inference import load_network, predict_records
 from kp_tf.metrics import face_errors, point_errors
 from kp_tf.readers.datasets import find_data, split
 from kp_tf.readers.dlib_xml import read_dlib_xml, write_dlib_xml
@@ -75,7 +75,7 @@ def train(method: str, size: int, folder: Path, source: Path) -> dict:
             command += ["--init", "compact"]
         subprocess.run(command, check=True)
         run = load_run(out)
-        points = predict_records(load_model(run), truth, run)
+        points = predict_records(load_network(run), truth, run)
         seconds = sum(run.metrics["seconds_per_epoch"])
     errors = point_errors(points, truth.points)
     return {

@@ -20,8 +20,9 @@ import tensorflow as tf
 
 from kp_tf import pipeline
 from kp_tf.augment import DRAWS
+from kp_tf.engines import Network
 from kp_tf.geometry import crop_windows
-from kp_tf.inference import load_model
+from kp_tf.inference import for_prediction, load_model
 from kp_tf.models import layers
 from kp_tf.models.heatmap import multiply_adds
 from kp_tf.networks import build, compiled, transform
@@ -51,9 +52,9 @@ def network() -> keras.Model:
 
 
 @cache
-def predicting() -> keras.Model:
+def predicting() -> Network:
     """As `inference` uses it."""
-    return layers.folded(network())
+    return for_prediction(network(), RUN or SimpleNamespace(recipe=RECIPE))
 
 
 @cache
@@ -95,10 +96,10 @@ def train(size: int, steps: int) -> dict:
 
 def predict(size: int, steps: int) -> dict:
     """Images per second from an array to an array."""
-    model, (images, _) = predicting(), batch(size)
+    compute, (images, _) = predicting(), batch(size)
     start = time.perf_counter()
     for _ in range(steps):
-        model.predict_on_batch(images)
+        compute(images)
     return {"value": size * steps / (time.perf_counter() - start)}
 
 

@@ -41,7 +41,6 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self.path.is_file():
             return 0
-        fitted.optimizer.build(fitted.trainable_variables)
         variables = _variables(self.network, fitted)
         archive = read_npz(self.path, "a checkpoint")
         try:

@@ -142,9 +142,8 @@ def _keras(named: str) -> tuple[Run, Network]:
         raise KpError(f"{named} needs TensorFlow, or an exported file and its run time: {INSTALL}")
     settle()
     with held_stderr():
-        from kp_tf.inference import for_prediction, load_model, predict_crops
-    model = for_prediction(load_model(run), run)
-    return run, lambda images: predict_crops(model, images)
+        from kp_tf.inference import load_network
+    return run, load_network(run)
 
 
 def cores() -> int:

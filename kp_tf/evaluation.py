@@ -10,7 +10,7 @@ from kp_tf.confidence import NEAR, confidence_of, errors_in_crops
 from kp_tf.errors import KpError
 from kp_tf.files import read_json, write_json
 from kp_tf.geometry import overlaps
-from kp_tf.inference import load_model, predict_outputs
+from kp_tf.inference import load_network, predict_outputs
 from kp_tf.precision import resolve
 from kp_tf.predictor import Predictor
 from kp_tf.readers.datasets import held_out_faces, read_imm_as
@@ -79,7 +79,7 @@ def evaluate(
             raise KpError(f"{labels}: expected faces that can be found, found none of {len(finds)}")
         records, predicted, confidence = records.take(np.flatnonzero(finds)), predicted[finds], confidence[finds]
     else:
-        outputs = predict_outputs(load_model(chosen, precision), records, chosen, dataset == "imm", flips)
+        outputs = predict_outputs(load_network(chosen, precision), records, chosen, dataset == "imm", flips)
         predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2], chosen.calibration)
     summary = metrics.summary(predicted, records.points, records.scheme, records.files)
     about = {"network": str(chosen.path), "labels": str(labels), "split": split, "precision": resolve(precision)}

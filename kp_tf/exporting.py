@@ -18,7 +18,7 @@ from kp_tf.engines import ABOUT, KEY, Network, load_engine
 from kp_tf.errors import KpError
 from kp_tf.files import replacing
 from kp_tf.geometry import crop_windows, to_pixels
-from kp_tf.inference import load_model, predict_crops, with_variance
+from kp_tf.inference import for_prediction, load_model, with_variance
 from kp_tf.pipeline import decode, scale_pixels
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.runs import Run
@@ -57,14 +57,16 @@ def export(
         raise KpError(
             f"--out {out}: expected a name that ends in {SUFFIXES[to]}, found {out.suffix or 'no ending'}"
         )
-    model = with_variance(load_model(chosen), chosen)
+    model = load_model(chosen)
     # a model that was trained in mixed precision has been rebuilt in float32 by now
     about = portable(chosen)
     with replacing(out) as temporary:
-        (_write_litert if to == "litert" else _write_onnx)(model, about, precision, temporary)
+        (_write_litert if to == "litert" else _write_onnx)(
+            with_variance(model, chosen), about, precision, temporary
+        )
         _, network = load_engine(temporary)
         print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {chosen.path}")
-        _report(chosen, model, network, labels)
+        _report(chosen, for_prediction(model, chosen), network, labels)
     return out
 
 
@@ -120,7 +122,7 @@ def _halve(graph) -> None:
     graph.node.extend(nodes)
 
 
-def _report(run: Run, model: keras.Model, network: Network, labels: Path | None) -> None:
+def _report(run: Run, original: Network, network: Network, labels: Path | None) -> None:
     """Print the differences in the points, in the error where there are labels, and the time of one face."""
     side = run.recipe.shape[1]
     if labels is None:
@@ -135,7 +137,7 @@ def _report(run: Run, model: keras.Model, network: Network, labels: Path | None)
         what = f"{len(records)} faces of {labels}"
     before, after = (
         np.concatenate([one(images[k : k + 1]) for k in tqdm(range(len(images)), leave=False, disable=None)])
-        for one in (lambda batch: predict_crops(model, batch), network)
+        for one in (original, network)
     )
     apart = side * np.linalg.norm((after - before)[..., :2], axis=-1)
     print(f"difference in points on {what}: mean {apart.mean():.3f}, largest {apart.max():.3f} pixels of {side}")
@@ -145,7 +147,7 @@ def _report(run: Run, model: keras.Model, network: Network, labels: Path | None)
             for o in (before, after)
         ]
         print(f"NME (one look) before {errors[0]:.3f} %, after {errors[1]:.3f} %")
-    times = _interleaved({"Keras": lambda image: predict_crops(model, image), "the file": network}, images[:1])
+    times = _interleaved({"Keras": original, "the file": network}, images[:1])
     print(
         "one face: "
         + ", ".join(f"{name} {median:.1f} ms ({low:.1f}–{high:.1f})" for name, (median, low, high) in times.items())

@@ -117,12 +117,20 @@ def faces(
 def filters(path: Path, kernels: np.ndarray, title: str) -> None:
     """The filters (h, w, 1, n) of a first layer, on one scale about 0."""
     limit = float(np.abs(kernels).max())
-    count = kernels.shape[-1]
-    figure, panels = _panels(count, min(math.ceil(math.sqrt(count)), 8), title, panel=0.9)
-    figure.set_layout_engine("compressed")  # else the colour bar spreads the rows
-    for k, axes in enumerate(panels):
-        drawn = axes.imshow(kernels[:, :, 0, k], cmap="RdBu_r", vmin=-limit, vmax=limit)
-    figure.colorbar(drawn, ax=panels, label="weight", shrink=0.8)
+    h, w, _, count = kernels.shape
+    columns = min(math.ceil(math.sqrt(count)), 8)
+    # one image with gaps: as many panels as filters take seconds
+    sheet = np.full((math.ceil(count / columns), h + 1, columns, w + 1), np.nan)
+    for k in range(count):
+        sheet[k // columns, :h, k % columns, :w] = kernels[:, :, 0, k]
+    rows = len(sheet)
+    figure = Figure(figsize=(max(0.9 * columns + 1, 4.5), 0.9 * rows + 0.9), dpi=DPI, layout="compressed")
+    _title(figure, title)
+    axes = figure.subplots()
+    pixels = sheet.reshape(rows * (h + 1), -1)[:-1, :-1]
+    drawn = axes.imshow(pixels, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.set_axis_off()
+    figure.colorbar(drawn, ax=axes, label="weight", shrink=0.8)
     _save(figure, path)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-from kp_tf.engines import three
+from kp_tf.engines import Network, three
 from kp_tf.errors import KpError
 from kp_tf.geometry import crop_windows, to_pixels
 from kp_tf.looks import outputs_of
@@ -52,6 +53,11 @@ def load_model(run: Run, precision: str = "float32") -> keras.Model:
     again = build(run.recipe, len(run.scheme), seed=0, precision=precision)
     again.set_weights(model.get_weights())
     return again
+
+
+def load_network(run: Run, precision: str = "float32") -> Network:
+    """The trained network of a run as `predict_outputs` takes it; arguments and errors as of `load_model`."""
+    return for_prediction(load_model(run, precision), run)
 
 
 def like(recipe: Recipe, init: str) -> Recipe:
@@ -110,21 +116,21 @@ def pack(run: Path, out: Path) -> None:
 
 
 def predict_records(
-    model: keras.Model, records: Records, run: Run, framed: bool = False, flips: bool = False
+    network: Network, records: Records, run: Run, framed: bool = False, flips: bool = False
 ) -> np.ndarray:
     """The points alone of `predict_outputs`: (N, K, 2) in pixels of the photographs."""
-    return predict_outputs(model, records, run, framed, flips)[..., :2]
+    return predict_outputs(network, records, run, framed, flips)[..., :2]
 
 
 def predict_outputs(
-    model: keras.Model, records: Records, run: Run, framed: bool = False, flips: bool = False
+    network: Network, records: Records, run: Run, framed: bool = False, flips: bool = False
 ) -> np.ndarray:
     """Predict the points of every record, batch by batch while the next ones are decoded.
 
     Args:
-        model: from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
+        network: of `for_prediction`.
         records: N faces with boxes.
-        run: that trained the model.
+        run: that trained the network.
         framed: the boxes are whole photographs; see `looks.outputs_of`.
         flips: predict the mirrored crop too, in the last look, and take the mean of both.
 
@@ -138,7 +144,6 @@ def predict_outputs(
     mirror = run.scheme.mirror
     if flips and mirror is None:
         raise KpError("--flips: expected a network whose points have mirror partners, found one without")
-    network = for_prediction(model, run)
 
     def look(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, run.recipe.crop_scale)
@@ -158,9 +163,15 @@ def predict_outputs(
     return outputs_of(look, records.boxes, run, sizes, framed)
 
 
-def for_prediction(model: keras.Model, run: Run) -> keras.Model:
-    """The model with outputs as `with_variance`, and what speeds up prediction alone; later training leaves it."""
-    return folded(with_variance(model, run))
+def for_prediction(model: keras.Model, run: Run) -> Network:
+    """The model as it is now, faster than it trains: crops (B, H, W, 1) to outputs (B, K, 3) as of `engines.three`.
+
+    The first call takes seconds; it traces the network once for batches of any size.
+    """
+    network = folded(with_variance(model, run))
+    crops = tf.TensorSpec((None, *run.recipe.shape, 1), tf.float32)
+    compute = tf.function(lambda images: network(images, training=False), input_signature=[crops])
+    return lambda images: three(compute(images).numpy())
 
 
 def with_variance(model: keras.Model, run: Run) -> keras.Model:
@@ -168,9 +179,9 @@ def with_variance(model: keras.Model, run: Run) -> keras.Model:
     return with_spread(model) if run.recipe.network == "heatmap" else model
 
 
-def predict_crops(network: keras.Model, images: np.ndarray, mirror: tuple[int, ...] | None = None) -> np.ndarray:
+def predict_crops(network: Network, images: np.ndarray, mirror: tuple[int, ...] | None = None) -> np.ndarray:
     """Outputs (B, K, 3) of a network for crops (B, H, W, 1), or the mean with those of the mirrored crops."""
-    outputs = three(network.predict_on_batch(images))
+    outputs = network(images)
     if mirror is None:
         return outputs
     turned = predict_crops(network, images[:, :, ::-1])[:, list(mirror)]

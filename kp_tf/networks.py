@@ -32,10 +32,11 @@ def compiled(model: keras.Model, recipe: Recipe, scheme: Scheme, steps: int) -> 
     if recipe.loss != "heatmap":
         model = bridged(model)
         model.compile(_optimizer(recipe, steps), recipe.loss)
-        return model
-    model = bridged(with_spread(model))
-    loss = heatmap_loss(**recipe.loss_settings)
-    model.compile(_optimizer(recipe, steps), loss, metrics=[nme(scheme.eyes)] if scheme.eyes else [])
+    else:
+        model = bridged(with_spread(model))
+        loss = heatmap_loss(**recipe.loss_settings)
+        model.compile(_optimizer(recipe, steps), loss, metrics=[nme(scheme.eyes)] if scheme.eyes else [])
+    model.optimizer.build(model.trainable_variables)  # else the first step makes its variables, and is traced twice
     return model
 
 

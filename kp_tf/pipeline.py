@@ -22,6 +22,8 @@ from kp_tf.geometry import EMPTIEST
 from kp_tf.photographs import LARGEST
 from kp_tf.readers.records import Records
 
+_AT_ONCE, _AHEAD = os.cpu_count() or 1, 2  # images or batches that are prepared at once, and kept ready
+
 
 def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
     """Read one photograph and cut a window out of it, as grey.
@@ -123,11 +125,8 @@ def stream_crops(
         KpError: names the images that are missing, empty, truncated or none (up to twenty, and the count).
     """
     paths = [str(records.root / file) for file in records.files]
-    crops = (
-        tf.data.Dataset.from_tensor_slices((paths, windows))
-        .map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    faces = tf.data.Dataset.from_tensor_slices((paths, windows))
+    crops = _ahead(faces.map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=_AT_ONCE), 64)
     problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
         try:
@@ -249,7 +248,7 @@ def training_batches(
         return scale_pixels(images), points
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch)
-    return epochs.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _ahead(epochs.map(prepare, num_parallel_calls=_AT_ONCE))
 
 
 def fixed_batches(
@@ -264,7 +263,14 @@ def fixed_batches(
     index = tf.data.Dataset.range(len(crops) - len(crops) % parts, output_type=tf.int32).batch(batch_size)
     if mine is not None:
         index = index.flat_map(lambda *batch: _parts_of(batch, parts, mine))
-    return index.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _ahead(index.map(prepare, num_parallel_calls=_AT_ONCE))
+
+
+def _ahead(batches: tf.data.Dataset, count: int = _AHEAD) -> tf.data.Dataset:
+    """Some are kept ready. Nothing is tuned: that thread wakes ever less often, and `fit` does not end before."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(count).with_options(options)
 
 
 def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: range) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kp_tf import figures, metrics
+from kp_tf.engines import Network
 from kp_tf.inference import predict_records
 from kp_tf.readers.datasets import Data, read_test, test_xml
 from kp_tf.readers.records import Records, is_mirror
@@ -126,13 +127,13 @@ def test_examples(data: Data) -> Records | None:
     return records.take([originals[i] for i in np.linspace(0, len(originals) - 1, 8).round().astype(int)])
 
 
-def draw_test(folder: Path, head: str, records: Records, model: keras.Model, run: Run) -> None:
-    """The network's points on whole test photographs."""
+def draw_test(folder: Path, head: str, records: Records, network: Network, run: Run) -> None:
+    """The points on whole test photographs of a network from `inference.for_prediction`."""
     figures.test_photographs(
         folder / "test_photographs.png",
         [_open(records, face) for face in range(len(records))],
         records.boxes,
-        predict_records(model, records, run),
+        predict_records(network, records, run),
         f"{head}: predictions on test photographs",
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kp_tf.errors import KpError, raise_all
 from kp_tf.files import read_npz, replacing
-from kp_tf.inference import load_model, predict_records
+from kp_tf.inference import load_network, predict_records
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.dlib_xml import read_dlib_xml
 from kp_tf.schemes import IBUG68
@@ -73,11 +73,13 @@ def predict_kaggle(
         mine = records.take(np.array_split(np.arange(len(records)), part[1])[part[0] - 1])
         if not len(mine):
             raise KpError(f"--shard {shard}: expected at most {len(records)} parts, one for each face, found more")
-        return write_part(out, part, predict_records(load_model(chosen, precision), mine, chosen, flips=flips), key)
+        return write_part(
+            out, part, predict_records(load_network(chosen, precision), mine, chosen, flips=flips), key
+        )
     points = (
         read_parts(out, key)
         if merge
-        else predict_records(load_model(chosen, precision), records, chosen, flips=flips)
+        else predict_records(load_network(chosen, precision), records, chosen, flips=flips)
     )
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")

@@ -20,11 +20,12 @@ from kp_tf.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.confidence import calibrate, errors_in_crops
 from kp_tf.config import label_of, new_config, run_to_resume
 from kp_tf.devices import check_alike, lost_named, machines, shared, strategy_of, synchronize, total
+from kp_tf.engines import Network
 from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.guards import Finite, Interruption
-from kp_tf.inference import load_model, predict_outputs, predict_records, start_from
+from kp_tf.inference import for_prediction, load_network, predict_outputs, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
@@ -245,9 +246,12 @@ def _train(
     images, shown = next(iter(batches_from(first)))
     batch = images, shown[:, : len(points)]  # without a teacher's
     rows = [*checkpoint.rows, *checkpoint.unfinished]
-    report = _judge(run, about, model, (training, validation), batch, rows)
+    network = for_prediction(model, about)
+    report = _judge(run, about, network, (training, validation), rows)
+    history = {name: [row[name] for row in rows] for name in ("loss", "val_loss")}
+    draw_training(run / "figures", heading(config), batch, history, LOSSES[settings.loss], model)
     if examples:
-        draw_test(run / "figures", heading(config), examples, model, about)
+        draw_test(run / "figures", heading(config), examples, network, about)
     conditions = {
         "device": device,
         "devices": parts,
@@ -273,17 +277,10 @@ def _train(
     return run
 
 
-def _judge(
-    run: Path,
-    about: Run,
-    model: keras.Model,
-    sides: tuple[Records, Records],
-    batch: tuple[np.ndarray, np.ndarray],
-    rows: list[dict],
-) -> dict:
-    """Score the trained network on the validation's side beside the mean shape, and draw what it saw and found."""
+def _judge(run: Path, about: Run, network: Network, sides: tuple[Records, Records], rows: list[dict]) -> dict:
+    """Score the trained network `for_prediction` on the validation's side beside the mean shape; draw that side."""
     (training, validation), settings, framing = sides, about.recipe, about.framing
-    outputs = predict_outputs(model, validation, about, framed=framing is not None)
+    outputs = predict_outputs(network, validation, about, framed=framing is not None)
     predicted = outputs[..., :2]
     average = _mean_shape(training, validation, settings.crop_scale, framing)
     report = {
@@ -305,8 +302,6 @@ def _judge(
         report["val_mean_error_px_by_condition"] = condition_errors(validation, errors)
     pictures, head = run / "figures", heading(about.config)
     pictures.mkdir(exist_ok=True)
-    history = {name: [row[name] for row in rows] for name in ("loss", "val_loss")}
-    draw_training(pictures, head, batch, history, LOSSES[settings.loss], model)
     draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
     return report
 
@@ -382,7 +377,7 @@ def _taught(settings: Recipe, training: Records, stored: tuple) -> np.ndarray:
     run = choose_run(settings.teacher)
     if run.scheme != training.scheme:
         raise KpError(f"teacher {settings.teacher}: expected one with {training.scheme.name}, found other points")
-    predicted = predict_records(load_model(run), training, run, flips=training.scheme.mirror is not None)
+    predicted = predict_records(load_network(run), training, run, flips=training.scheme.mirror is not None)
     return to_unit(predicted, crop_windows(training.boxes, stored[1]))
 
 

@@ -47,9 +47,10 @@ def test_evaluate_scores_and_draws(run, ibug, tmp_path, capsys):
     assert (everything["precision"], part["precision"]) == ("float32", "mixed_bfloat16")
 
     # the same network on the same faces, scored by hand
-    model = keras.saving.load_model(run / "model.keras")
+    about = Run(run, CONFIG, {})
+    network = inference.for_prediction(keras.saving.load_model(run / "model.keras"), about)
     records = read_dlib_xml(labels, IBUG68)
-    predicted = inference.predict_records(model, records, Run(run, CONFIG, {}))
+    predicted = inference.predict_records(network, records, about)
     by_hand = np.hypot(*np.moveaxis(predicted - records.points, -1, 0)).mean()
     assert everything["all"]["euclidean_px"]["value"] == pytest.approx(by_hand, rel=1e-6)
 

@@ -13,7 +13,7 @@ from kp_tf.engines import ABOUT, load_engine
 from kp_tf.errors import KpError
 from kp_tf.evaluation import evaluate
 from kp_tf.exporting import export
-from kp_tf.inference import load_model, predict_crops, with_variance
+from kp_tf.inference import load_network
 from kp_tf.networks import build
 from kp_tf.predictor import Predictor
 from kp_tf.weights import HERE, committed
@@ -128,7 +128,7 @@ def test_committed_compact_is_the_same_twice():
     assert run.path == path
     assert (run.config, run.metrics) == (chosen.config, chosen.metrics)
     images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 128, 128, 1)).astype(np.float32)
-    expected = predict_crops(with_variance(load_model(chosen), chosen), images)
+    expected = load_network(chosen)(images)
     apart = np.abs(network(images) - expected)
     assert apart[..., :2].max() * 128 < 0.2, "pixels of the crop"
 

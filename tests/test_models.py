@@ -3,7 +3,9 @@ import pytest
 
 from kp_tf.models.cnn import cnn
 from kp_tf.models.resnet18 import resnet18
+from kp_tf.networks import build, compiled
 from kp_tf.recipes import PART1, PART2
+from kp_tf.schemes import NOSE
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,14 @@ def test_seed_fixes_the_weights_and_every_layer_differs():
     block = resnet18((64, 64), 68, seed=0)
     kernels = [block.get_layer(f"stage1_block{k}_conv1").get_weights()[0] for k in (1, 2)]
     assert not np.array_equal(*kernels)
+
+
+def test_a_step_is_traced_once():
+    model, traced = compiled(build(PART1, 1, seed=0), PART1, NOSE, steps=2), []
+    step = model.train_step
+    model.train_step = lambda data: traced.append(data) or step(data)
+    model.fit(np.zeros((4, 60, 80, 1), np.float32), np.zeros((4, 1, 2), np.float32), 2, verbose=0)
+    assert len(traced) == 1
 
 
 def test_output_is_not_bounded():

@@ -238,6 +238,11 @@ def test_fixed_batches_in_order():
     np.testing.assert_allclose(np.concatenate([images for images, _ in seen]), CROPS / 255 - 0.5, atol=1e-7)
 
 
+def test_batches_leave_no_thread_behind_that_fit_waits_for():
+    both = training_batches(CROPS, UNITS, 4, 0, lambda *given: given[:2], 2), fixed_batches(CROPS, UNITS, 4)
+    assert [batches.options().autotune.enabled for batches in both] == [False, False]
+
+
 @pytest.mark.parametrize("mine", [range(0, 2), range(1, 2)])
 def test_parts_of_batches_are_the_batches(mine):
     def transform(images, points, draws):

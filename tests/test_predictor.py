@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from kp_tf import detect, predicting
 from kp_tf.confidence import UNCALIBRATED, calibrate, confidence_of
 from kp_tf.errors import KpError
-from kp_tf.inference import predict_crops, predict_outputs, predict_records, with_variance
+from kp_tf.inference import for_prediction, predict_outputs, predict_records
 from kp_tf.looks import outputs_of
 from kp_tf.networks import build
 from kp_tf.predictor import BATCH, Face, Predictor
@@ -33,24 +33,25 @@ BOX = (30, 20, 60, 64)
 @pytest.fixture(scope="module")
 def tiny():
     """A run with two looks, and its network, which was never trained."""
-    return Run(Path("tiny"), CONFIG, {}), with_variance(build(RECIPE, 68, seed=0), Run(Path("tiny"), CONFIG, {}))
+    run = Run(Path("tiny"), CONFIG, {})
+    return run, for_prediction(build(RECIPE, 68, seed=0), run)
 
 
 @pytest.fixture
 def predictor(tiny):
     """Finds no faces by itself."""
-    run, model = tiny
-    return Predictor(run, lambda images: predict_crops(model, images), lambda picture: np.zeros((0, 4)))
+    run, network = tiny
+    return Predictor(run, network, lambda picture: np.zeros((0, 4)))
 
 
 def test_points_are_those_of_records(tiny, predictor, tmp_path):
-    run, model = tiny
+    run, network = tiny
     boxes = np.array([BOX, (10, 60, 90, 90), (-20, -30, 100, 100)], float)
     files = tuple(f"{k}.png" for k in range(3))
     for k, file in enumerate(files):
         picture(150, 200, k).save(tmp_path / file)
     records = Records(tmp_path, files, boxes, None, IBUG68, files)
-    expected = predict_outputs(model, records, run)
+    expected = predict_outputs(network, records, run)
     for k, file in enumerate(files):
         (face,) = predictor.predict(tmp_path / file, boxes[k])
         assert isinstance(face, Face)

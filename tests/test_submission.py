@@ -126,11 +126,11 @@ def test_read_names_file_that_is_missing_or_empty(tmp_path):
 def predicted(ibug, tmp_path, monkeypatch):
     """Predictions that say which face they are of, without a network."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(submission, "load_model", lambda run, precision: None)
+    monkeypatch.setattr(submission, "load_network", lambda run, precision: None)
     monkeypatch.setattr(
         submission,
         "predict_records",
-        lambda model, records, run, flips: records.boxes[:, None, :2] + np.arange(136).reshape(68, 2) / 8,
+        lambda network, records, run, flips: records.boxes[:, None, :2] + np.arange(136).reshape(68, 2) / 8,
     )
     return {"data": str(ibug), "run": "compact"}
 
