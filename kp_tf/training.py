@@ -25,7 +25,7 @@ from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.guards import Finite, Interruption
-from kp_tf.inference import for_prediction, load_network, predict_outputs, predict_records, start_from
+from kp_tf.inference import BATCH, for_prediction, load_network, predict_outputs, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
 from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
@@ -194,7 +194,11 @@ def _train(
         mirror = mirror and (*mirror, *(len(points) + partner for partner in mirror))
     if min(len(training), len(validation)) < parts:
         raise KpError(f"--devices {parts}: expected as many faces for training and for validation, found fewer")
-    steps, val_steps = (-(-(len(side) // parts * parts) // settings.batch_size) for side in (training, validation))
+    val_batch = settings.batch_size * max(1, BATCH // settings.batch_size)
+    steps, val_steps = (
+        -(-(len(side) // parts * parts) // size)
+        for side, size in ((training, settings.batch_size), (validation, val_batch))
+    )
     with strategy.scope():
         fitted = compiled(trained, settings, points, steps)
     run = begun
@@ -223,7 +227,7 @@ def _train(
             initial_epoch=first,
             epochs=settings.epochs,
             validation_data=shared(
-                strategy, lambda mine: fixed_batches(val_crops, val_units, settings.batch_size, parts, mine)
+                strategy, lambda mine: fixed_batches(val_crops, val_units, val_batch, parts, mine)
             ),
             validation_steps=val_steps,
             shuffle=False,  # the batches are
