@@ -13,12 +13,12 @@ import time
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kp_tf import pipeline
 from kp_tf.augment import DRAWS
 from kp_tf.engines import Network
 from kp_tf.geometry import crop_windows
@@ -155,9 +155,8 @@ def _pipeline(size: int, steps: int) -> tf.data.Dataset:
 def memory(faces: list, times: int, epochs: int) -> dict:
     """MiB of memory that is not backed by a file after each epoch through a cache on disk, without a network."""
     records, boxes = _records(faces * times)
-    keep, pipeline.psutil = pipeline.psutil, SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=0))
-    crops = decode(records, boxes, PART3.shape)
-    pipeline.psutil = keep
+    with mock.patch("psutil.virtual_memory", return_value=mock.Mock(available=0)):
+        crops = decode(records, boxes, PART3.shape)
     units = np.zeros((len(crops), len(IBUG68), 2), np.float32)
     batches, taken = training_batches(crops, units, 32, 0, transform(PART3, IBUG68.mirror), DRAWS), []
     iterator = iter(batches)

@@ -57,13 +57,11 @@ def export(
         raise KpError(
             f"--out {out}: expected a name that ends in {SUFFIXES[to]}, found {out.suffix or 'no ending'}"
         )
-    model = load_model(chosen)
+    model, write = load_model(chosen), _write_litert if to == "litert" else _write_onnx
     # a model that was trained in mixed precision has been rebuilt in float32 by now
     about = portable(chosen)
     with replacing(out) as temporary:
-        (_write_litert if to == "litert" else _write_onnx)(
-            with_variance(model, chosen), about, precision, temporary
-        )
+        write(with_variance(model, chosen), about, precision, temporary)
         _, network = load_engine(temporary)
         print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {chosen.path}")
         _report(chosen, for_prediction(model, chosen), network, labels)

@@ -119,11 +119,11 @@ def filters(path: Path, kernels: np.ndarray, title: str) -> None:
     limit = float(np.abs(kernels).max())
     h, w, _, count = kernels.shape
     columns = min(math.ceil(math.sqrt(count)), 8)
+    rows = math.ceil(count / columns)
     # one image with gaps: as many panels as filters take seconds
-    sheet = np.full((math.ceil(count / columns), h + 1, columns, w + 1), np.nan)
+    sheet = np.full((rows, h + 1, columns, w + 1), np.nan)
     for k in range(count):
         sheet[k // columns, :h, k % columns, :w] = kernels[:, :, 0, k]
-    rows = len(sheet)
     figure = Figure(figsize=(max(0.9 * columns + 1, 4.5), 0.9 * rows + 0.9), dpi=DPI, layout="compressed")
     _title(figure, title)
     axes = figure.subplots()
@@ -314,13 +314,11 @@ def _plot(title: str, x: str, y: str, width: float = 7) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _panels(
-    count: int, columns: int, title: str, aspect: float = 1.0, panel: float = PANEL
-) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels without ticks, `panel` inches wide each."""
+def _panels(count: int, columns: int, title: str, aspect: float = 1.0) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels without ticks, `PANEL` inches wide each."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    size = (max(columns * panel, 4.5), rows * panel * aspect + 0.9)
+    size = (max(columns * PANEL, 4.5), rows * PANEL * aspect + 0.9)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
     _title(figure, title)

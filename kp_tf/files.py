@@ -71,9 +71,10 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
-    except (OSError, ValueError, LookupError, TypeError, EOFError, SyntaxError, RuntimeError) as error:
-        raise KpError(f"{path}: expected {what}, found: {error}") from None
-    except (zipfile.BadZipFile, tokenize.TokenError) as error:  # NumPy reads an array's header as Python
+    except (
+        *(OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile),
+        *(SyntaxError, tokenize.TokenError),  # NumPy reads an array's header as Python
+    ) as error:
         raise KpError(f"{path}: expected {what}, found: {error}") from None
 
 

@@ -16,15 +16,13 @@ from kp_tf.looks import outputs_of
 from kp_tf.models.heatmap import with_spread
 from kp_tf.models.layers import folded
 from kp_tf.networks import build
-from kp_tf.pipeline import scale_pixels, stream_crops
+from kp_tf.pipeline import BATCH, scale_pixels, stream_crops
 from kp_tf.precision import resolve
 from kp_tf.readers.records import Records
 from kp_tf.recipes import Recipe
 from kp_tf.runs import Run, load_run
 from kp_tf.schemes import Scheme
 from kp_tf.weights import choose_run, load_weights, save_weights
-
-BATCH = 64
 
 
 def load_model(run: Run, precision: str = "float32") -> keras.Model:

@@ -17,12 +17,13 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from kp_tf.engines import cores
 from kp_tf.errors import KpError, raise_all
 from kp_tf.geometry import EMPTIEST
 from kp_tf.photographs import LARGEST
 from kp_tf.readers.records import Records
 
-_AT_ONCE, _AHEAD = os.cpu_count() or 1, 2  # images or batches that are prepared at once, and kept ready
+BATCH = 64  # crops through a network at once, where none is trained
 
 
 def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
@@ -126,7 +127,7 @@ def stream_crops(
     """
     paths = [str(records.root / file) for file in records.files]
     faces = tf.data.Dataset.from_tensor_slices((paths, windows))
-    crops = _ahead(faces.map(lambda file, window: load_crop(file, window, shape), num_parallel_calls=_AT_ONCE), 64)
+    crops = _ahead(faces, lambda file, window: load_crop(file, window, shape), BATCH)
     problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(records)), desc="decoding", unit=" images", leave=False, disable=None):
         try:
@@ -248,7 +249,7 @@ def training_batches(
         return scale_pixels(images), points
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch)
-    return _ahead(epochs.map(prepare, num_parallel_calls=_AT_ONCE))
+    return _ahead(epochs, prepare)
 
 
 def fixed_batches(
@@ -263,14 +264,17 @@ def fixed_batches(
     index = tf.data.Dataset.range(len(crops) - len(crops) % parts, output_type=tf.int32).batch(batch_size)
     if mine is not None:
         index = index.flat_map(lambda *batch: _parts_of(batch, parts, mine))
-    return _ahead(index.map(prepare, num_parallel_calls=_AT_ONCE))
+    return _ahead(index, prepare)
 
 
-def _ahead(batches: tf.data.Dataset, count: int = _AHEAD) -> tf.data.Dataset:
-    """Some are kept ready. Nothing is tuned: that thread wakes ever less often, and `fit` does not end before."""
+def _ahead(source: tf.data.Dataset, prepare: Callable, count: int = 2) -> tf.data.Dataset:
+    """Prepared on all cores, so many kept ready.
+
+    Nothing is tuned: the thread that does it wakes ever less often, and `fit` does not end before.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
-    return batches.prefetch(count).with_options(options)
+    return source.map(prepare, num_parallel_calls=cores()).prefetch(count).with_options(options)
 
 
 def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: range) -> tf.data.Dataset:

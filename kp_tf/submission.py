@@ -14,6 +14,7 @@ from kp_tf.files import read_npz, replacing
 from kp_tf.inference import load_network, predict_records
 from kp_tf.readers.datasets import find_data, read_test
 from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.readers.records import Records
 from kp_tf.schemes import IBUG68
 from kp_tf.weights import choose_run
 
@@ -65,6 +66,10 @@ def predict_kaggle(
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: expected a folder {out.parent} to write to, found none")
     flips = chosen.recipe.network == "heatmap" if flips is None else flips
+
+    def predicted(faces: Records) -> np.ndarray:
+        return predict_records(load_network(chosen, precision), faces, chosen, flips=flips)
+
     if shard or merge:
         network = json.dumps(chosen.metrics, sort_keys=True)
         known = [network, str(flips), precision, *records.files, *map(str, records.boxes.ravel())]
@@ -73,14 +78,8 @@ def predict_kaggle(
         mine = records.take(np.array_split(np.arange(len(records)), part[1])[part[0] - 1])
         if not len(mine):
             raise KpError(f"--shard {shard}: expected at most {len(records)} parts, one for each face, found more")
-        return write_part(
-            out, part, predict_records(load_network(chosen, precision), mine, chosen, flips=flips), key
-        )
-    points = (
-        read_parts(out, key)
-        if merge
-        else predict_records(load_network(chosen, precision), records, chosen, flips=flips)
-    )
+        return write_part(out, part, predicted(mine), key)
+    points = read_parts(out, key) if merge else predicted(records)
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(records):,} faces of {records.root}, read back and checked")
     return out

@@ -25,9 +25,9 @@ from kp_tf.errors import SHOWN, KpError, raise_all
 from kp_tf.files import read_json, replacing, write_json
 from kp_tf.geometry import Framing, crop_windows, half_needed, to_pixels, to_unit
 from kp_tf.guards import Finite, Interruption
-from kp_tf.inference import BATCH, for_prediction, load_network, predict_outputs, predict_records, start_from
+from kp_tf.inference import for_prediction, load_network, predict_outputs, predict_records, start_from
 from kp_tf.networks import build, compiled, transform
-from kp_tf.pipeline import decode, fixed_batches, scale_pixels, training_batches
+from kp_tf.pipeline import BATCH, decode, fixed_batches, scale_pixels, training_batches
 from kp_tf.readers.datasets import Data, read_labelled, read_own, split, with_face_boxes
 from kp_tf.readers.records import Records
 from kp_tf.recipes import ROOM, Recipe
@@ -250,12 +250,13 @@ def _train(
     images, shown = next(iter(batches_from(first)))
     batch = images, shown[:, : len(points)]  # without a teacher's
     rows = [*checkpoint.rows, *checkpoint.unfinished]
-    network = for_prediction(model, about)
+    network, pictures, head = for_prediction(model, about), run / "figures", heading(config)
+    pictures.mkdir(exist_ok=True)
     report = _judge(run, about, network, (training, validation), rows)
     history = {name: [row[name] for row in rows] for name in ("loss", "val_loss")}
-    draw_training(run / "figures", heading(config), batch, history, LOSSES[settings.loss], model)
+    draw_training(pictures, head, batch, history, LOSSES[settings.loss], model)
     if examples:
-        draw_test(run / "figures", heading(config), examples, network, about)
+        draw_test(pictures, head, examples, network, about)
     conditions = {
         "device": device,
         "devices": parts,
@@ -304,9 +305,7 @@ def _judge(run: Path, about: Run, network: Network, sides: tuple[Records, Record
     if is_imm:
         errors = metrics.face_errors(predicted, validation.points)
         report["val_mean_error_px_by_condition"] = condition_errors(validation, errors)
-    pictures, head = run / "figures", heading(about.config)
-    pictures.mkdir(exist_ok=True)
-    draw_validation(pictures, head, validation, predicted, average, by_condition=is_imm)
+    draw_validation(run / "figures", heading(about.config), validation, predicted, average, by_condition=is_imm)
     return report
 
 
