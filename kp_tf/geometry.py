@@ -32,6 +32,12 @@ def crop_windows(boxes: np.ndarray, scale: float = 1.0) -> np.ndarray:
     return np.concatenate([np.rint(corner), size], axis=1).astype(np.int32)
 
 
+def scaled(boxes: np.ndarray, factor: float) -> np.ndarray:
+    """Boxes (N, 4) `factor` times as large about the same centres."""
+    boxes = np.asarray(boxes, np.float64)
+    return np.concatenate([boxes[:, :2] - (factor - 1) / 2 * boxes[:, 2:], factor * boxes[:, 2:]], axis=1)
+
+
 def empty(windows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(N,) where a window (N, 4) nearly misses its photograph of width and height (N or 1, 2)."""
     windows, sizes = np.asarray(windows, np.float64), np.asarray(sizes, np.float64)

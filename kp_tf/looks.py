@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kp_tf.geometry import crop_windows, empty
+from kp_tf.geometry import crop_windows, empty, scaled
 from kp_tf.runs import Run
 
 STEP = 0.5  # of the box, between the windows of a first look
@@ -27,7 +27,7 @@ def outputs_of(
     """Outputs (N, K, 3) of a network for N boxes (N, 4), after as many looks as its recipe has.
 
     Each look after the first is at the box that the mean face's points would have, moved and scaled onto those just
-    found: so it matters less how the first box was made.
+    found: so it matters less how the first box was made, and the first window may be larger.
 
     Args:
         look: the network at work.
@@ -40,7 +40,8 @@ def outputs_of(
     framing = run.framing if framed else None
     around = framing or run.face
     faces, looks = np.arange(len(boxes)), run.recipe.looks if around else 1
-    found = _all_over(look, boxes, run) if framing else look(faces, boxes, last=looks == 1)
+    wide = run.recipe.wide if looks > 1 else 1.0
+    found = _all_over(look, boxes, run) if framing else look(faces, scaled(boxes, wide), last=looks == 1)
     if looks > 1:
         start, photographs = framing.first(boxes) if framing else boxes, sizes()
     for number in range(1, looks):
@@ -55,7 +56,7 @@ def _all_over(look: Look, photographs: np.ndarray, run: Run) -> np.ndarray:
     """The sharpest of nine windows: the mean face's and eight around it."""
     mean = run.framing.first(photographs)
     steps = np.array([(x, y, 0, 0) for y in (0, -1, 1) for x in (0, -1, 1)]) * STEP
-    boxes = (mean[:, None] + steps * mean[:, None, [2, 3, 2, 3]]).reshape(-1, 4)
+    boxes = scaled((mean[:, None] + steps * mean[:, None, [2, 3, 2, 3]]).reshape(-1, 4), run.recipe.wide)
     found = look(np.repeat(np.arange(len(mean)), len(steps)), boxes, last=False)
     found = found.reshape(len(mean), len(steps), -1, 3)
     best = found[..., 2].mean(axis=2).argmin(axis=1)

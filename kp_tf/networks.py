@@ -56,14 +56,15 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def transform(recipe: Recipe, mirror: Sequence[int] | None) -> Transform:
+def transform(recipe: Recipe, mirror: Sequence[int] | None, strength: float = 1.0) -> Transform:
     """The recipe's augmentation of a training batch: from the crops that are kept to the network's input.
 
-    Points without mirror partners are not flipped.
+    Points without mirror partners are not flipped; `strength` is of all but flips.
     """
-    settings = recipe.augmentation if mirror else {**recipe.augmentation, "flip": 0.0}
+    settings = {name: strength * value for name, value in recipe.augmentation.items()}
+    settings["flip"] = recipe.augmentation.get("flip", 0.0) if mirror else 0.0
     if recipe.stored_shape is None:
-        share = settings.get("flip", 0.0)
+        share = settings["flip"]
         return lambda images, points, draws: flip(images, points, draws[:, 0] < share, mirror)
     extent = recipe.crop_scale / recipe.stored_scale
     return lambda images, points, draws: augment(

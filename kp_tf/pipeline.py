@@ -211,10 +211,11 @@ def training_batches(
     transform: Transform,
     draws: int,
     first_epoch: int = 0,
+    until: int = np.iinfo(np.int64).max,
     parts: int = 1,
     mine: range | None = None,
 ) -> tf.data.Dataset:
-    """Batches of images and points without end; an epoch is ceil(N / batch_size) of them, N a multiple of `parts`.
+    """Batches of images and points; an epoch is ceil(N / batch_size) of them, N a multiple of `parts`.
 
     Args:
         crops: (N, H, W, 1) uint8.
@@ -224,7 +225,7 @@ def training_batches(
         transform: images (B, H, W, 1) float32 in [0, 255], points (B, K, 2) and random numbers (B, D) in [0, 1)
             to images and points.
         draws: D.
-        first_epoch: where to take up.
+        first_epoch: where to take up; `until`: the epoch before which to end.
         parts: so many devices share a batch equally; up to parts - 1 pictures, others each epoch, are left out.
         mine: instead of each batch these of its parts, one after the other; only they are augmented.
 
@@ -248,7 +249,7 @@ def training_batches(
         images, points = transform(tf.cast(images, tf.float32), points, numbers)
         return scale_pixels(images), points
 
-    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).flat_map(epoch)
+    epochs = tf.data.Dataset.range(first_epoch, until).flat_map(epoch)
     return _ahead(epochs, prepare)
 
 

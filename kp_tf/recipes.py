@@ -30,9 +30,11 @@ class Recipe:
     loss_settings: dict[str, float] = field(default_factory=dict)  # of the heatmap loss
     crop_scale: float | None = 1.0  # of the box; 1 stretches it to the input; None: by the training's faces
     looks: int = 1  # each after the first is around the points just found
+    wide: float = 1.0  # the first of several looks' window, in windows of the others
     init: str | None = None  # a run or weights to start from, which settle network, shape and stored shape
     teacher: str | None = None  # weights whose points on the training's photographs are learned beside the truth
     augmentation: dict[str, float] = field(default_factory=dict)  # of augment.Augmentation
+    calm: float = 0.0  # of the epochs, the last, have half of the augmentation
     # augmentation moves the window inside a larger crop, which is what training keeps in memory
     stored_shape: tuple[int, int] | None = None  # None: the input itself is kept, and only flipped
     stored_scale: float = 1.0
@@ -133,9 +135,12 @@ LARGE = replace(
     _HEATMAP,
     name="large",
     shape=(160, 160),
-    epochs=100,
     settings={"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)},  # 4.37 M parameters, 607 M multiply-adds
+    crop_scale=1.36,  # what lies a little outside, heatmaps still reach
+    wide=1.18,  # the first look is at 1.6 boxes
+    calm=0.2,
     stored_shape=(240, 240),
+    stored_scale=2.04,
 )
 
 OWN = replace(

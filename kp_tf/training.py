@@ -36,6 +36,7 @@ from kp_tf.runs import Run, check_free, clear_leftovers, is_complete, locked, ne
 from kp_tf.schemes import SCHEMES, describe
 from kp_tf.weights import choose_run
 
+CALM = 0.5  # of the augmentation, in the last epochs of recipes that have such
 SOME = 256  # faces that tell which points of one scheme are near which of another
 LOSSES = {
     "mse": "mean squared error (unit square)",
@@ -212,12 +213,15 @@ def _train(
     if run:
         with strategy.scope():  # the optimizer's variables too are each device's own
             first = checkpoint.restore(fitted)
-    moved = transform(settings, mirror)
+    calm = round((1 - settings.calm) * settings.epochs)  # from this epoch on
 
     def batches_from(epoch: int, mine: range | None = None) -> tf.data.Dataset:
-        return training_batches(
-            train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS, epoch, parts, mine
-        )
+        def some(strength: float, *epochs: int) -> tf.data.Dataset:
+            moved = transform(settings, mirror, strength)
+            faces = train_crops, taught, settings.batch_size, config["seed"], moved, DRAWS
+            return training_batches(*faces, *epochs, parts=parts, mine=mine)
+
+        return some(1.0, epoch, calm).concatenate(some(CALM, max(epoch, calm)))
 
     finite = Finite(lambda epoch, batch: next(iter(batches_from(epoch).skip(batch))))
     with Interruption(lambda asked: total(strategy, asked) > 0) as interruption:

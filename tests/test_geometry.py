@@ -7,6 +7,7 @@ from kp_tf.geometry import (
     empty,
     half_needed,
     overlaps,
+    scaled,
     to_pixels,
     to_unit,
 )
@@ -35,6 +36,10 @@ def test_crop_windows_scale_one_is_the_box():
 def test_crop_windows_scaled_is_a_square_about_the_centre():
     # the box covers x 9.5 to 29.5 and y 19.5 to 59.5: centre (19.5, 39.5), side 2 × 40
     assert crop_windows(np.array([[10, 20, 20, 40]]), 2.0).tolist() == [[-20, 0, 80, 80]]
+
+
+def test_scaled_boxes_keep_their_centres():
+    np.testing.assert_allclose(scaled(np.array([[5, 7, 10, 20]]), 1.2), [[4, 5, 12, 24]])
 
 
 def test_crop_windows_never_empty():

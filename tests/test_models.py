@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from kp_tf.augment import DRAWS
 from kp_tf.models.cnn import cnn
 from kp_tf.models.resnet18 import resnet18
-from kp_tf.networks import build, compiled
-from kp_tf.recipes import PART1, PART2
-from kp_tf.schemes import NOSE
+from kp_tf.networks import build, compiled, transform
+from kp_tf.recipes import COMPACT, PART1, PART2
+from kp_tf.schemes import IBUG68, NOSE
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,21 @@ def test_a_step_is_traced_once():
     model.train_step = lambda data: traced.append(data) or step(data)
     model.fit(np.zeros((4, 60, 80, 1), np.float32), np.zeros((4, 1, 2), np.float32), 2, verbose=0)
     assert len(traced) == 1
+
+
+def test_augmentation_of_half_strength_flips_as_often():
+    halved = {name: value / 2 for name, value in COMPACT.augmentation.items()} | {"flip": 0.5}
+    rng, mirror = np.random.default_rng(0), IBUG68.mirror
+    images = rng.uniform(0, 255, (8, *COMPACT.stored_shape, 1)).astype(np.float32)
+    given = (
+        images,
+        rng.uniform(0, 1, (8, 68, 2)).astype(np.float32),
+        rng.uniform(0, 1, (8, DRAWS)).astype(np.float32),
+    )
+    found = transform(COMPACT, mirror, 0.5)(*given)
+    for one, other in zip(found, transform(replace(COMPACT, augmentation=halved), mirror)(*given), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.abs(found[1] - transform(COMPACT, mirror)(*given)[1]).max() > 0.01
 
 
 def test_output_is_not_bounded():

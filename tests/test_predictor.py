@@ -23,7 +23,7 @@ from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68
 
-RECIPE = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
+RECIPE = replace(COMPACT, wide=1.18, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
 SHAPE = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))
 CONFIG = {"recipe" if key == "name" else key: value for key, value in asdict(RECIPE).items()}
 CONFIG |= {"sample": False, "face": {"box": [0, 0, 1, 1], "points": SHAPE.tolist()}}
@@ -163,7 +163,7 @@ def test_a_second_look_is_at_the_box_of_the_points(tiny):
         return np.concatenate([points, np.zeros((1, 68, 1))], axis=-1)
 
     outputs_of(look, first, run, lambda: np.array([[300, 300]]))
-    np.testing.assert_array_equal(seen[0][0], first)
+    np.testing.assert_allclose(seen[0][0], [[1, 11, 118, 118]])  # 1.18 times as large, about the same centre
     np.testing.assert_allclose(seen[1][0], true)
     assert [last for _, last in seen] == [False, True]
     # points that went astray do not lead out of the photograph

@@ -91,6 +91,30 @@ def test_train_same_seed_same_history(work, imm, monkeypatch):
     assert sorted(path.name for path in Path("runs").iterdir()) == [f"part2-course-00{k}" for k in (1, 2, 3)]
 
 
+def test_the_last_epochs_have_half_of_the_augmentation(work, imm, monkeypatch):
+    caught = []
+
+    class Caught(training.Finite):
+        def __init__(self, batch_of):
+            caught.append(batch_of)
+            super().__init__(batch_of)
+
+    def transform(recipe, mirror, strength):  # grey says how strong it was
+        return lambda images, points, draws: (images * 0 + 200 * strength, points)
+
+    monkeypatch.setitem(RECIPES, ("course", 1), replace(RECIPES["course", 1], calm=0.5))
+    monkeypatch.setattr(training, "Finite", Caught)
+    monkeypatch.setattr(training, "transform", transform)
+    for drawing in ("draw_training", "draw_validation"):  # tested elsewhere, and slow
+        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
+    training.train(part=1, data=str(imm), epochs=4, batch_size=2)
+    # two batches an epoch; as the epochs follow each other, and taken up at each
+    grey = [[float(caught[0](epoch, batch)[0][0, 0, 0, 0] + 0.5) * 255 for batch in (0, 1)] for epoch in range(4)]
+    np.testing.assert_allclose(grey, [[200] * 2, [200] * 2, [100] * 2, [100] * 2], rtol=1e-5)
+    grey = [float(caught[0](0, batch)[0][0, 0, 0, 0] + 0.5) * 255 for batch in range(8)]
+    np.testing.assert_allclose(grey, [200] * 4 + [100] * 4, rtol=1e-5)
+
+
 def test_part_3_to_submission(work, ibug):
     run = training.train(part=3, data=str(ibug), epochs=1, batch_size=8)
     assert {"val_nme", "mean_shape_nme", "val_mae_px", "val_aligned_error_px"} <= set(read(run / "metrics.json"))
