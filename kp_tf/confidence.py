@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-NEAR = 0.03  # of the crop's side: some 8 % of the distance of the outer eye corners
+NEAR = 0.03  # of the crop's side: some 7 % of the distance of the outer eye corners
 UNCALIBRATED = (math.log(math.pi / 4 * NEAR**2), -2.0)
 FEW = 200  # points, which are not enough to calibrate on
 

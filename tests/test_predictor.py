@@ -23,7 +23,7 @@ from kp_tf.recipes import COMPACT
 from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68
 
-RECIPE = replace(COMPACT, wide=1.18, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
+RECIPE = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
 SHAPE = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))
 CONFIG = {"recipe" if key == "name" else key: value for key, value in asdict(RECIPE).items()}
 CONFIG |= {"sample": False, "face": {"box": [0, 0, 1, 1], "points": SHAPE.tolist()}}
@@ -56,8 +56,8 @@ def test_points_are_those_of_records(tiny, predictor, tmp_path):
         (face,) = predictor.predict(tmp_path / file, boxes[k])
         assert isinstance(face, Face)
         np.testing.assert_array_equal(face.box, boxes[k])
-        # within 0.2 pixels of the network's crop, which is 1.6 boxes
-        pixel = 1.6 * boxes[k, 2:].max() / 32
+        # within 0.2 pixels of the network's crop
+        pixel = RECIPE.crop_scale * boxes[k, 2:].max() / 32
         assert np.abs(face.points - expected[k, :, :2]).max() < 0.2 * pixel
         np.testing.assert_allclose(face.confidence, confidence_of(expected[k, :, 2]), atol=0.01)
 
