@@ -230,7 +230,8 @@ def calibration(path: Path, confidence: np.ndarray, apart: np.ndarray, near: flo
     for number, place in enumerate(zip(said, held, strict=True)):
         # above and below in turns: the points lie close
         side = {"xytext": (5, -11)} if number % 2 else {"xytext": (-5, 5), "ha": "right"}
-        axes.annotate(f"{error[number]:.1f} %", place, textcoords="offset points", fontsize=8, **side)
+        clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.annotate(f"{error[number]:.1f} %", place, textcoords="offset points", fontsize=8, bbox=clear, **side)
     low = 10 * math.floor(min(*said, *held) / 10)
     axes.set(xlim=(low, 101), ylim=(low, 101))
     _legend(figure)
