@@ -21,7 +21,7 @@ from kp_tf.runs import Run
 from kp_tf.schemes import IBUG68, Scheme
 
 BATCH = 32  # faces through the network at once
-DOUBT = 0.7  # a find of less confidence in the mean is no face: 264 of 300-W have 0.85 and more, other things 0.4
+DOUBT = 0.7  # a find of less confidence in the mean is no face: 300-W's faces have 0.8 and more, other things 0.4
 PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
 
 

@@ -27,7 +27,7 @@ def network(crops):
             weight = crop * np.exp(-((places - centre) ** 2).sum(axis=-1) / 0.1)
             centre = (weight[..., None] * places).sum(axis=(0, 1)) / max(weight.sum(), 1e-9)
         variance = 1e-4 if crop.mean() > 0.1 else 0.1
-        points = centre + (SHAPE - SHAPE.mean(axis=0)) / 1.6
+        points = centre + (SHAPE - SHAPE.mean(axis=0)) / COMPACT.crop_scale
         answers.append(np.concatenate([points, np.full((68, 1), variance)], axis=1))
     return np.array(answers, np.float32)
 
