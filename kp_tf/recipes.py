@@ -131,7 +131,9 @@ _HEATMAP = Recipe(
     precision="auto",
 )
 
-COMPACT = replace(_HEATMAP, epochs=320, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": TEACHER})
+COMPACT = replace(
+    _HEATMAP, epochs=320, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": TEACHER}
+)
 
 LARGE = replace(
     _HEATMAP,
