@@ -43,7 +43,8 @@ class Recipe:
     precision: str = "float32"  # while training: Keras' dtype policy, or auto (see precision.py)
 
 
-ROOM = 1.36  # without a crop_scale the window is this many times what box and half the faces need, as iBUG's 1.6
+# without a crop_scale the window is this many times what box and half the faces need, as 1.6 boxes are on iBUG
+ROOM = 1.36
 
 TEACHER = 0.5  # a teacher's part of the loss
 
