@@ -465,9 +465,9 @@ def test_a_teachers_points_move_with_the_pictures(work, tiny, ibug, monkeypatch)
     monkeypatch.setitem(RECIPES, ("strong", 3), taught)
     given = []
 
-    def batches(crops, units, *rest):
+    def batches(crops, units, *rest, **named):
         given.append((crops, units))
-        return batches.keep(crops, units, *rest)
+        return batches.keep(crops, units, *rest, **named)
 
     batches.keep = training.training_batches
     monkeypatch.setattr(training, "training_batches", batches)
