@@ -253,9 +253,10 @@ Member = tuple[str, int, bool, Callable[..., object]]  # name, bytes, is it file
 
 def _tar_members(path: Path) -> Iterator[Member]:
     with tarfile.open(path, "r:gz") as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         for member in tar:
-            is_plain = member.isfile() or member.isdir()
-            yield member.name, member.size, is_plain, partial(tar.extract, member, filter="data")
+            if not member.isdir():  # made where a file needs them, with the user's own permissions
+                yield member.name, member.size, member.isfile(), partial(tar.extract, member, set_attrs=False)
         while tar.fileobj.read(CHUNK):  # to its end, where gzip compares its check sum
             pass
 
