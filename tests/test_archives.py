@@ -349,6 +349,7 @@ def test_download_refuses_truncated_archive(ibug, site, tmp_path, pack, keep):
         (tar_gz, tar_member("../evil"), "leaves the folder"),
         (tar_gz, tar_member("a/../../evil"), "leaves the folder"),
         (tar_gz, tar_member("{outside}/evil"), "leaves the folder"),
+        (tar_gz, tar_member("../evil", tarfile.DIRTYPE), "leaves the folder"),
         (tar_gz, tar_member("evil", tarfile.SYMTYPE, "{outside}"), "link or device"),
         (tar_gz, tar_member("evil", tarfile.SYMTYPE, "01-1m.jpg"), "link or device"),
         (tar_gz, tar_member("evil", tarfile.LNKTYPE, "01-1m.jpg"), "link or device"),
@@ -358,6 +359,7 @@ def test_download_refuses_truncated_archive(ibug, site, tmp_path, pack, keep):
         (zipped, zipfile.ZipInfo("..\\evil"), "leaves the folder"),
         (zipped, zipfile.ZipInfo("{outside}/evil"), "leaves the folder"),
         (zipped, zipfile.ZipInfo("C:/evil"), "leaves the folder"),
+        (zipped, zip_member("../evil/", 0o040755), "leaves the folder"),
         (zipped, zip_member("evil", 0o120777), "link or device"),
     ],
 )

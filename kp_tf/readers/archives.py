@@ -255,8 +255,9 @@ def _tar_members(path: Path) -> Iterator[Member]:
     with tarfile.open(path, "r:gz") as tar:
         tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         for member in tar:
-            if not member.isdir():  # made where a file needs them, with the user's own permissions
-                yield member.name, member.size, member.isfile(), partial(tar.extract, member, set_attrs=False)
+            is_plain = member.isfile() or member.isdir()
+            # a file gets the user's own permissions; a folder is made for its owner alone until it gets its own
+            yield member.name, member.size, is_plain, partial(tar.extract, member, set_attrs=member.isdir())
         while tar.fileobj.read(CHUNK):  # to its end, where gzip compares its check sum
             pass
 
