@@ -227,10 +227,10 @@ def calibration(path: Path, confidence: np.ndarray, apart: np.ndarray, near: flo
     axes.plot((0, 100), (0, 100), color=GREY, linestyle="--", label="as confidence says")
     label = f"within {100 * near:g} % of the crop's side; beside it the mean error in the same measure"
     axes.plot(said, held, color=ORANGE, marker="o", label=label)
+    clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for number, place in enumerate(zip(said, held, strict=True)):
         # above and below in turns: the points lie close
         side = {"xytext": (5, -11)} if number % 2 else {"xytext": (-5, 5), "ha": "right"}
-        clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axes.annotate(f"{error[number]:.1f} %", place, textcoords="offset points", fontsize=8, bbox=clear, **side)
     low = 10 * math.floor(min(*said, *held) / 10)
     axes.set(xlim=(low, 101), ylim=(low, 101))
