@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kp_tf.shell import PRECISIONS, exit_status
+from kp_tf.core.environment import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
     parser.add_argument("--shard", metavar="I/N", help="predict the I-th of N parts alone, on any machine")
     parser.add_argument("--merge", action="store_true", help="join the parts, once all lie in one folder")
-    return exit_status("kp_tf.submission:predict_kaggle", **vars(parser.parse_args()))
+    return exit_status("kp_tf.apps.kaggle:predict_kaggle", **vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kp_tf.shell import PRECISIONS, exit_status
+from kp_tf.core.environment import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     add("--skip-bad", action="store_true", help="leave out photographs that cannot be used")
     add("--overwrite", action="store_true", help="let --out replace a run")
     add("--resume", action="store_true", help="go on with --out, else with the newest unfinished run")
-    return exit_status("kp_tf.training:train", **vars(parser.parse_args()))
+    return exit_status("kp_tf.training.train:train", **vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ from PIL import Image
 
 from benchmarks.environments import python_of
 from benchmarks.turns import HERE, KEEP_MEMORY, Side, conditions, in_turns, ratio, report, summary
-from kp_tf.files import read_json, write_json
-from kp_tf.geometry import crop_windows, to_unit
-from kp_tf.readers.datasets import FOLDERS, TRAIN_XML, find_data, read_labelled, read_test, split
-from kp_tf.readers.dlib_xml import write_dlib_xml
-from kp_tf.readers.records import Records
+from kp_tf.core.files import read_json, write_json
+from kp_tf.core.geometry import crop_windows, to_unit
+from kp_tf.core.keypoints import SCHEMES
+from kp_tf.data.datasets import FOLDERS, TRAIN_XML, find_data, read_labelled, read_test, split
+from kp_tf.data.dlib_xml import write_dlib_xml
+from kp_tf.data.samples import Records
 from kp_tf.recipes import RECIPES
-from kp_tf.schemes import SCHEMES
 
 EPOCHS = 5  # of the course's part 3
 SIDES = {  # ours: the precision; PyTorch: whether it has channels last and bfloat16

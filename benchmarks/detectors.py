@@ -22,18 +22,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.environments import python_of
-from kp_tf import metrics
-from kp_tf.errors import KpError
-from kp_tf.files import replacing, write_json
-from kp_tf.geometry import bounding_boxes, overlaps
-from kp_tf.inference import load_network, predict_records
-from kp_tf.readers.datasets import Data, read_labelled, split
-from kp_tf.readers.records import Records
-from kp_tf.runs import Run
-from kp_tf.schemes import IBUG68, IMM58
-from kp_tf.shell import exit_status
-from kp_tf.training import device_name
-from kp_tf.weights import choose_run
+from kp_tf.artifacts.runs import Run
+from kp_tf.artifacts.weights import choose_run
+from kp_tf.backends.inference import load_network, predict_records
+from kp_tf.core.environment import exit_status
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import replacing, write_json
+from kp_tf.core.geometry import bounding_boxes, overlaps
+from kp_tf.core.keypoints import IBUG68, IMM58
+from kp_tf.data.datasets import Data, read_labelled, split
+from kp_tf.data.samples import Records
+from kp_tf.evaluate import metrics
+from kp_tf.training.train import device_name
 
 TOOLS = {
     "dlib, enlarged once": ("dlib", "1"),

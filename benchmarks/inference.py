@@ -15,8 +15,8 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from benchmarks.turns import HERE, Side, best, conditions, in_turns, ratio, report, summary
-from kp_tf.readers.datasets import find_data, read_test
-from kp_tf.readers.records import Records
+from kp_tf.data.datasets import find_data, read_test
+from kp_tf.data.samples import Records
 
 ENTRIES = 1008  # in the competition's test XML
 BATCH = 64

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environments import python_of
-from kp_tf import figures
-from kp_tf.errors import KpError
-from kp_tf.files import read_json, replacing, write_json
-from kp_tf.geometry import bounding_boxes
-from kp_tf.inference import load_network, predict_records
-from kp_tf.metrics import face_errors, point_errors
-from kp_tf.readers.datasets import find_data, split
-from kp_tf.readers.dlib_xml import read_dlib_xml, write_dlib_xml
-from kp_tf.readers.imm import read_imm
-from kp_tf.runs import load_run
-from kp_tf.schemes import IMM58, NOSE_POINT, describe
+from kp_tf.artifacts.runs import load_run
+from kp_tf.backends.inference import load_network, predict_records
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import read_json, replacing, write_json
+from kp_tf.core.geometry import bounding_boxes
+from kp_tf.core.keypoints import IMM58, NOSE_POINT, describe
+from kp_tf.data.datasets import find_data, split
+from kp_tf.data.dlib_xml import read_dlib_xml, write_dlib_xml
+from kp_tf.data.imm import read_imm
+from kp_tf.evaluate import figures
+from kp_tf.evaluate.metrics import face_errors, point_errors
 
 SIZES = (10, 25, 50, 100, 192)
 METHODS = ("kp_tf from compact", "kp_tf from scratch", "dlib")

@@ -19,20 +19,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kp_tf.augment import DRAWS
-from kp_tf.engines import Network
-from kp_tf.geometry import crop_windows
-from kp_tf.inference import for_prediction, load_model
+from kp_tf.apps.kaggle import write_submission
+from kp_tf.artifacts.weights import choose_run
+from kp_tf.backends.engines import Network
+from kp_tf.backends.inference import for_prediction, load_model
+from kp_tf.backends.precision import resolve
+from kp_tf.core.geometry import crop_windows
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.samples import Records
+from kp_tf.input.augment import DRAWS
+from kp_tf.input.pipeline import decode, training_batches
 from kp_tf.models import layers
 from kp_tf.models.heatmap import multiply_adds
-from kp_tf.networks import build, compiled, transform
-from kp_tf.pipeline import decode, training_batches
-from kp_tf.precision import resolve
-from kp_tf.readers.records import Records
 from kp_tf.recipes import PART3
-from kp_tf.schemes import IBUG68
-from kp_tf.submission import write_submission
-from kp_tf.weights import choose_run
+from kp_tf.training.networks import build, compiled, transform
 
 SETTINGS = json.loads(sys.argv[1])
 if SETTINGS.get("stock"):

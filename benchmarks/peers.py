@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environments import python_of
-from kp_tf import figures, metrics
-from kp_tf.errors import KpError
-from kp_tf.files import replacing, write_json
-from kp_tf.readers.datasets import held_out_faces
-from kp_tf.readers.dlib_xml import read_dlib_xml
-from kp_tf.schemes import IBUG68
-from kp_tf.shell import exit_status
-from kp_tf.training import device_name
+from kp_tf.core.environment import exit_status
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import replacing, write_json
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.datasets import held_out_faces
+from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.evaluate import figures, metrics
+from kp_tf.training.train import device_name
 
 TOOLS = {  # by label: tool, network, what may be in its training data
     "kp_tf compact": ("kp_tf", "compact", "300-W without the photographs of validation"),

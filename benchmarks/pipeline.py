@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.turns import Side, best, conditions, in_turns, ratio, report, summary
-from kp_tf.readers.datasets import find_data, read_test
+from kp_tf.data.datasets import find_data, read_test
 
 
 def measure(data: str | None, times: int, steps: int, rounds: int) -> dict:

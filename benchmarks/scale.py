@@ -19,15 +19,15 @@ from unittest import mock
 import psutil
 
 from benchmarks.turns import conditions, report
-from kp_tf import pipeline
-from kp_tf.augment import DRAWS
-from kp_tf.geometry import crop_windows, to_unit
-from kp_tf.networks import build, compiled, transform
-from kp_tf.precision import resolve
-from kp_tf.readers.datasets import TRAIN_XML, find_data, split
-from kp_tf.readers.dlib_xml import read_dlib_xml
+from kp_tf.backends.precision import resolve
+from kp_tf.core.geometry import crop_windows, to_unit
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.datasets import TRAIN_XML, find_data, split
+from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.input import pipeline
+from kp_tf.input.augment import DRAWS
 from kp_tf.recipes import RECIPES
-from kp_tf.schemes import IBUG68
+from kp_tf.training.networks import build, compiled, transform
 
 SEED = 0
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from kp_tf.detect import find_faces
-from kp_tf.errors import KpError
-from kp_tf.geometry import overlaps
-from kp_tf.readers.records import Records
+from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import overlaps
+from kp_tf.data.samples import Records
+from kp_tf.predict.detector import find_faces
 
 SIZE, FACE = (640, 480), 160  # pixels: of a frame, of the side of a face's box at rest
 RATE, FRAMES = 30, 120  # frames a second, of a clip

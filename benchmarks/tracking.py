@@ -10,7 +10,7 @@ The sides take turns, clip by clip. Of each clip:
   the distance of the outer eye corners.
 - lag: by how many frames the truth's path has to be late to lie best (least squares, a constant distance between
   them left out) on the path of the points' centre.
-- NME: as `kp_tf.metrics` has it, mean of the frames with a face.
+- NME: as `kp_tf.evaluate.metrics` has it, mean of the frames with a face.
 - frames a second: from decoded frames to points, all frames and all looks of the detector counted.
 
 The first half second of each clip counts in the frames a second alone. Writes OUT.json, OUT.md and OUT.png.
@@ -31,14 +31,14 @@ from tqdm import tqdm
 
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Motion, Scene, scenes
 from benchmarks.turns import Side, conditions, ratio, summary
-from kp_tf import figures
-from kp_tf.files import replacing, write_json
-from kp_tf.metrics import eye_distances, nme
-from kp_tf.predictor import Predictor
-from kp_tf.readers.datasets import Data, read_labelled, split
-from kp_tf.schemes import IBUG68
-from kp_tf.shell import exit_status
-from kp_tf.tracking import OneEuro, Tracker
+from kp_tf.core.environment import exit_status
+from kp_tf.core.files import replacing, write_json
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.datasets import Data, read_labelled, split
+from kp_tf.evaluate import figures
+from kp_tf.evaluate.metrics import eye_distances, nme
+from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.tracking import OneEuro, Tracker
 
 SETTLED = 15  # frames of a clip before which nothing is measured
 FILTERED, UNFILTERED, DLIB = "kp_tf", "kp_tf, unfiltered", "dlib, frame by frame"

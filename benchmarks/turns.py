@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environments import python_of
-from kp_tf.errors import KpError
-from kp_tf.files import write_json
-from kp_tf.shell import SETTINGS
+from kp_tf.core.environment import SETTINGS
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import write_json
 
 HERE = Path(__file__).parent
 # large blocks stay with the process instead of going back to the kernel; TensorFlow's side has its own allocator
@@ -94,7 +94,7 @@ def best(taken: Mapping[str, list[float]], start: str, largest: bool = True) -> 
 
 def conditions(*sides: Side) -> dict:
     """The machine, and the versions on both sides."""
-    from kp_tf.precision import CPUINFO, FLAGS, _cpu_flags
+    from kp_tf.backends.precision import CPUINFO, FLAGS, _cpu_flags
 
     lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
     names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}

@@ -5,7 +5,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 __all__ = ["Face", "KpError", "Predictor"]
 
-_WHERE = {"Face": "predictor", "KpError": "errors", "Predictor": "predictor"}
+_WHERE = {"Face": "predict.predictor", "KpError": "core.errors", "Predictor": "predict.predictor"}
 
 
 def __getattr__(name: str) -> object:

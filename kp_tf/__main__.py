@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from kp_tf import __version__
-from kp_tf.shell import PRECISIONS, exit_status
+from kp_tf.core.environment import PRECISIONS, exit_status
 
 
 def main() -> int:
@@ -71,12 +71,12 @@ def _box(text: str) -> list[float]:
 
 
 COMMANDS = {
-    "demo": "kp_tf.demo:demo",
-    "download": "kp_tf.readers.archives:download",
-    "evaluate": "kp_tf.evaluation:evaluate",
-    "export": "kp_tf.exporting:export",
-    "predict": "kp_tf.predicting:predict",
-    "pack": "kp_tf.inference:pack",
+    "demo": "kp_tf.apps.demo.server:demo",
+    "download": "kp_tf.data.download:download",
+    "evaluate": "kp_tf.evaluate.command:evaluate",
+    "export": "kp_tf.apps.export:export",
+    "predict": "kp_tf.predict.command:predict",
+    "pack": "kp_tf.backends.inference:pack",
 }
 
 if __name__ == "__main__":

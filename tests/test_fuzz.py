@@ -11,19 +11,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import picture, write_asf, write_xml, xml_image
+from helpers import picture, write_asf, write_xml, xml_image
 
-from kp_tf.errors import KpError
-from kp_tf.files import read_json, read_npz
-from kp_tf.geometry import crop_windows
-from kp_tf.inference import load_model
-from kp_tf.pipeline import _what_is_wrong, load_crop
-from kp_tf.readers.archives import FAULTS, _unpack
-from kp_tf.readers.dlib_xml import part_names, read_dlib_xml
-from kp_tf.readers.imm import imm_validation, read_imm
-from kp_tf.runs import Run
-from kp_tf.schemes import IBUG68, parse_scheme
-from kp_tf.weights import committed, read_run
+from kp_tf.artifacts.runs import Run
+from kp_tf.artifacts.weights import committed, read_run
+from kp_tf.backends.inference import load_model
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import read_json, read_npz
+from kp_tf.core.geometry import crop_windows
+from kp_tf.core.keypoints import IBUG68, parse_scheme
+from kp_tf.data.dlib_xml import part_names, read_dlib_xml
+from kp_tf.data.download import FAULTS, _unpack
+from kp_tf.data.imm import imm_validation, read_imm
+from kp_tf.input.pipeline import _what_is_wrong, load_crop
 
 hypothesis = pytest.importorskip("hypothesis")  # of the extra dev
 st = hypothesis.strategies

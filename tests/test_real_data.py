@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kp_tf.evaluation import evaluate
-from kp_tf.geometry import bounding_boxes, crop_windows, to_unit
-from kp_tf.pipeline import decode
-from kp_tf.predictor import Predictor
-from kp_tf.readers.datasets import FOLDERS, TRAIN_XML, Data, read_labelled, read_test, split
-from kp_tf.readers.records import is_mirror, photograph_key
-from kp_tf.schemes import IBUG68, IMM58
-from kp_tf.tracking import Tracker
-from kp_tf.weights import WEIGHTS, committed
+from kp_tf.artifacts.weights import WEIGHTS, committed
+from kp_tf.core.geometry import bounding_boxes, crop_windows, to_unit
+from kp_tf.core.keypoints import IBUG68, IMM58
+from kp_tf.data.datasets import FOLDERS, TRAIN_XML, Data, read_labelled, read_test, split
+from kp_tf.data.samples import is_mirror, photograph_key
+from kp_tf.evaluate.command import evaluate
+from kp_tf.input.pipeline import decode
+from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.tracking import Tracker
 
 FOLDER = os.environ.get("KP_TF_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="KP_TF_DATA names no folder with the real data sets")

@@ -1,0 +1,90 @@
+"""Files that are there whole or not at all."""
+
+import json
+import math
+import os
+import tokenize
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from kp_tf.core.errors import KpError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same suffix, renamed to it at the end or removed on an error.
+
+    Raises:
+        KpError: if the file cannot be written (no such folder, no permission, a full disk).
+    """
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise KpError(f"{path}: expected to write this file, found: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON that a person can read."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a file.
+
+    Raises:
+        KpError: if the file is missing, or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise KpError(f"{path}: expected a JSON file, found: {error}") from error
+    if not isinstance(content, dict):
+        raise KpError(f"{path}: expected a JSON object, found: {type(content).__name__}")
+    return content
+
+
+def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` as `np.savez` writes it. Nothing is unpickled or inflated.
+
+    Args:
+        path: the file.
+        what: for messages.
+
+    Raises:
+        KpError: if the file is missing, damaged, or claims arrays that are larger than it.
+    """
+    try:
+        # a file of its own, because NumPy leaves a damaged one open
+        with path.open("rb") as file:
+            with zipfile.ZipFile(file) as archive:
+                for member in archive.infolist():
+                    _check_stored(archive, member)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+    except (
+        *(OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile),
+        *(SyntaxError, tokenize.TokenError),  # NumPy reads an array's header as Python
+    ) as error:
+        raise KpError(f"{path}: expected {what}, found: {error}") from None
+
+
+def _check_stored(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse a member that is compressed, or an array whose header claims more bytes than it has."""
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        raise ValueError(f"{member.filename} is compressed")
+    with archive.open(member) as file:
+        if (version := np.lib.format.read_magic(file)) != (1, 0):
+            raise ValueError(f"{member.filename} is of version {version}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"{member.filename} claims {shape} values of {dtype}")

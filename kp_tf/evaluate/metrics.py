@@ -1,0 +1,234 @@
+"""Arrays of points to numbers, in pixels of the photograph; knows no network.
+
+A point of the truth that is NaN is missing: it is left out everywhere, whatever was predicted there. A
+prediction that is NaN where the truth is there is never left out: it makes the number NaN.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from kp_tf.core.keypoints import Scheme
+
+THRESHOLDS = (0.08, 0.10)  # of NME: what the papers on 300-W call a failure
+
+
+def _present(truth: np.ndarray) -> np.ndarray:
+    """Which points (…, K) of the truth (…, K, 2) are there."""
+    return ~np.isnan(truth).any(axis=-1)
+
+
+def mean_absolute_error(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over all coordinates of |prediction − truth|, both (N, K, 2): the course's Kaggle metric."""
+    return float(np.abs(prediction - truth)[_present(truth)].mean())
+
+
+def point_errors(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Euclidean distances (N, K) in pixels of points (N, K, 2); NaN where the truth is missing."""
+    return np.linalg.norm(prediction - truth, axis=-1)
+
+
+def face_errors(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean Euclidean distance (N,) in pixels of each face's points; NaN for a face without points."""
+    present = _present(truth)
+    count = np.where(present.any(axis=-1), present.sum(axis=-1), np.nan)
+    return np.where(present, point_errors(prediction, truth), 0).sum(axis=-1) / count
+
+
+def eye_distances(truth: np.ndarray, eyes: tuple[int, int]) -> np.ndarray:
+    """Distance (N,) in pixels of each face's eye pair; NaN where one is missing or both are one."""
+    distance = np.linalg.norm(truth[:, eyes[0]] - truth[:, eyes[1]], axis=-1)
+    return np.where(distance > 0, distance, np.nan)
+
+
+def nme(prediction: np.ndarray, truth: np.ndarray, eyes: tuple[int, int]) -> np.ndarray:
+    """Normalised mean error (N,), a fraction: each face's mean Euclidean error over its eye distance."""
+    return face_errors(prediction, truth) / eye_distances(truth, eyes)
+
+
+def mean_shape(units: np.ndarray) -> np.ndarray:
+    """Mean (K, 2) of the points (N, K, 2) that are there, in the unit square or any frame the faces share."""
+    return np.nanmean(units, axis=0)
+
+
+def align(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Move and scale points onto the truth, each face by least squares, without turning them.
+
+    Args:
+        points: (N, K, 2), or (K, 2) for one shape that goes onto every face.
+        truth: (N, K, 2) in pixels; the points that are missing in it have no say.
+
+    Returns:
+        (N, K, 2) in pixels of the truth. A shape is never turned upside down by a scale below zero.
+    """
+    present = _present(truth)[..., None]
+    count = np.maximum(present.sum(axis=1, keepdims=True), 1)
+
+    def centre(values: np.ndarray) -> np.ndarray:
+        return np.where(present, values, 0).sum(axis=1, keepdims=True) / count
+
+    points = np.broadcast_to(points, truth.shape)
+    target = centre(truth)
+    moved = points - centre(points)
+    fit = np.where(present, moved * (truth - target), 0).sum(axis=(1, 2), keepdims=True)
+    spread = np.where(present, moved**2, 0).sum(axis=(1, 2), keepdims=True)
+    scale = np.maximum(fit, 0) / np.where(spread == 0, 1, spread)  # one point alone has no spread
+    return scale * moved + target
+
+
+def aligned_error(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean Euclidean error (N,) in pixels of each face after `align`: the shape alone, not place and size."""
+    return face_errors(align(points, truth), truth)
+
+
+def _head_room(errors: np.ndarray, limit: float) -> np.ndarray:
+    """What each error adds to the area: its step of 1 / N is as wide as what it leaves of the limit."""
+    return np.maximum(limit - errors, 0) / limit
+
+
+def ced(errors: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative error distribution, exact, to draw as steps: x from 0 to limit, y the share up to x."""
+    errors = np.sort(errors[~np.isnan(errors)])
+    inside = errors[errors <= limit]
+    share = np.arange(len(inside) + 1) / len(errors)
+    return np.concatenate([[0.0], inside, [limit]]), np.append(share, share[-1])
+
+
+def summary(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    files: Sequence[str] | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict:
+    """Every number of an evaluation, with 95 % intervals from a bootstrap over the faces; fit for JSON.
+
+    Args:
+        prediction, truth: (N, K, 2) in pixels.
+        scheme: the groups, and the eye pair of NME; without a pair there are pixels only.
+        files: N file names; their first folders make the parts of "folders".
+        seed, resamples: of the bootstrap.
+
+    Returns:
+        "scheme", "nme" (its definition) and "interval" as text; "all"; "folders" and "groups" by name. Each
+        part has "faces" and its measures (`table` explains them) as {"value", "low", "high"}; NME, failures
+        and AUC are fractions. A group has its own points alone, over the same eye distance.
+
+    Raises:
+        ValueError: if the arrays, scheme and files do not fit one another, or a prediction is not finite.
+    """
+    _check(prediction, truth, scheme, files)
+
+    def part(faces: object = slice(None), points: object = slice(None)) -> dict:
+        distance = eye_distances(truth[faces], scheme.eyes) if scheme.eyes else None
+        return _part(prediction[faces][:, points], truth[faces][:, points], distance, seed, resamples)
+
+    result = {"scheme": scheme.name}
+    if scheme.eyes:
+        result["nme"] = "mean distance of a face's points from the truth / distance of its points {} and {}".format(
+            *(scheme.names[k] for k in scheme.eyes)
+        )
+    folders = np.array([PurePosixPath(file).parts[0] if "/" in file else "" for file in files or ()])
+    return result | {
+        "interval": f"95 %, {resamples} bootstrap resamples of the faces, seed {seed}",
+        "all": part(),
+        "folders": {str(name): part(folders == name) for name in np.unique(folders) if name},
+        "groups": {name: part(points=list(indices)) for name, indices in scheme.groups},
+    }
+
+
+def _check(prediction: np.ndarray, truth: np.ndarray, scheme: Scheme, files: Sequence[str] | None) -> None:
+    if prediction.shape != truth.shape or truth.shape[1:] != (len(scheme), 2) or not len(truth):
+        raise ValueError(
+            f"prediction and truth must be (N, {len(scheme)}, 2) with the same N > 0. "
+            f"Received: prediction {prediction.shape}, truth {truth.shape}"
+        )
+    if files is not None and len(files) != len(truth):
+        raise ValueError(f"files must name each face. Received: {len(files)} files, {len(truth)} faces")
+    if not np.isfinite(prediction).all():
+        bad = np.flatnonzero(~np.isfinite(prediction).all(axis=(1, 2)))
+        raise ValueError(f"predictions must be finite. Received: others in {len(bad)} faces, first {bad[0]}")
+
+
+def _part(
+    prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None, seed: int, resamples: int
+) -> dict:
+    """The measures of some faces and points; without "mae_px" or "nme_mean" where no face has one."""
+    present = _present(truth)
+    count = present.sum(axis=1)
+    seen = count > 0
+    result = {"faces": int(seen.sum())}
+
+    def add(name: str, statistic: Callable, *columns: np.ndarray) -> None:
+        if len(columns[0]):
+            result[name] = _with_interval(statistic, columns, seed, resamples)
+
+    absolute = np.where(present[..., None], np.abs(prediction - truth), 0).sum(axis=(1, 2))
+    distances = np.where(present, point_errors(prediction, truth), 0).sum(axis=1)
+    add("mae_px", _ratio, absolute[seen], 2 * count[seen])
+    add("euclidean_px", _ratio, distances[seen], count[seen])
+    if distance is None:
+        return result
+    errors = face_errors(prediction, truth) / distance
+    errors = errors[~np.isnan(errors)]
+    add("nme_mean", _mean, errors)
+    add("nme_median", lambda values: np.median(values, axis=-1), errors)
+    for limit in THRESHOLDS:
+        add(f"failure_{100 * limit:.0f}_percent", _mean, errors > limit)
+    for limit in THRESHOLDS:
+        add(f"auc_{100 * limit:.0f}_percent", _mean, _head_room(errors, limit))
+    return result
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return values.mean(axis=-1)
+
+
+def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over points, not over faces: faces may lack some."""
+    return sums.sum(axis=-1) / counts.sum(axis=-1)
+
+
+def _with_interval(statistic: Callable, columns: Sequence[np.ndarray], seed: int, resamples: int) -> dict:
+    """A statistic of per-face columns (n,) and its percentile interval over faces drawn (resamples, n)."""
+    faces = len(columns[0])
+    draws = np.random.default_rng(seed).integers(faces, size=(resamples, faces), dtype=np.int32)
+    low, high = np.percentile(statistic(*(column[draws] for column in columns)), [2.5, 97.5])
+    return {"value": float(statistic(*columns)), "low": float(low), "high": float(high)}
+
+
+_COLUMNS = {
+    "mae_px": ("MAE px", 1),
+    "euclidean_px": ("mean px", 1),
+    "nme_mean": ("NME %", 100),
+    "nme_median": ("median %", 100),
+    "failure_8_percent": ("fail>8 %", 100),
+    "failure_10_percent": ("fail>10 %", 100),
+    "auc_8_percent": ("AUC 8 %", 100),
+    "auc_10_percent": ("AUC 10 %", 100),
+}
+
+
+def table(summary: dict) -> str:
+    """The summary as text: one line for each part, each number with ± half its interval's width."""
+    columns = [key for key in _COLUMNS if key in summary["all"]]
+    lines = ["".join([f"{'':10}{'faces':>6}", *(f"{_COLUMNS[key][0]:>13}" for key in columns)])]
+    for name, part in [("all", summary["all"]), *summary["folders"].items(), *summary["groups"].items()]:
+        cells = [_cell(part.get(key), _COLUMNS[key][1]) for key in columns]
+        lines.append("".join([f"{name:10}{part['faces']:6}", *(f"{cell:>13}" for cell in cells)]))
+    lines += ["", "MAE: over all x and y. mean: Euclidean, over all points."]
+    if "nme" in summary:
+        lines += [
+            f"NME: {summary['nme']}.",
+            "fail: faces whose NME is above it. AUC: area under the share of faces by NME, up to 8 or 10 %.",
+        ]
+    return "\n".join([*lines, f"±: half the width of the interval ({summary['interval']})."])
+
+
+def _cell(measure: dict | None, factor: int) -> str:
+    if measure is None:
+        return "–"
+    half = (measure["high"] - measure["low"]) / 2
+    return f"{factor * measure['value']:.2f} ±{factor * half:.2f}"

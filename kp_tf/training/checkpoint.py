@@ -1,0 +1,82 @@
+"""What a training needs to go on where it was cut off: one file, replaced at the end of every epoch."""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import read_npz, replacing
+
+CHECKPOINT = "checkpoint.npz"
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps weights, optimizer and history of the epochs so far, and writes `history.csv`.
+
+    The order of pictures and their augmentation follow from the seed and the epoch (see pipeline.py), the rate
+    from the optimizer's count of steps, so nothing else is needed.
+
+    Attributes:
+        rows: for each finished epoch its number from 0, losses, metrics and seconds.
+        unfinished: the same for an epoch that was cut off, which is not kept.
+    """
+
+    def __init__(self, run: Path, network: keras.Model) -> None:
+        """Args: run: the run directory. network: its weights are kept; it shares layers with the fitted model."""
+        super().__init__()
+        self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
+        self.rows: list[dict[str, float]] = []
+        self.unfinished: list[dict[str, float]] = []
+        self._batches = 0
+
+    def restore(self, fitted: keras.Model) -> int:
+        """Set the weights and the compiled model's optimizer to the last finished epoch; returns their number.
+
+        Raises:
+            KpError: if the file is damaged or of another network.
+        """
+        if not self.path.is_file():
+            return 0
+        variables = _variables(self.network, fitted)
+        archive = read_npz(self.path, "a checkpoint")
+        try:
+            values = [archive[f"v{k}"] for k in range(len(archive) - 1)]
+            self.rows = json.loads(str(archive["rows"]))
+        except (ValueError, KeyError, RecursionError) as error:
+            raise KpError(f"{self.path}: expected a checkpoint, found: {error}") from None
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+            raise KpError(f"{self.path}: expected the weights of this run's network, found others")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return len(self.rows)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._batches = batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        seconds = round(time.perf_counter() - self._start, 2)
+        row = {"epoch": epoch, **{k: float(v) for k, v in (logs or {}).items()}, "seconds": seconds}
+        if self._batches < self.params["steps"]:
+            self.unfinished = [row]
+            return
+        self.rows.append(row)
+        with replacing(self.history) as temporary:
+            pd.DataFrame(self.rows).to_csv(temporary, index=False)
+        values = {f"v{k}": value.numpy() for k, value in enumerate(_variables(self.network, self.model))}
+        with replacing(self.path) as temporary:
+            np.savez(temporary, rows=np.array(json.dumps(self.rows)), **values)
+
+    def remove(self) -> None:
+        """When all is done."""
+        self.path.unlink(missing_ok=True)
+
+
+def _variables(network: keras.Model, fitted: keras.Model) -> list:
+    return [*network.weights, *fitted.optimizer.variables]

@@ -1,0 +1,259 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import json
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from helpers import serving
+from PIL import Image
+
+from kp_tf import Predictor
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.dlib_xml import read_dlib_xml
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
+PHOTO = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def address():
+    with serving({"compact": "compact", "again": "compact"}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page; at the end it must have asked nobody else, and thrown no error."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    asked, thrown = [], []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("pageerror", lambda error: thrown.append(error))
+    opened.on("dialog", lambda dialog: dialog.accept())
+    opened.goto(address)
+    opened.wait_for_selector("#network option", state="attached")
+    yield opened
+    opened.close()
+    assert not thrown
+    assert [url for url in asked if not url.startswith((address, "blob:", "data:"))] == []
+
+
+def show(page, *files):
+    page.set_input_files("#files", [str(file) for file in files])
+    says(page, " in |No face|cannot")
+
+
+def says(page, pattern):
+    """Wait until the page's status is so."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#status")).to_have_text(re.compile(pattern), timeout=30_000)
+
+
+def save(page, kind, folder):
+    with page.expect_download() as download:
+        page.click(f"[data-save={kind}]")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def on_screen(page, place):
+    """A place in the photograph to one on the screen."""
+    to_screen = """([x, y]) => {
+        const p = new DOMPoint(x, y).matrixTransform(document.getElementById('picture').getScreenCTM());
+        return [p.x, p.y];
+    }"""
+    return page.evaluate(to_screen, [float(value) for value in place])
+
+
+def drag(page, start, end):
+    page.mouse.move(*on_screen(page, start))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, np.add(start, end) / 2))
+    page.mouse.move(*on_screen(page, end))
+    page.mouse.up()
+
+
+def faces_of(path):
+    return json.loads(path.read_text())["photographs"][0]["faces"]
+
+
+def empty_photograph(folder, size=(640, 480)):
+    path = folder / "empty.jpg"
+    Image.new("RGB", size, "grey").save(path)
+    return path
+
+
+def test_upload_shows_what_predict_finds(page, tmp_path):
+    show(page, PHOTO)
+    expected = Predictor.load().predict(PHOTO)
+    found = faces_of(save(page, "json", tmp_path))
+    assert len(found) == len(expected) == 1
+    np.testing.assert_allclose(found[0]["points"], expected[0].points, atol=0.011)
+    assert page.locator(".dot").count() == 68
+    with Image.open(save(page, "picture", tmp_path)) as drawn, Image.open(PHOTO) as photo:
+        assert drawn.size == photo.size
+    assert save(page, "pts", tmp_path).read_text().startswith("version: 1\nn_points: 68\n")
+
+
+def test_a_point_is_moved_saved_and_read_back(page, tmp_path):
+    shutil.copy(PHOTO, tmp_path)
+    show(page, PHOTO)
+    before = faces_of(save(page, "json", tmp_path))[0]["points"]
+    target = np.round(before[30]) + [9, -6]
+    drag(page, before[30], target)
+    records = read_dlib_xml(save(page, "xml", tmp_path), IBUG68)
+    assert records.files == (PHOTO.name,)
+    np.testing.assert_allclose(records.points[0, 30], target, atol=0.8)
+    others = np.arange(68) != 30
+    np.testing.assert_allclose(records.points[0][others], np.array(before)[others], atol=0.5)
+    assert "train.py --labels" in page.text_content("#saving")
+    page.click("#undo")
+    assert faces_of(save(page, "json", tmp_path))[0]["points"] == before
+
+
+def test_a_box_by_hand_where_no_face_was_found(page, tmp_path):
+    show(page, empty_photograph(tmp_path))
+    assert page.text_content("#status").startswith("No face found")
+    drag(page, (99.5, 79.5), (299.5, 279.5))
+    page.wait_for_selector(".dot")
+    (face,) = faces_of(save(page, "json", tmp_path))
+    np.testing.assert_allclose(face["box"], [100, 80, 200, 200], atol=1.5)
+    (expected,) = Predictor.load().predict(tmp_path / "empty.jpg", [face["box"]])
+    np.testing.assert_allclose(face["points"], expected.points, atol=0.011)
+
+
+def test_a_wrong_box_is_dragged_by_its_corner(page, tmp_path):
+    show(page, PHOTO)
+    left, top, width, height = faces_of(save(page, "json", tmp_path))[0]["box"]
+    page.click("#near")
+    drag(page, (left + width - 0.5, top + height - 0.5), (left + width * 1.1, top + height * 1.1))
+    says(page, "^Face 1")
+    (face,) = faces_of(save(page, "json", tmp_path))
+    np.testing.assert_allclose(face["box"], [left, top, 1.1 * width, 1.1 * height], atol=1.5)
+    (expected,) = Predictor.load().predict(PHOTO, [face["box"]])
+    np.testing.assert_allclose(face["points"], expected.points, atol=0.011)
+
+
+def test_what_is_no_photograph_is_named_and_the_next_one_works(page, tmp_path):
+    text = tmp_path / "a text.jpg"
+    text.write_text("not a picture")
+    show(page, text)
+    assert page.text_content("#error") == "a text.jpg: expected a photograph, found a file that is no picture"
+    show(page, PHOTO)
+    assert page.is_hidden("#error")
+    assert page.locator(".dot").count() == 68
+
+
+def test_sixty_megapixels(page, tmp_path):
+    large = Image.new("RGB", (9000, 6700), "grey")
+    with Image.open(PHOTO) as photo:
+        large.paste(photo.resize((3000, 3000)), (4000, 2000))
+    large.save(tmp_path / "large.jpg", quality=90)
+    show(page, tmp_path / "large.jpg")
+    (face,) = faces_of(save(page, "json", tmp_path))
+    assert np.mean(face["points"], axis=0) == pytest.approx([5500, 3500], abs=800)
+
+
+def test_ten_uploads_at_once(address):
+    content = PHOTO.read_bytes()
+
+    def upload(_):
+        with urlopen(Request(f"{address}/predict?name=a.jpg", content), timeout=60) as answer:
+            return answer.read()
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = set(pool.map(upload, range(10)))
+    assert len(answers) == 1
+    assert len(json.loads(answers.pop())["faces"]) == 1
+
+
+def test_a_folder_is_marked_left_and_taken_up_again(page, tmp_path):
+    folder = tmp_path / "mine"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "more/c.jpg"):
+        shutil.copy(PHOTO, folder / name)
+    (folder / "notes.txt").write_text("to do")
+    page.set_input_files("#folder", str(folder))
+    says(page, " in a.jpg")
+    page.click("#next")
+    says(page, " in b.jpg")
+    page.focus("#picture")
+    page.keyboard.press(".")
+    page.keyboard.press("Delete")
+    xml = save(page, "xml", folder)
+    records = read_dlib_xml(xml, IBUG68, partial=True)
+    assert records.files == ("a.jpg", "b.jpg")
+    assert np.isnan(records.points[:, 0]).all(axis=1).tolist() == [False, True]
+    page.set_input_files("#folder", str(folder))  # another day
+    says(page, " in more/c.jpg")
+    again = read_dlib_xml(save(page, "xml", tmp_path), IBUG68, partial=True)
+    assert again.files == ("a.jpg", "b.jpg", "more/c.jpg")
+    np.testing.assert_array_equal(again.points[:2], records.points)
+    np.testing.assert_array_equal(again.boxes[:2], records.boxes)
+
+
+def test_keyboard_alone(page, tmp_path):
+    show(page, PHOTO)
+    before = faces_of(save(page, "json", tmp_path))[0]["points"]
+    page.focus("#picture")
+    for key in [*"." * 31, "ArrowRight", "ArrowRight", "Shift+ArrowUp"]:
+        page.keyboard.press(key)
+    assert page.text_content("#point").startswith("Point 30 (nose)")
+    after = faces_of(save(page, "json", tmp_path))[0]
+    np.testing.assert_allclose(after["points"][30], np.add(before[30], [2, -10]), atol=0.011)
+    assert after["confidence"][30] is None
+    page.keyboard.press("Control+z")
+    # a box: moved, scaled, taken
+    page.focus("#picture")
+    for key in ["b", "Shift+ArrowLeft", "+", "Enter"]:
+        page.keyboard.press(key)
+    page.locator(".face").nth(1).wait_for(state="attached")
+    # and all that is left is reached by Tab
+    page.focus("#picture")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.dataset.save"))
+    assert {"closer", "box", "forget", "undo", "numbers", "confidence", "xml", "pts"} <= reached
+
+
+def test_groups_numbers_confidence_and_another_network(page):
+    show(page, PHOTO)
+    page.locator("#groups label", has_text="jaw").click()
+    assert page.locator(".dot").count() == 68 - 17
+    page.check("#numbers")
+    assert page.locator(".number").count() == 68 - 17
+    colours = "new Set([...document.querySelectorAll('.dot')].map((dot) => dot.getAttribute('fill'))).size"
+    assert page.evaluate(colours) == 4
+    page.check("#confidence")
+    assert page.evaluate(colours) > 10
+    page.select_option("#other", "again")
+    page.wait_for_selector(".other")
+    assert page.locator(".other").count() == 68 - 17
+    assert "again, 0.0 px away" in page.text_content("#difference")
+
+
+def test_a_narrow_screen(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    show(page, PHOTO)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator(".dot").count() == 68
+    page.locator("[data-save=xml]").scroll_into_view_if_needed()
+    assert page.locator("[data-save=xml]").is_visible()

@@ -1,0 +1,266 @@
+"""Pixels and points move together, by their own random numbers; every operation in and outside `tf.data`."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kp_tf.input.augment import DRAWS, Augmentation, augment, flip, window
+
+GEOMETRIC = {
+    "flip": 1.0,
+    "rotation": 20.0,
+    "scale": 0.15,
+    "shift": 0.04,
+    "stretch": 0.15,
+    "shear": 0.15,
+}
+PHOTOMETRIC = {
+    "occlusion": 0.7,
+    "shadow": 0.7,
+    "gamma": 0.4,
+    "contrast": 0.4,
+    "brightness": 0.2,
+    "blur": 0.8,
+    "low_resolution": 0.8,
+    "noise": 0.8,
+    "cut": 0.8,
+}
+EVERYTHING = Augmentation(**(GEOMETRIC | PHOTOMETRIC | {"flip": 0.5}))
+MIRROR = (1, 0, 2, 4, 3)
+
+
+def blobs(height: int = 180, width: int = 180, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (N, H, W, 1) float32 of five soft bright dots at the points (N, 5, 2)."""
+    rng = np.random.default_rng(1)
+    places = np.array([[0.36, 0.4], [0.64, 0.38], [0.5, 0.51], [0.37, 0.63], [0.62, 0.64]])
+    units = (places + rng.uniform(-0.02, 0.02, (count, 5, 2))).astype(np.float32)
+    x = (np.arange(width) + 0.5)[None, None] - units[..., :1] * width  # (N, 5, W)
+    y = (np.arange(height) + 0.5)[None, None] - units[..., 1:] * height
+    dots = np.exp(-(x[:, :, None] ** 2 + y[..., None] ** 2) / (2 * 1.5**2)).max(axis=1)
+    return (255 * dots[..., None]).astype(np.float32), units
+
+
+def draws(count: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(size=(count, DRAWS)).astype(np.float32)
+
+
+def noise(count: int = 4, size: int = 48) -> np.ndarray:
+    return np.random.default_rng(2).uniform(0, 255, (count, size, size, 1)).astype(np.float32)
+
+
+def worst_miss(images: np.ndarray, units: np.ndarray, radius: int = 7) -> float:
+    """Largest distance in pixels from a point to the centroid of the light about it."""
+    h, w = images.shape[1:3]
+    misses = []
+    for image, points in zip(images[..., 0], units * (w, h) - 0.5, strict=True):
+        for x, y in points:
+            top, left = round(float(y)) - radius, round(float(x)) - radius
+            assert 0 <= top <= h - 2 * radius - 1
+            assert 0 <= left <= w - 2 * radius - 1
+            light = image[top : top + 2 * radius + 1, left : left + 2 * radius + 1]
+            cy, cx = np.mgrid[: 2 * radius + 1, : 2 * radius + 1]
+            total = light.sum()
+            assert total > 0
+            misses.append(np.hypot((light * cx).sum() / total + left - x, (light * cy).sum() / total + top - y))
+    return max(misses)
+
+
+def numpy_of(pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    return pair[0].numpy(), pair[1].numpy()
+
+
+@pytest.mark.parametrize("name", [*GEOMETRIC, "all"])
+def test_dots_stay_under_their_points(name):
+    settings = Augmentation(**(GEOMETRIC if name == "all" else {name: GEOMETRIC[name]}))
+    images, units = blobs()
+    if settings.flip:  # the picture's own points are where they were drawn, whatever their names
+        images, units = numpy_of(flip(images, units, [True] * 4, MIRROR))
+    moved, points = numpy_of(augment(images, units, draws(), settings, MIRROR, (120, 120), 0.7))
+    assert np.abs(points - numpy_of(window(images, units, (120, 120), 0.7))[1]).max() > 0.015
+    assert worst_miss(moved, points) < 0.06
+
+
+def test_dots_stay_under_their_points_in_an_oblong_crop():
+    images, units = blobs(180, 240)
+    settings = Augmentation(**(GEOMETRIC | {"shear": 0.0, "stretch": 0.0}))
+    moved, points = numpy_of(augment(images, units, draws(), settings, MIRROR, (120, 160), 0.8))
+    assert worst_miss(moved, points) < 0.06
+    before, after = (p * (4, 3) for p in (units[:, list(MIRROR)], points))  # a turn keeps angles of square pixels
+    for shape in before, after:
+        shape -= shape[:, 2:3]
+    inner = [(p[:, 0] * p[:, 1]).sum(-1) / np.prod(np.linalg.norm(p[:, :2], axis=-1), -1) for p in (before, after)]
+    np.testing.assert_allclose(*inner, atol=1e-5)
+
+
+def test_flip_twice_gives_the_same_back_missing_points_too():
+    images, units = blobs()
+    units[1, 3] = np.nan
+    where = tf.constant([True, True, False, True])
+    once = flip(images, units, where, MIRROR)
+    assert np.isnan(once[1][1, 4]).all()
+    twice = numpy_of(flip(*once, where, MIRROR))
+    np.testing.assert_array_equal(twice[0], images)
+    np.testing.assert_allclose(twice[1], units, atol=1e-6)
+
+
+def test_flip_changes_only_where_it_says_and_renames_the_points():
+    images, units = blobs()
+    mirrored, points = numpy_of(flip(images, units, tf.constant([True, False, True, True]), MIRROR))
+    np.testing.assert_array_equal(mirrored[1], images[1])
+    np.testing.assert_array_equal(points[1], units[1])
+    np.testing.assert_array_equal(mirrored[0], images[0, :, ::-1])
+    np.testing.assert_allclose(points[0, 0], [1 - units[0, 1, 0], units[0, 1, 1]], atol=1e-6)
+
+
+def test_augment_flips_as_flip_does():
+    images, units = blobs()
+    expected = flip(images, units, tf.constant([True] * 4), MIRROR)
+    found = augment(images, units, draws(), Augmentation(flip=1.0), MIRROR, (180, 180), 1.0)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+
+
+def test_defaults_leave_pixels_and_points_exactly_equal():
+    images, units = noise(), blobs()[1]
+    found = augment(images, units, draws(), Augmentation(), None, (48, 48), 1.0)
+    np.testing.assert_array_equal(found[0], images)
+    np.testing.assert_allclose(found[1], units, atol=1e-7)
+
+
+def test_defaults_show_the_window():
+    images, units = noise(), blobs()[1]
+    found = augment(images, units, draws(), Augmentation(), None, (32, 32), 2 / 3)
+    for a, b in zip(found, window(images, units, (32, 32), 2 / 3), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found[0], images[:, 8:40, 8:40])
+    np.testing.assert_allclose(found[1], (units - 1 / 6) * 1.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*PHOTOMETRIC, "all"])
+def test_light_changes_pixels_within_the_range_and_moves_no_point(name):
+    settings = Augmentation(**(PHOTOMETRIC if name == "all" else {name: PHOTOMETRIC[name]}))
+    images, units = noise(count=16), np.repeat(blobs()[1], 4, axis=0)
+    found, points = numpy_of(augment(images, units, draws(16), settings, None, (48, 48), 1.0))
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 255
+    changed = np.abs(found - images).max(axis=(1, 2, 3)) > 1
+    assert changed.mean() > 0.4
+    assert changed.all() or name not in ("gamma", "contrast", "brightness", "all")
+    np.testing.assert_allclose(points, units, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in PHOTOMETRIC if n not in ("gamma", "contrast", "brightness")])
+def test_a_probability_is_how_often_it_happens(name):
+    images = tf.repeat(tf.constant(noise(count=1)), 200, axis=0)
+    settings = Augmentation(**{name: 0.25})
+    found, _ = numpy_of(augment(images, blobs(count=200)[1], draws(200), settings, None, (48, 48), 1.0))
+    share = (np.abs(found - images).max(axis=(1, 2, 3)) > 1e-3).mean()
+    expected = 1 - 0.75**2 if name == "occlusion" else 0.25
+    assert abs(share - expected) < 0.1
+
+
+def test_missing_points_stay_missing_and_alone():
+    images, units = blobs()
+    units[2, 0] = np.nan
+    points = augment(images, units, draws(), EVERYTHING, MIRROR, (120, 120), 0.7)[1].numpy()
+    missing = np.isnan(points).any(axis=-1)
+    assert missing.sum() == 1
+    assert missing[2, :2].sum() == 1  # itself, or its mirror partner
+
+
+def test_the_blur_spreads_light_and_keeps_it():
+    image = np.zeros((1, 33, 33, 1), np.float32)
+    image[0, 16, 16] = 200
+    numbers = np.full((1, DRAWS), 0.5, np.float32)  # σ = 2 · (1 − 0.5) along both axes
+    found, _ = numpy_of(augment(image, blobs(count=1)[1], numbers, Augmentation(blur=1.0), None, (33, 33), 1.0))
+    assert found.sum() == pytest.approx(200, rel=1e-4)
+    variance = (found[0, ..., 0].sum(axis=0) * (np.arange(33) - 16) ** 2).sum() / 200
+    assert variance == pytest.approx(1, abs=0.02)
+
+
+def test_the_blur_leaves_a_flat_picture_flat():
+    images = np.full((4, 33, 33, 1), 90, np.float32)
+    found, _ = numpy_of(augment(images, blobs()[1], draws(), Augmentation(blur=1.0), None, (33, 33), 1.0))
+    np.testing.assert_allclose(found, images, rtol=1e-5)
+
+
+def test_stretch_shear_and_rotation_keep_areas():
+    images, units = blobs()
+    settings = Augmentation(rotation=20.0, stretch=0.3, shear=0.3)
+    points = augment(images, units, draws(), settings, None, (180, 180), 1.0)[1].numpy()
+    before, after = (np.linalg.det(shape[:, :2] - shape[:, 2:3]) for shape in (units, points))
+    np.testing.assert_allclose(after, before, rtol=1e-4)
+
+
+def test_the_cut_turns_with_the_picture():
+    images = np.full((64, 64, 64, 1), 255, np.float32)
+    settings = Augmentation(cut=1.0, rotation=10.0)
+    found, _ = numpy_of(augment(images, blobs(count=64)[1], draws(64), settings, None, (40, 40), 0.5))
+    black = (found == 0).mean(axis=(1, 2, 3))
+    assert 0.25 < black.max() < 0.4
+    assert (black > 0).mean() > 0.8
+    edges = (found == 0).any(axis=2)[..., 0].mean(axis=1), (found == 0).any(axis=1)[..., 0].mean(axis=1)
+    assert (np.minimum(*edges) > black + 0.02).mean() > 0.5  # an edge along an axis would make them equal
+
+
+@pytest.mark.parametrize("name", [*GEOMETRIC, *PHOTOMETRIC, "everything"])
+def test_tf_data_gives_the_same_as_eager(name):
+    value = (GEOMETRIC | PHOTOMETRIC).get(name)
+    settings = EVERYTHING if name == "everything" else dataclasses.replace(Augmentation(), **{name: value})
+    images, units, numbers = noise(), blobs()[1], draws()
+
+    def change(images, units, numbers):
+        return augment(images, units, numbers, settings, MIRROR, (32, 32), 0.7)
+
+    batches = tf.data.Dataset.from_tensor_slices((images, units, numbers)).batch(4)
+    inside, outside = next(iter(batches.map(change))), change(images, units, numbers)
+    np.testing.assert_allclose(inside[0], outside[0], atol=2e-3)
+    np.testing.assert_allclose(inside[1], outside[1], atol=1e-6)
+
+
+def test_tf_data_flips_as_eager_does():
+    images, units = blobs()
+    where = np.array([True, False, False, True])
+    batches = tf.data.Dataset.from_tensor_slices((images, units, where)).batch(4)
+    inside = next(iter(batches.map(lambda i, u, w: flip(i, u, w, MIRROR))))
+    for a, b in zip(inside, flip(images, units, where, MIRROR), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_picture_does_not_depend_on_its_batch():
+    images, units, numbers = noise(), blobs()[1], draws()
+
+    def change(part):
+        return augment(images[part], units[part], numbers[part], EVERYTHING, MIRROR, (32, 32), 0.7)
+
+    whole = change(slice(0, 4))
+    for index in range(4):
+        alone = change(slice(index, index + 1))
+        np.testing.assert_allclose(alone[0][0], whole[0][index], atol=2e-3)
+        np.testing.assert_allclose(alone[1][0], whole[1][index], atol=1e-6)
+
+
+def test_draws_decide_everything():
+    images, units = noise(), blobs()[1]
+    a, b, c = (
+        augment(images, units, draws(seed=s), EVERYTHING, MIRROR, (32, 32), 0.7)[0].numpy() for s in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).mean() > 5
+
+
+def test_flips_without_mirror_partners_are_an_error():
+    with pytest.raises(ValueError, match="mirror"):
+        augment(noise(), blobs()[1], draws(), Augmentation(flip=0.5), None, (48, 48), 1.0)
+
+
+def test_a_window_of_far_fewer_pixels_is_an_error():
+    with pytest.raises(ValueError, match="too small"):
+        window(noise(), blobs()[1], (16, 16), 1.0)

@@ -1,0 +1,68 @@
+import resource
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from kp_tf.core.errors import KpError
+from kp_tf.training.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def fitted():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(200, name="wide"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+    return model
+
+
+def kept(folder, model, epochs=1):
+    checkpoint = Checkpoint(folder, model)
+    checkpoint.set_model(model)
+    checkpoint.set_params({"steps": 2})
+    for epoch in range(epochs):
+        epoch_of(checkpoint, epoch)
+    return checkpoint
+
+
+def epoch_of(checkpoint, number, batches=2):
+    checkpoint.on_epoch_begin(number)
+    for batch in range(batches):
+        checkpoint.on_train_batch_end(batch)
+    checkpoint.on_epoch_end(number, {"loss": 1.0, "val_loss": 2.0})
+
+
+def test_restores_weights_and_optimizer_to_the_last_bit(fitted, tmp_path):
+    kept(tmp_path, fitted, epochs=2)
+    before = [variable.numpy() for variable in [*fitted.weights, *fitted.optimizer.variables]]
+    fitted.fit(np.ones((2, 3)), np.zeros((2, 1)), verbose=0)
+    again = Checkpoint(tmp_path, fitted)
+    assert again.restore(fitted) == 2
+    assert [row["epoch"] for row in again.rows] == [0, 1]
+    for variable, value in zip([*fitted.weights, *fitted.optimizer.variables], before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_an_epoch_that_was_cut_off_is_not_kept(fitted, tmp_path):
+    checkpoint = kept(tmp_path, fitted)
+    before = checkpoint.path.read_bytes()
+    epoch_of(checkpoint, 1, batches=1)
+    assert checkpoint.path.read_bytes() == before
+    assert len(checkpoint.rows) == 1
+    assert [row["epoch"] for row in checkpoint.unfinished] == [1]
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(fitted, tmp_path):
+    checkpoint = kept(tmp_path, fitted)
+    before = checkpoint.path.read_bytes()
+    limits, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # a real write that stops half-way
+        with pytest.raises(KpError, match=r"checkpoint\.npz: expected to write this file, found: File too large"):
+            epoch_of(checkpoint, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert checkpoint.path.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.npz", "history.csv"]
