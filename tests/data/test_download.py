@@ -1,5 +1,6 @@
-"""The published archives, fetched from a server on the loopback address."""
+"""Downloads of the published data sets, from a server on the loopback address."""
 
+import errno
 import hashlib
 import io
 import random
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kp_tf.core.errors import KpError
-from kp_tf.data import download as archives
+from kp_tf.data import unpack
 from kp_tf.data.download import IBUG, IMM, download
 
 RANDOM = random.Random(0)
@@ -85,7 +86,7 @@ class Site:
     ranges: bool = True
     validators: dict = field(default_factory=lambda: {"ETag": '"{}"'})  # header: its form
     heeds_if_range: bool = True
-    wait: float = 0
+    wait: float = 0  # seconds before the connection ends without an answer
     asked: list = field(default_factory=list)  # (path, Range)
     url: str = ""
 
@@ -100,8 +101,9 @@ def site(monkeypatch):
             pass
 
         def do_GET(self):
-            time.sleep(site.wait)
             site.asked.append((self.path, self.headers["Range"]))
+            if site.wait:
+                return time.sleep(site.wait)
             if site.answer:
                 return self.wfile.write(site.answer)
             body = site.files.get(self.path)
@@ -139,7 +141,7 @@ def imm(site):
     """IMM with three photographs, whole at its first address; the fallback holds nothing."""
     site.files["/a/imm.tar.gz"] = tar_gz(IMM_FILES)
     addresses = (f"{site.url}/a/imm.tar.gz", f"{site.url}/b/imm.zip")
-    return replace(IMM, addresses=addresses, counts={".jpg": 3, ".asf": 3})
+    return replace(IMM, addresses=addresses, counts={"*.jpg": 3, "*.asf": 3})
 
 
 @pytest.fixture
@@ -153,28 +155,23 @@ def contents(folder):
 
 
 def refused(archive, data, *texts):
-    """download raises a KpError that holds these texts, and no folder is left."""
+    """download raises a KpError that holds these texts, and leaves nothing unpacked."""
     with pytest.raises(KpError) as caught:
         download(archive, data)
     for text in texts:
         assert text in str(caught.value)
-    assert not [path for path in data.iterdir() if path.is_dir()]
+    assert not (data / archive.folder).exists()
+    assert not list(data.rglob("unpacked"))
     return caught.value
 
 
-def interrupt(site, archive, data):
-    """A download whose connection ends after 500 bytes; what is left is one part and its note."""
-    site.cut = 500
-    refused(archive, data, archive.addresses[0], "found 500", "ended early")
+def interrupt(site, archive, data, after=500):
+    """A download whose connection ends after 500 bytes."""
+    site.cut = after
+    refused(archive, data, archive.addresses[0], f"connection lost after {after:,} of ")
     site.cut = None
     site.asked.clear()
-    assert [path.stat().st_size for path in data.glob("*.part")] == [500]
-
-
-def test_published_addresses_and_counts():
-    assert [len(archive.addresses) for archive in (IMM, IBUG)] == [2, 1]
-    assert dict(IMM.counts) == {".jpg": 240, ".asf": 240}
-    assert dict(IBUG.counts) == {TRAIN: 6666, TEST: 1008}
+    assert [path.stat().st_size for path in data.rglob("archive")] == [after]
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
@@ -185,7 +182,7 @@ def test_download_imm_with_and_without_folder(imm, site, tmp_path, capsys, pack,
     assert contents(tmp_path / "data" / "imm_face_db") == IMM_FILES
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["imm_face_db"]
     out, err = capsys.readouterr()
-    assert f"3 .jpg files, 3 .asf files are now in {tmp_path / 'data' / 'imm_face_db'}" in out
+    assert f"{tmp_path / 'data' / 'imm_face_db'} is complete" in out
     assert "100%" in err
 
 
@@ -203,17 +200,20 @@ def test_download_ibug(ibug, site, tmp_path, pack):
     assert contents(tmp_path / IBUG.folder) == IBUG_FILES
 
 
-def test_download_by_name(imm, tmp_path, monkeypatch):
-    monkeypatch.setitem(archives.ARCHIVES, "imm", imm)
+def test_download_by_name(tmp_path, capsys):
+    (tmp_path / "imm_face_db").mkdir()
+    for number in range(240):
+        (tmp_path / "imm_face_db" / f"{number}.jpg").touch()
+        (tmp_path / "imm_face_db" / f"{number}.asf").touch()
     download("imm", tmp_path)
-    assert contents(tmp_path / "imm_face_db") == IMM_FILES
+    assert "imm_face_db is already complete" in capsys.readouterr().out
 
 
 def test_download_leaves_complete_folder_alone(imm, site, tmp_path, capsys):
     download(imm, tmp_path)
     site.asked.clear()
     download(imm, tmp_path)
-    assert "complete already" in capsys.readouterr().out
+    assert "already complete; nothing to download" in capsys.readouterr().out
     assert not site.asked
 
 
@@ -221,7 +221,7 @@ def test_download_refuses_incomplete_folder(imm, site, tmp_path):
     (tmp_path / "imm_face_db").mkdir()
     (tmp_path / "imm_face_db" / "01-1m.jpg").touch()
     with pytest.raises(
-        KpError, match=r"imm_face_db is in the way: expected 3 \.jpg files, found 1; expected 3 \.asf"
+        KpError, match=r"imm_face_db is incomplete: expected 3 files that match \*\.jpg, found 1\. Move"
     ):
         download(imm, tmp_path)
     assert list(contents(tmp_path)) == ["imm_face_db/01-1m.jpg"]
@@ -275,17 +275,16 @@ def test_download_restarts_at_another_address(ibug, site, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_download_clears_unpacking_that_was_killed(ibug, tmp_path):
-    (tmp_path / f"{IBUG.folder}.unpacking" / "top").mkdir(parents=True)
+def test_download_clears_unpacking_that_was_killed(ibug, site, tmp_path):
+    interrupt(site, ibug, tmp_path)
+    (tmp_path / f"{IBUG.folder}.1.part" / "unpacked" / "top").mkdir(parents=True)
     download(ibug, tmp_path)
     assert contents(tmp_path) == {f"{IBUG.folder}/{name}": content for name, content in IBUG_FILES.items()}
 
 
 def test_download_restarts_when_file_is_shorter_than_part(imm, site, tmp_path):
     site.heeds_if_range = False  # so that it answers 416
-    site.cut = 2000
-    refused(imm, tmp_path, "found 2,000")
-    site.cut = None
+    interrupt(site, replace(imm, addresses=imm.addresses[:1]), tmp_path, after=2000)
     files = dict.fromkeys(IMM_FILES, b"")
     site.files["/a/imm.tar.gz"] = tar_gz(files)
     assert len(site.files["/a/imm.tar.gz"]) < 2000
@@ -293,13 +292,40 @@ def test_download_restarts_when_file_is_shorter_than_part(imm, site, tmp_path):
     assert contents(tmp_path / "imm_face_db") == files
 
 
-def test_download_uses_part_that_is_whole(ibug, site, tmp_path, monkeypatch):
+def test_download_keeps_archive_when_disk_is_full(imm, site, tmp_path, monkeypatch):
+    def write_to_full_disk(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "_unpack", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-        refused(ibug, tmp_path, "ibug.tar.gz.part: could not be unpacked", "No space left")
+        patch.setattr(unpack, "_write_members", write_to_full_disk)
+        refused(imm, tmp_path, "No space left on device", "Free some space")
+    assert site.asked == [("/a/imm.tar.gz", None)]  # the next address would not help
     site.files.clear()
-    download(ibug, tmp_path)
-    assert contents(tmp_path / IBUG.folder) == IBUG_FILES
+    download(imm, tmp_path)
+    assert contents(tmp_path) == {f"imm_face_db/{name}": content for name, content in IMM_FILES.items()}
+
+
+def test_download_keeps_what_each_address_sent(imm, site, tmp_path):
+    site.files["/b/imm.zip"] = zipped(IMM_FILES)
+    site.cut = 500
+    refused(imm, tmp_path, "2 failed downloads", *imm.addresses)
+    site.cut = None
+    site.asked.clear()
+    download(imm, tmp_path)
+    assert site.asked == [("/a/imm.tar.gz", "bytes=500-")]
+    assert contents(tmp_path) == {f"imm_face_db/{name}": content for name, content in IMM_FILES.items()}
+
+
+@pytest.mark.parametrize(
+    "path", ["/..", "/", "/a/..%2Fevil", "/a/..\\evil", f"/{'long' * 100}.zip", "/?id=../evil"]
+)
+def test_download_names_its_files_itself(imm, site, tmp_path, path):
+    site.files[path] = site.files["/a/imm.tar.gz"]
+    archive = replace(imm, addresses=(site.url + path,))
+    interrupt(site, archive, tmp_path / "data")
+    assert {path.name for path in tmp_path.rglob("*")} == {"data", "imm_face_db.1.part", "archive", "about.json"}
+    download(archive, tmp_path / "data")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_dir()] == ["data", "imm_face_db"]
 
 
 def test_download_falls_back_to_second_address(imm, site, tmp_path, capsys):
@@ -312,7 +338,7 @@ def test_download_falls_back_to_second_address(imm, site, tmp_path, capsys):
 
 def test_download_names_each_address_and_what_was_found(imm, site, tmp_path):
     site.files["/a/imm.tar.gz"] = b"<!DOCTYPE html>"
-    error = refused(imm, tmp_path, "2 addresses", *imm.addresses, "begins with b'<!DOCTYPE html>'", "404")
+    error = refused(imm, tmp_path, "2 failed downloads", *imm.addresses, "begins with b'<!DOCTYPE html>'", "404")
     assert len(str(error).splitlines()) == 3
     assert not list(tmp_path.iterdir())
 
@@ -328,10 +354,10 @@ def test_download_names_address_that_answers_nonsense(ibug, site, tmp_path, answ
     refused(ibug, tmp_path, ibug.addresses[0], answer[-15:])
 
 
-def test_download_names_address_that_is_slow(ibug, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "TIMEOUT", 0.1)
+def test_download_names_address_that_is_slow(ibug, site, tmp_path):
     site.wait = 0.3
-    refused(ibug, tmp_path, ibug.addresses[0], "timed out")
+    with pytest.raises(KpError, match=f"{ibug.addresses[0]}: .*timed out"):
+        download(ibug, tmp_path, timeout=0.1)
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
@@ -339,7 +365,7 @@ def test_download_names_address_that_is_slow(ibug, site, tmp_path, monkeypatch):
 def test_download_refuses_truncated_archive(ibug, site, tmp_path, pack, keep):
     whole = pack(IBUG_FILES, "top/")
     site.files["/ibug.tar.gz"] = whole[: int(len(whole) * keep)]
-    refused(ibug, tmp_path, ibug.addresses[0], "cannot be used")
+    refused(ibug, tmp_path, ibug.addresses[0], "unusable archive")
     assert not list(tmp_path.iterdir())
 
 
@@ -373,29 +399,65 @@ def test_download_refuses_hostile_member(imm, site, tmp_path, pack, member, foun
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
-def test_download_refuses_bomb(ibug, site, tmp_path, pack):
-    site.files["/ibug.tar.gz"] = pack(IBUG_FILES | {"zeros": bytes(1_000_000)})
-    refused(ibug, tmp_path, "passes 20 times", "zeros")
+@pytest.mark.parametrize(
+    "files", [{"a": bytes(1_000_000)}, {f"a{k}": b"" for k in range(1000)}], ids=["bytes", "files"]
+)
+def test_download_refuses_bomb(ibug, site, tmp_path, pack, files):
+    site.files["/ibug.tar.gz"] = pack(files)
+    refused(ibug, tmp_path, "member 'a", "more than 20 times as large")
+    assert not list(tmp_path.iterdir())
+
+
+DAMAGED = {
+    "lzma": lambda: damaged(zipfile.ZIP_LZMA),
+    "bzip2": lambda: damaged(zipfile.ZIP_BZIP2),
+    "deflate": lambda: damaged(zipfile.ZIP_DEFLATED),
+    "encrypted": lambda: zipped(IMM_FILES).replace(b"PK\1\2\x14\x03\x14\0\0", b"PK\1\2\x14\x03\x14\0\1"),
+    "name of 300 bytes": lambda: tar_gz({"a" * 300: b""}),
+    "file below a file": lambda: zipped({"a": b"", "a/b": b""}),
+    "file in place of a folder": lambda: zipped({"a/b": b"", "a": b""}),
+}
+
+
+def damaged(compression):
+    """A zip whose first member cannot be decompressed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as file:
+        for name, content in IMM_FILES.items():
+            file.writestr(name, content)
+    data = bytearray(buffer.getvalue())
+    data[50:90] = bytes(byte ^ 255 for byte in data[50:90])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_download_fetches_damaged_archive_again(imm, site, tmp_path, damage):
+    sound, site.files["/a/imm.tar.gz"] = site.files["/a/imm.tar.gz"], DAMAGED[damage]()
+    refused(imm, tmp_path, "unusable archive")
+    assert not list(tmp_path.iterdir())
+    site.files["/a/imm.tar.gz"] = sound
+    download(imm, tmp_path)
+    assert contents(tmp_path / "imm_face_db") == IMM_FILES
 
 
 @pytest.mark.parametrize("found", [2, 4])
 def test_download_refuses_wrong_count_of_files(imm, site, tmp_path, found):
     files = dict.fromkeys(["1.jpg", "2.jpg", "3.jpg", *(f"{k}.asf" for k in range(found))], b"")
     site.files["/a/imm.tar.gz"] = tar_gz(files, "top/")
-    refused(imm, tmp_path, f"expected 3 .asf files, found {found}")
+    refused(imm, tmp_path, f"expected 3 files that match *.asf, found {found}")
     assert not list(tmp_path.iterdir())
 
 
 def test_download_refuses_wrong_count_of_images(ibug, site, tmp_path):
     site.files["/ibug.tar.gz"] = tar_gz(IBUG_FILES | {TRAIN: label_file("afw/1_1.jpg")}, "top/")
-    refused(ibug, tmp_path, f"expected 2 <image> entries of {TRAIN}, found 1")
+    refused(ibug, tmp_path, f"expected 2 faces in {TRAIN}, found 1")
 
 
 def test_download_refuses_missing_photograph(ibug, site, tmp_path):
     site.files["/ibug.tar.gz"] = tar_gz({k: v for k, v in IBUG_FILES.items() if "png" not in k}, "top/")
-    refused(ibug, tmp_path, f"{TRAIN}: 1 photographs are not there, first 'lfpw/trainset/2.png'")
+    refused(ibug, tmp_path, f"images missing from {TRAIN}: 1, the first is lfpw/trainset/2.png")
 
 
 def test_download_refuses_xml_that_is_broken(ibug, site, tmp_path):
     site.files["/ibug.tar.gz"] = tar_gz(IBUG_FILES | {TEST: IBUG_FILES[TEST][:-9]}, "top/")
-    refused(ibug, tmp_path, TEST, "no valid XML")
+    refused(ibug, tmp_path, TEST, "valid XML")
