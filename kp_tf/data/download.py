@@ -1,7 +1,7 @@
 """Download of the published data sets: fetch an archive, unpack it and check what came out.
 
 The publishers give no checksums. A download is verified by its length, by the checksums inside the archive, and by
-the number of files and labelled faces that it contains.
+the number of files and labelled images that it contains.
 """
 
 import os
@@ -33,8 +33,8 @@ class Archive:
     Attributes:
         folder: name of its folder inside the data folder.
         addresses: URLs of the archive, in the order in which they are tried.
-        counts: what a complete folder contains: the number of files that match a pattern, or of faces in a dlib
-            XML file, whose image files must exist.
+        counts: what a complete folder contains: the number of files that match a pattern, or of image entries in
+            a dlib XML file, whose image files must exist.
     """
 
     folder: str
@@ -176,10 +176,12 @@ def _check(archive: Archive, folder: Path) -> None:
     """Raise KpError unless a folder contains everything that `archive.counts` asks for."""
     for what, expected in archive.counts.items():
         if what.endswith(".xml"):
-            kind, names = "faces in", read_dlib_xml(folder / what, IBUG68, labelled=False).files
+            samples = read_dlib_xml(folder / what, IBUG68, labelled=False)
+            kind, count, names = "image entries in", len(set(samples.entries)), samples.files
         else:
-            kind, names = "files that match", [path.name for path in folder.glob(what)]
-        if len(names) != expected:
-            raise KpError(f"expected {expected:,} {kind} {what}, found {len(names):,}")
-        if missing := [name for name in names if not (folder / name).is_file()]:
+            names = [path.name for path in folder.glob(what)]
+            kind, count = "files that match", len(names)
+        if count != expected:
+            raise KpError(f"expected {expected:,} {kind} {what}, found {count:,}")
+        if missing := [name for name in dict.fromkeys(names) if not (folder / name).is_file()]:
             raise KpError(f"images missing from {what}: {len(missing):,}, the first is {missing[0]}")

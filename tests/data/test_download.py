@@ -20,7 +20,8 @@ from kp_tf.data.download import IBUG, IMM, download
 RANDOM = random.Random(0)
 IMM_FILES = {f"01-{k}m.{kind}": RANDOM.randbytes(300) for k in (1, 2, 3) for kind in ("jpg", "asf")}
 IMM_FILES["imm_face_db.pdf"] = RANDOM.randbytes(300)
-IMAGE = "<image file='{}'><box top='1' left='1' width='9' height='9'/></image>"
+BOX = "<box top='1' left='1' width='9' height='9'/>"
+IMAGE = f"<image file='{{}}'>{BOX}{BOX}</image>"
 TRAIN, TEST = "labels_ibug_300W_train.xml", "labels_ibug_300W_test.xml"
 
 
@@ -450,7 +451,7 @@ def test_download_refuses_wrong_count_of_files(imm, site, tmp_path, found):
 
 def test_download_refuses_wrong_count_of_images(ibug, site, tmp_path):
     site.files["/ibug.tar.gz"] = tar_gz(IBUG_FILES | {TRAIN: label_file("afw/1_1.jpg")}, "top/")
-    refused(ibug, tmp_path, f"expected 2 faces in {TRAIN}, found 1")
+    refused(ibug, tmp_path, f"expected 2 image entries in {TRAIN}, found 1")
 
 
 def test_download_refuses_missing_photograph(ibug, site, tmp_path):
