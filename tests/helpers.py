@@ -36,13 +36,13 @@ def write_xml(path, images):
 
 
 @contextmanager
-def serving(sources):
-    """The address of the page's server with these networks."""
+def serving(sources, **options):
+    """The address of a demo server that runs in the background, with the arguments of `application`."""
     import uvicorn
 
     from kp_tf.apps.demo.server import HOST, application
 
-    server = uvicorn.Server(uvicorn.Config(application(sources), HOST, 0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(application(sources, **options), HOST, 0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -1,6 +1,7 @@
 import io
 import json
 import socket
+import sys
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from helpers import serving
 from PIL import ExifTags, Image
 
 from kp_tf import Predictor
-from kp_tf.apps.demo import server as demo
+from kp_tf.apps.demo.server import HOST, STATIC, demo
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
@@ -22,7 +23,7 @@ BOX = [40, 60, 180, 180]
 
 
 class Answer:
-    """What a server says: text, JSON, or the error's text."""
+    """A response of the server, successful or not."""
 
     def __init__(self, response):
         self.status, self.headers, self.content = response.status, response.headers, response.read()
@@ -31,24 +32,27 @@ class Answer:
         return json.loads(self.content)
 
 
+def fetch(address, content=None, headers=None):
+    try:
+        with urlopen(Request(address, content, headers or {}), timeout=60) as response:
+            return Answer(response)
+    except HTTPError as error:
+        with error:
+            return Answer(error)
+
+
 @pytest.fixture(scope="module")
 def ask():
     with serving({"compact": "compact"}) as address:
 
         def asked(path, content=None, headers=None, **query):
-            request = Request(f"{address}{path}?{urlencode(query)}", content, headers or {})
-            try:
-                with urlopen(request, timeout=60) as response:
-                    return Answer(response)
-            except HTTPError as error:
-                with error:
-                    return Answer(error)
+            return fetch(f"{address}{path}?{urlencode(query)}", content, headers)
 
         yield asked
 
 
-def turned():
-    """The photograph lying on its side, with EXIF that says so."""
+def rotated():
+    """The photograph stored on its side, with the EXIF orientation that turns it upright."""
     exif, content = Image.Exif(), io.BytesIO()
     exif[ExifTags.Base.Orientation] = 6
     with Image.open(PHOTO) as upright:
@@ -63,77 +67,82 @@ def predicted(ask, content=None, **query):
     return answer.json()
 
 
-def saved(ask, kind, found, faces=None, file="a/photo.png"):
-    size = {name: found[name] for name in ("width", "height", "orientation")}
-    photograph = {"file": file, **size, "faces": found["faces"] if faces is None else faces}
+def saved(ask, kind, prediction, faces=None, file="a/photo.png"):
+    size = {name: prediction[name] for name in ("width", "height", "orientation")}
+    photograph = {"file": file, **size, "faces": prediction["faces"] if faces is None else faces}
     asked = {"format": kind, "network": "compact", "photographs": [photograph]}
     return ask("/save", json.dumps(asked).encode())
 
 
-def test_faces_are_those_of_predict(ask):
-    found = predicted(ask)
+def test_faces_equal_those_of_the_predictor(ask):
+    prediction = predicted(ask)
     (face,) = Predictor.load().predict(PHOTO, [BOX])
-    np.testing.assert_allclose(found["faces"][0]["points"], face.points, atol=0.005)
-    assert found["names"] == list(IBUG68.names)
-    assert found["groups"]["jaw"] == list(range(17))
+    np.testing.assert_allclose(prediction["faces"][0]["points"], face.points, atol=0.005)
+    assert prediction["names"] == list(IBUG68.names)
+    assert prediction["groups"]["jaw"] == list(range(17))
     assert predicted(ask, boxes="[]")["faces"] == []
 
 
-def test_a_turned_photograph_is_seen_upright_and_saved_as_stored(ask, tmp_path):
-    upright, found = predicted(ask), predicted(ask, turned())
-    assert (found["width"], found["height"], found["orientation"]) == (upright["width"], upright["height"], 6)
-    np.testing.assert_allclose(found["faces"][0]["points"], upright["faces"][0]["points"], atol=0.1)
-    (tmp_path / "photo.png").write_bytes(turned())
-    stored = json.loads(saved(ask, "json", found).content)["photographs"][0]["faces"][0]
+def test_a_rotated_photograph_is_shown_upright_and_saved_as_stored(ask, tmp_path):
+    upright, prediction = predicted(ask), predicted(ask, rotated())
+    assert (prediction["width"], prediction["height"], prediction["orientation"]) == (
+        upright["width"],
+        upright["height"],
+        6,
+    )
+    np.testing.assert_allclose(prediction["faces"][0]["points"], upright["faces"][0]["points"], atol=0.1)
+    (tmp_path / "photo.png").write_bytes(rotated())
+    stored = json.loads(saved(ask, "json", prediction).content)["photographs"][0]["faces"][0]
     (face,) = Predictor.load().predict(tmp_path / "photo.png", [stored["box"]])
     np.testing.assert_allclose(stored["points"], face.points, atol=0.02)
-    # as the page opens marks again
-    photograph = {name: found[name] for name in ("width", "height", "orientation")} | {"faces": [stored]}
+    # As the page does with the labels of an opened folder.
+    photograph = {name: prediction[name] for name in ("width", "height", "orientation")} | {"faces": [stored]}
     again = ask("/upright", json.dumps(photograph).encode()).json()
-    np.testing.assert_allclose(again[0]["points"], found["faces"][0]["points"], atol=0.011)
-    np.testing.assert_allclose(again[0]["box"], found["faces"][0]["box"], atol=0.011)
+    np.testing.assert_allclose(again[0]["points"], prediction["faces"][0]["points"], atol=0.011)
+    np.testing.assert_allclose(again[0]["box"], prediction["faces"][0]["box"], atol=0.011)
 
 
-def test_what_browsers_do_not_show_comes_upright(ask):
-    with Image.open(io.BytesIO(ask("/show", turned(), name="a.png").content)) as shown, Image.open(PHOTO) as photo:
-        assert (shown.format, shown.size) == ("JPEG", photo.size)
-        assert not shown.getexif()
+def test_the_preview_is_an_upright_jpeg(ask):
+    answer = ask("/preview", rotated(), name="a.png")
+    with Image.open(io.BytesIO(answer.content)) as preview, Image.open(PHOTO) as photo:
+        assert (preview.format, preview.size) == ("JPEG", photo.size)
+        assert not preview.getexif()
 
 
-def test_xml_is_read_back_without_what_cannot_be_seen(ask, tmp_path):
-    found = predicted(ask)
-    found["faces"][0]["points"][3] = None
-    (tmp_path / "points.xml").write_bytes(saved(ask, "xml", found).content)
-    records = read_dlib_xml(tmp_path / "points.xml", IBUG68, partial=True)
-    assert records.files == ("a/photo.png",)
-    assert np.flatnonzero(np.isnan(records.points[0, :, 0])).tolist() == [3]
-    points = np.array([point or (np.nan, np.nan) for point in found["faces"][0]["points"]])
-    np.testing.assert_allclose(records.points[0], points, atol=0.5)
+def test_xml_is_read_back_without_missing_points(ask, tmp_path):
+    prediction = predicted(ask)
+    prediction["faces"][0]["points"][3] = None
+    (tmp_path / "points.xml").write_bytes(saved(ask, "xml", prediction).content)
+    samples = read_dlib_xml(tmp_path / "points.xml", IBUG68, partial=True)
+    assert samples.files == ("a/photo.png",)
+    assert np.flatnonzero(np.isnan(samples.points[0, :, 0])).tolist() == [3]
+    points = np.array([point or (np.nan, np.nan) for point in prediction["faces"][0]["points"]])
+    np.testing.assert_allclose(samples.points[0], points, atol=0.5)
 
 
-def test_pts_is_of_a_whole_face(ask):
-    found = predicted(ask)
-    rows = saved(ask, "pts", found).content.decode().splitlines()
+def test_pts_needs_all_points(ask):
+    prediction = predicted(ask)
+    rows = saved(ask, "pts", prediction).content.decode().splitlines()
     assert rows[1] == "n_points: 68"
     np.testing.assert_allclose(
-        [float(v) for v in rows[3].split()], np.add(found["faces"][0]["points"][0], 1), atol=0.01
+        [float(v) for v in rows[3].split()], np.add(prediction["faces"][0]["points"][0], 1), atol=0.01
     )
-    found["faces"][0]["points"][3] = None
-    answer = saved(ask, "pts", found)
+    prediction["faces"][0]["points"][3] = None
+    answer = saved(ask, "pts", prediction)
     assert answer.status == 422
-    assert answer.json()["error"].endswith("found point 03 missing")
+    assert answer.json()["error"].endswith("point 03 is missing")
 
 
 @pytest.mark.parametrize(
     ("query", "content", "said"),
     [
-        ({"name": "notes.jpg"}, b"a text", "notes.jpg: expected a photograph, found a file that is no picture"),
-        ({"name": "a.jpg"}, b"", "a.jpg: expected a photograph, found an empty file"),
-        ({"name": "a.jpg"}, PHOTO.read_bytes()[:5000], "a.jpg: expected a photograph, found a damaged one"),
-        ({"network": "/etc/passwd"}, b"x", "network: expected one of compact, found '/etc/passwd'"),
-        ({"boxes": "[[0, 0, 1]]"}, PHOTO.read_bytes(), "expected a request as the page makes it"),
-        ({"boxes": "[[0, 0, 0, 5]]"}, PHOTO.read_bytes(), "expected a box of positive width and height"),
-        ({"strange": "1"}, b"x", "expected a request as the page makes it"),
+        ({"name": "notes.jpg"}, b"a text", "cannot read notes.jpg: not an image file"),
+        ({"name": "a.jpg"}, b"", "cannot read a.jpg: the file is empty"),
+        ({"name": "a.jpg"}, PHOTO.read_bytes()[:5000], "cannot read a.jpg: the image is damaged"),
+        ({"network": "/etc/passwd"}, b"x", "unknown network '/etc/passwd': choose one of compact"),
+        ({"boxes": "[[0, 0, 1]]"}, PHOTO.read_bytes(), "invalid request"),
+        ({"boxes": "[[0, 0, 0, 5]]"}, PHOTO.read_bytes(), "a box needs positive width and height"),
+        ({"strange": "1"}, b"x", "invalid request"),
     ],
 )
 def test_what_cannot_be_used_is_one_clear_line(ask, query, content, said):
@@ -144,10 +153,36 @@ def test_what_cannot_be_used_is_one_clear_line(ask, query, content, said):
 
 @pytest.mark.parametrize("change", [{"points": [[1, 2]]}, {"box": [1, 2]}, {"points": None}])
 def test_faces_of_other_shapes_are_refused(ask, change):
-    found = predicted(ask)
-    answer = saved(ask, "json", found, [found["faces"][0] | change])
+    prediction = predicted(ask)
+    answer = saved(ask, "json", prediction, [prediction["faces"][0] | change])
     assert answer.status == 422
-    assert "expected a request as the page makes it" in answer.json()["error"]
+    assert "invalid request" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "face"),
+    [
+        ({"orientation": 9}, {}),
+        ({"width": float("inf")}, {}),
+        ({"file": "a\0.jpg"}, {}),
+        ({"file": "a\ud800.jpg"}, {}),
+        ({}, {"box": [float("nan"), 0, 10, 10]}),
+        ({}, {"points": [[float("inf"), 0]] * 68}),
+    ],
+)
+def test_values_that_no_file_can_hold_are_refused(ask, change, face):
+    prediction = predicted(ask) | change
+    answer = saved(ask, "xml", prediction, [prediction["faces"][0] | face], change.get("file", "photo.png"))
+    assert answer.status == 422
+    assert "invalid request" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/service.py", "/../service.py", "/networks", "/_predictor", "/__init__", "/about"]
+)
+def test_other_paths_are_not_served(ask, path):
+    assert ask(path).status == 404
+    assert ask(path, b"{}").status == 404
 
 
 def test_a_name_that_leaves_the_folder_is_refused(ask):
@@ -156,11 +191,12 @@ def test_a_name_that_leaves_the_folder_is_refused(ask):
     assert "folder" in answer.json()["error"]
 
 
-def test_uploads_are_limited(ask, monkeypatch):
-    monkeypatch.setattr(demo, "UPLOAD", 1_000_000)
-    answer = ask("/predict", b"x" * 1_000_001, name="a.jpg")
+def test_uploads_are_limited():
+    with serving({"compact": "compact"}, upload_limit=1_000_000) as address:
+        assert fetch(f"{address}/settings").json()["upload_limit"] == 1_000_000
+        answer = fetch(f"{address}/predict?name=a.jpg", b"x" * 1_000_001)
     assert answer.status == 422
-    assert answer.json()["error"] == "expected at most 1 MB, found more"
+    assert answer.json()["error"] == "the upload is larger than the limit of 1 MB"
 
 
 def test_another_name_for_this_machine_is_refused(ask):
@@ -171,17 +207,23 @@ def test_another_name_for_this_machine_is_refused(ask):
 def test_nothing_is_fetched_from_outside(ask):
     page = ask("/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    for name in demo.TYPES:
-        text = ask(f"/{name}").content.decode().replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    files = [path for path in STATIC.iterdir() if path.is_file()]
+    assert {"index.html", "main.js", "page.css"} <= {path.name for path in files}
+    for path in files:
+        name, answer = path.name, ask(f"/{path.name}")
+        assert answer.headers["content-security-policy"] == page.headers["content-security-policy"], name
+        text = answer.content.decode().replace("http://www.w3.org/2000/svg", "")
         assert "http" not in text, name
         assert "//" not in text.replace("// ", ""), name
 
 
 def test_the_command_says_what_is_wrong(monkeypatch):
-    with socket.create_server((demo.HOST, 0)) as taken, pytest.raises(KpError, match="expected a free port"):
-        demo.demo(port=taken.getsockname()[1], browser=False)
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(KpError, match=f"cannot listen on port {port}: .*; choose another with --port"):
+            demo(port=port, browser=False)
     with pytest.raises(KpError, match="no-such-run"):
-        demo.demo(["no-such-run"], browser=False)
-    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+        demo(["no-such-run"], browser=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)  # as if it were not installed
     with pytest.raises(KpError, match="pip install starlette uvicorn"):
-        demo.demo(browser=False)
+        demo(browser=False)

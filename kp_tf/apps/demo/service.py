@@ -1,0 +1,213 @@
+"""Everything that the demo page asks the server to compute.
+
+The page holds the photographs and their corrected faces; the service keeps only the networks that it has loaded.
+Boxes and points travel in pixels of the upright photograph, as the page shows it. Saved files use pixels as stored.
+"""
+
+import io
+import json
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from kp_tf.core.errors import KpError
+from kp_tf.core.face import Face
+from kp_tf.core.images import Orientation, open_photograph
+from kp_tf.core.keypoints import Scheme
+from kp_tf.predict import writers
+from kp_tf.predict.drawing import point_colours
+from kp_tf.predict.predictor import Predictor
+
+
+class DemoService:
+    """Answers the requests of the page, one at a time.
+
+    Attributes:
+        networks: the names of the networks that the page can choose from.
+    """
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        """Load the first network, so that a wrong path is reported before the page opens.
+
+        Args:
+            sources: for each network the name that the page shows and what `Predictor.load` takes.
+
+        Raises:
+            KpError: if the first network cannot be loaded.
+        """
+        self.networks = list(sources)
+        self._sources = sources
+        self._predictors: dict[str, Predictor] = {}
+        self._lock = threading.Lock()
+        self._predictor(None)
+
+    def predict(self, content: bytes, name: str, network: str | None = None, boxes: str | None = None) -> dict:
+        """Predict the points of the faces in a photograph.
+
+        Args:
+            content: the bytes of the image file.
+            name: the name of the file, for error messages.
+            network: one of `networks`; None takes the first.
+            boxes: JSON of (N, 4) left, top, width, height; None detects the faces.
+
+        Returns:
+            The width, height and EXIF orientation of the upright photograph, its faces, and the names, groups and
+            colours of the points.
+
+        Raises:
+            KpError: if the photograph, the network or a box cannot be used.
+        """
+        with _parsing():
+            upright = None if boxes is None else np.array(json.loads(boxes), np.float64).reshape(-1, 4)
+        with self._lock:
+            predictor, photograph = self._predictor(network), open_photograph(name, content)
+            orientation = photograph.orientation
+            stored = None if upright is None else orientation.boxes_to_stored(upright)
+            faces = predictor.predict(photograph, stored)
+        width, height = photograph.upright.size
+        return {
+            "width": width,
+            "height": height,
+            "orientation": photograph.orientation_tag,
+            "faces": [writers.face_to_json(_face_to_upright(face, orientation)) for face in faces],
+            "names": predictor.scheme.names,
+            "groups": {group: list(indices) for group, indices in predictor.scheme.groups},
+            "colours": point_colours(predictor.scheme),
+        }
+
+    def preview(self, content: bytes, name: str) -> bytes:
+        """Convert a photograph that the browser cannot show to an upright JPEG.
+
+        Raises:
+            KpError: if the photograph cannot be read.
+        """
+        jpeg = io.BytesIO()
+        with self._lock:
+            open_photograph(name, content).upright.save(jpeg, "JPEG", quality=92)
+        return jpeg.getvalue()
+
+    def to_upright(self, content: bytes, network: str | None = None) -> list[dict]:
+        """Convert labelled faces from pixels as stored to pixels of the upright photograph.
+
+        Args:
+            content: JSON of one photograph: width, height and orientation as `predict` returns them, and faces.
+            network: the one whose points the faces have; None takes the first.
+
+        Raises:
+            KpError: if the JSON is not of this form, or the network cannot be used.
+        """
+        with self._lock:
+            scheme = self._predictor(network).scheme
+        with _parsing():
+            photograph = json.loads(content)
+            orientation = _orientation(photograph)
+            faces = [_face(face, scheme) for face in photograph["faces"]]
+        return [writers.face_to_json(_face_to_upright(face, orientation)) for face in faces]
+
+    def save(self, content: bytes) -> str:
+        """Write the faces of the page in one of the formats of `kp_tf predict`.
+
+        Args:
+            content: JSON of the format ("json", "pts" or "xml"), the network, and the photographs, each with file,
+                width, height, orientation and faces. The format "pts" takes a single face.
+
+        Returns:
+            The text of the file, in pixels as stored.
+
+        Raises:
+            KpError: if the JSON is not of this form, or the format cannot express the faces.
+        """
+        with _parsing():
+            request = json.loads(content)
+            file_format, network = str(request["format"]), str(request["network"])
+        with self._lock:
+            predictor = self._predictor(network)
+        scheme = predictor.scheme
+        with _parsing():
+            photographs = [(_file_name(item), _stored_faces(item, scheme)) for item in request["photographs"]]
+        match file_format:
+            case "json":
+                return writers.as_json(photographs, scheme, network)
+            case "pts":
+                with _parsing():
+                    ((_, (face,)),) = photographs
+                return writers.as_pts(face)
+            case "xml":
+                return _xml(photographs, scheme)
+        raise KpError(f"unknown format {file_format!r}: choose json, pts or xml")
+
+    def _predictor(self, name: str | None) -> Predictor:
+        name = name or self.networks[0]
+        if name not in self._sources:
+            raise KpError(f"unknown network {name!r}: choose one of {', '.join(self.networks)}")
+        if name not in self._predictors:
+            self._predictors[name] = Predictor.load(self._sources[name])
+        return self._predictors[name]
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Turn whatever a malformed request causes into one error for the page."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise KpError(f"invalid request: {error!r}") from None
+
+
+def _file_name(photograph: dict) -> str:
+    name = str(photograph["file"])
+    name.encode()  # a ValueError where half a surrogate pair could not be written
+    if "\0" in name:
+        raise ValueError(f"file {name!r}")
+    return name
+
+
+def _orientation(photograph: dict) -> Orientation:
+    tag = int(photograph["orientation"])
+    if tag not in range(1, 9):
+        raise ValueError(f"orientation {tag}")
+    return Orientation((int(photograph["width"]), int(photograph["height"])), tag)
+
+
+def _face(face: dict, scheme: Scheme) -> Face:
+    """Read a face from the page's JSON, where null is a missing point or an unknown confidence."""
+    values = [point or (None, None) for point in face["points"]]
+    box, points = np.array(face["box"], np.float64), np.array(values, np.float64)
+    confidence = np.array(face.get("confidence") or [None] * len(values), np.float64)
+    shapes = box.shape, points.shape, confidence.shape
+    if shapes != ((4,), (len(scheme), 2), (len(scheme),)):
+        raise ValueError(f"shapes of box, points and confidence: {shapes}")
+    if not np.isfinite(box).all() or np.isinf(points).any():
+        raise ValueError("infinite or missing coordinates")
+    return Face(box, points, confidence, scheme)
+
+
+def _stored_faces(photograph: dict, scheme: Scheme) -> list[Face]:
+    """Read the faces of a photograph and convert them to pixels as stored."""
+    orientation = _orientation(photograph)
+    return [_face_to_stored(_face(face, scheme), orientation) for face in photograph["faces"]]
+
+
+def _face_to_upright(face: Face, orientation: Orientation) -> Face:
+    box = orientation.boxes_to_upright(face.box[None])[0]
+    return replace(face, box=box, points=orientation.to_upright(face.points))
+
+
+def _face_to_stored(face: Face, orientation: Orientation) -> Face:
+    box = orientation.boxes_to_stored(face.box[None])[0]
+    return replace(face, box=box, points=orientation.to_stored(face.points))
+
+
+def _xml(photographs: Sequence[tuple[str, Sequence[Face]]], scheme: Scheme) -> str:
+    for file, _ in photographs:
+        if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
+            raise KpError(f"cannot save {file} in points.xml: it is not in the folder that was opened")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "points.xml")
+        writers.write_xml(path, [(str(Path(folder, file)), faces) for file, faces in photographs], scheme)
+        return path.read_text(encoding="utf-8")
