@@ -1,26 +1,60 @@
-"""Every setting of every part: the one place for a default.
+"""Every setting of every recipe: the one place for a default.
 
-`course` is the project of Berkeley's CS194-26 as its page describes it, and nothing better. Times are for two
-cores of an AMD EPYC without a GPU; the scores are in README.md.
+`course` is project 5 of Berkeley's CS194-26 as its page describes it. Times are for two cores of an AMD EPYC without a
+GPU; errors are on the validation faces.
 
-    python train.py --part 1    # IMM, nose tip
-    python train.py --part 2    # IMM, 58 points
-    python train.py --part 3    # iBUG 300-W, 68 points
+    python train.py --part 1                    nose tip, IMM                    24 s, 26.1 px
+    python train.py --part 2                    58 landmarks, IMM                91 s, 23.8 px
+    python train.py --part 3                    68 landmarks, 300-W              56 min, NME 7.26 %
+    python train.py --part 1 --recipe strong    nose tip, from `compact`         1¾ min, 2.6 px
+    python train.py --part 2 --recipe strong    58 landmarks, from `compact`     2 min, 4.6 px
+    python train.py --part 3 --recipe strong    trains `compact`                 1 h, NME 3.47 %
+    python train.py --part 3 --recipe large     trains `large`                   2 h, NME 3.29 %
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
+COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly training pictures are changed; everything is off by default."""
+
+    flip: float = 0.0  # probability of mirroring
+    rotation: float = 0.0  # σ in degrees
+    scale: float = 0.0  # σ of the logarithm of the factor
+    shift: float = 0.0  # σ along x and y, in units of the window
+    stretch: float = 0.0  # σ of the logarithm of width over height
+    shear: float = 0.0  # σ of its tangent
+    occlusion: float = 0.0  # probability of each of two rectangles
+    shadow: float = 0.0  # probability that one side is darkened
+    gamma: float = 0.0  # σ of the logarithm of the exponent
+    contrast: float = 0.0  # σ of the logarithm of the factor
+    brightness: float = 0.0  # σ in units of the range from black to white
+    blur: float = 0.0  # probability
+    low_resolution: float = 0.0  # probability of a half or a quarter of the resolution
+    noise: float = 0.0  # probability
+    cut: float = 0.0  # probability that up to 30 % at one side are black, as where a photograph ends
+
+    def weakened(self, strength: float) -> "Augmentation":
+        """Everything but the flips times `strength`."""
+        names = [field.name for field in fields(self) if field.name != "flip"]
+        return replace(self, **{name: strength * getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one part is trained."""
+    """How a network is trained."""
 
     name: str
-    part: int | None  # None: a user's own labels
+    part: int | None  # of the course; None: a user's own labels
     dataset: str  # imm, ibug or labels
-    scheme: str | None  # a name in schemes.SCHEMES; None: as the labels have it
-    network: str  # a name in networks.NETWORKS
+    scheme: str | None  # a name in keypoints.SCHEMES; None: as the labels have it
+    network: str  # a name in models.build.NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
     loss: str  # Keras' name, or heatmap for models.losses.heatmap_loss
     learning_rate: float
@@ -28,25 +62,31 @@ class Recipe:
     batch_size: int
     settings: dict[str, Any] = field(default_factory=dict)  # of the network
     loss_settings: dict[str, float] = field(default_factory=dict)  # of the heatmap loss
-    crop_scale: float | None = 1.0  # of the box; 1 stretches it to the input; None: by the training's faces
-    looks: int = 1  # each after the first is around the points just found
-    wide: float = 1.0  # the first of several looks' window, in windows of the others
-    init: str | None = None  # a run or weights to start from, which settle network, shape and stored shape
-    teacher: str | None = None  # weights whose points on the training's photographs are learned beside the truth
-    augmentation: dict[str, float] = field(default_factory=dict)  # of augment.Augmentation
-    calm: float = 0.0  # of the epochs, the last, have half of the augmentation
+    crop_scale: float | None = None  # side of a square window in units of the box; None: the box itself, stretched
+    crop_margin: float | None = None  # crop_scale is this many times what box and half of the faces need
+    num_passes: int = 1  # each pass after the first is centred on the landmarks of the one before
+    first_pass_scale: float = 1.0  # the first pass's window in units of the others'
+    init: str | None = None  # a run or weights to start from, which determine network, shape and stored shape
+    teacher: str | None = None  # a run or weights whose points on the training photographs are learned as well
+    augmentation: Augmentation = Augmentation()
+    cooldown_fraction: float = 0.0  # share of the epochs, the last, with weaker augmentation
     # augmentation moves the window inside a larger crop, which is what training keeps in memory
-    stored_shape: tuple[int, int] | None = None  # None: the input itself is kept, and only flipped
-    stored_scale: float = 1.0
-    weight_decay: float | None = None  # None: Adam at one rate; else AdamW, warmed up, then a cosine
+    stored_shape: tuple[int, int] | None = None  # None: the input itself is stored, and only flipped
+    stored_scale: float = 1.0  # of the stored crop, as crop_scale
+    weight_decay: float | None = None  # None: Adam at a constant rate; otherwise AdamW, warmup and a cosine
     warmup_epochs: int = 0
-    precision: str = "float32"  # while training: Keras' dtype policy, or auto (see precision.py)
+    precision: str = "float32"  # of the training: Keras' dtype policy, or auto (see backends/precision.py)
 
+    @property
+    def takes_photographs(self) -> bool:
+        """Whether the network expects whole photographs, all framed alike, instead of boxes of faces."""
+        return self.dataset == "imm"
 
-# without a crop_scale the window is this many times what box and half the faces need, as 1.6 boxes are on iBUG
-ROOM = 1.36
+    @property
+    def has_heatmaps(self) -> bool:
+        """Whether the network predicts heatmaps, and with them a variance for each point."""
+        return self.network == "heatmap"
 
-TEACHER = 0.5  # a teacher's part of the loss
 
 PART1 = Recipe(
     name="course",
@@ -59,7 +99,7 @@ PART1 = Recipe(
     learning_rate=5e-4,
     epochs=20,
     batch_size=2,  # the course leaves it open; the schedule is short, so many small steps
-    settings={"convs": ((12, 7), (24, 5), (32, 3)), "hidden": 128},
+    settings={"convs": ((12, 7), (24, 5), (32, 3)), "hidden": 128},  # 129,842 parameters
 )
 
 PART2 = Recipe(
@@ -72,9 +112,9 @@ PART2 = Recipe(
     loss="mse",
     learning_rate=1e-3,
     epochs=30,
-    batch_size=2,  # as part 1; with 4 the first of three seeds reached 29.8 px instead of 20.2
-    augmentation={"flip": 0.5},
-    settings={"convs": ((16, 5), (24, 5), (32, 3), (64, 3), (128, 3)), "hidden": 200},
+    batch_size=2,  # as in part 1; with 4 the first of three seeds reached 29.8 px instead of 20.2
+    augmentation=Augmentation(flip=0.5),
+    settings={"convs": ((16, 5), (24, 5), (32, 3), (64, 3), (128, 3)), "hidden": 200},  # 184,052 parameters
 )
 
 PART3 = Recipe(
@@ -82,7 +122,7 @@ PART3 = Recipe(
     part=3,
     dataset="ibug",
     scheme="ibug68",
-    network="resnet18",
+    network="resnet18",  # 11,240,008 trainable parameters
     shape=(224, 224),
     loss="mae",
     learning_rate=5e-4,
@@ -102,30 +142,30 @@ _HEATMAP = Recipe(
     epochs=200,
     batch_size=32,
     settings={"widths": (32, 64, 128, 192), "depths": (1, 3, 2, 1)},  # 1.42 M parameters, 135 M multiply-adds
-    # pixels of the input: errors under 10 count by their logarithm
-    loss_settings={"w": 10.0, "epsilon": 2.0, "pixels": 128.0, "spread": 1.0},
-    crop_scale=1.36,  # what lies a little outside, heatmaps still reach
-    looks=2,
-    wide=1.18,  # the first look is at 1.6 boxes, which cut a point off on 11 of 2,310 faces
-    augmentation={
-        "flip": 0.5,
-        "rotation": 18.0,
-        "scale": 0.15,
-        "shift": 0.05,
-        "stretch": 0.06,
-        "shear": 0.06,
-        "occlusion": 0.3,
-        "shadow": 0.2,
-        "gamma": 0.3,
-        "contrast": 0.2,
-        "brightness": 0.08,
-        "blur": 0.2,
-        "low_resolution": 0.1,
-        "noise": 0.2,
-        "cut": 0.1,
-    },
-    calm=0.2,
-    stored_shape=(192, 192),  # 2.04 boxes: at rest the window's pixels are the crop's own
+    # in pixels of the input: errors below 10 count by their logarithm
+    loss_settings={"w": 10.0, "epsilon": 2.0, "pixels": 128.0, "variance_weight": 1.0},
+    crop_scale=1.36,  # heatmaps reach a little outside the window
+    num_passes=2,
+    first_pass_scale=1.18,  # a window of 1.6 boxes, which misses a point on 11 of 2,310 faces
+    augmentation=Augmentation(
+        flip=0.5,
+        rotation=18.0,
+        scale=0.15,
+        shift=0.05,
+        stretch=0.06,
+        shear=0.06,
+        occlusion=0.3,
+        shadow=0.2,
+        gamma=0.3,
+        contrast=0.2,
+        brightness=0.08,
+        blur=0.2,
+        low_resolution=0.1,
+        noise=0.2,
+        cut=0.1,
+    ),
+    cooldown_fraction=0.2,
+    stored_shape=(192, 192),  # of 2.04 boxes: without augmentation, the window's pixels are the crop's own
     stored_scale=2.04,
     weight_decay=0.02,
     warmup_epochs=3,
@@ -133,7 +173,10 @@ _HEATMAP = Recipe(
 )
 
 COMPACT = replace(
-    _HEATMAP, epochs=320, teacher="large", loss_settings={**_HEATMAP.loss_settings, "teacher": TEACHER}
+    _HEATMAP,
+    epochs=320,
+    teacher="large",
+    loss_settings={**_HEATMAP.loss_settings, "teacher_weight": TEACHER_WEIGHT},
 )
 
 LARGE = replace(
@@ -152,13 +195,14 @@ OWN = replace(
     epochs=100,
     learning_rate=1e-3,
     crop_scale=None,
-    wide=1.0,
-    calm=0.0,
-    looks=1,  # what is no face may change its shape, which then tells little about the box
+    crop_margin=1.36,
+    first_pass_scale=1.0,
+    cooldown_fraction=0.0,
+    num_passes=1,  # an object that changes its shape tells little about its box
 )
 
-# IMM has no boxes: the first look is where faces are on average
-STRONG1 = replace(OWN, part=1, dataset="imm", scheme="nose", init="compact", looks=3)
+# IMM has no boxes: the first pass takes the window in which faces lie on average
+STRONG1 = replace(OWN, part=1, dataset="imm", scheme="nose", init="compact", num_passes=3)
 STRONG2 = replace(STRONG1, part=2, scheme="imm58")
 
 RECIPES = {

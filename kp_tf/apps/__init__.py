@@ -1,0 +1,1 @@
+"""What is built on prediction and evaluation: the competition, exported files, the page."""

@@ -1,32 +1,51 @@
-"""A run's network as one file that runs without TensorFlow, and what the change of format costs."""
+"""A run's network as one file: packed weights, or LiteRT or ONNX that run without TensorFlow."""
 
 import hashlib
 import json
 import time
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
-from kp_tf.artifacts.runs import Run
-from kp_tf.artifacts.weights import choose_run, portable
-from kp_tf.backends.engines import ABOUT, KEY, Network, load_engine
-from kp_tf.backends.inference import for_prediction, load_model, with_variance
+from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.runs import read_run
+from kp_tf.artifacts.weights import describe_model, save_weights
+from kp_tf.backends import load_network
+from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.backends.network import Network
+from kp_tf.backends.onnx import PROPERTY
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing
 from kp_tf.core.geometry import crop_windows, to_pixels
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.evaluate import metrics
-from kp_tf.input.pipeline import decode, scale_pixels
+
+if TYPE_CHECKING:
+    import keras
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
-SAMPLES = 64  # noise for the report where no labels are given
-ROUNDS = 50  # of one face, for its time
+NUM_NOISE = 64  # pictures of noise for the report, if no labels are passed
+NUM_TIMED = 50  # predictions of one face
+
+
+def pack(run: Path, out: Path) -> None:
+    """Write a run's weights as one small file, like the weights that come with the project.
+
+    Raises:
+        KpError: if there is no such run, or the file is not named `.npz` or cannot be written.
+    """
+    from kp_tf.backends.keras_backend import load_model
+
+    if out.suffix != ".npz":
+        raise KpError(f"--out {out}: the name must end in .npz")
+    info = read_run(run)
+    save_weights(out, load_model(info), info)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
 def export(
@@ -36,76 +55,77 @@ def export(
     precision: str = "float32",
     labels: Path | None = None,
 ) -> Path:
-    """Write a network as LiteRT or ONNX, read it back, and print what that costs.
+    """Write a network as LiteRT or ONNX, read it back, and print what the conversion costs.
 
     Args:
         to: `litert` or `onnx`.
-        run: see `weights.choose_run`.
-        out: the file; by default beside the run's, or in the working folder for weights that come with the project.
+        run: see `find_model`.
+        out: the file. Default: the name of the run, in the working directory.
         precision: of the weights in the file: float32, float16 or (LiteRT alone) int8. It computes in float32.
-        labels: dlib's XML with the network's points and boxes, its photographs beside it: the report then says
-            what the change of format does to the error.
+        labels: dlib's XML with the network's points and boxes, its photographs beside it: the report then says what
+            the conversion does to the error.
 
     Raises:
-        KpError: if there is no such run, the file cannot be written, or its outputs are far from the network's.
+        KpError: if there is no such run, or the file cannot be written.
     """
+    from kp_tf.backends.keras_backend import add_variance, for_prediction, load_model
+
     if precision == "int8" and to == "onnx":
-        raise KpError("--int8: expected --to litert, found --to onnx")
-    chosen = choose_run(run)
-    out = out or Path(chosen.path.name).with_suffix(SUFFIXES[to])
+        raise KpError("--int8 is for --to litert alone")
+    info = find_model(run)
+    out = out or Path(info.path.name).with_suffix(SUFFIXES[to])
     if out.suffix != SUFFIXES[to]:
-        raise KpError(
-            f"--out {out}: expected a name that ends in {SUFFIXES[to]}, found {out.suffix or 'no ending'}"
-        )
-    model, write = load_model(chosen), _write_litert if to == "litert" else _write_onnx
-    # a model that was trained in mixed precision has been rebuilt in float32 by now
-    about = portable(chosen)
+        raise KpError(f"--out {out}: the name must end in {SUFFIXES[to]}")
+    model = load_model(info)  # in float32, whatever it was trained in
     with replacing(out) as temporary:
-        write(with_variance(model, chosen), about, precision, temporary)
-        _, network = load_engine(temporary)
-        print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {chosen.path}")
-        _report(chosen, for_prediction(model, chosen), network, labels)
+        write = _write_litert if to == "litert" else _write_onnx
+        write(add_variance(model, info), describe_model(info), precision, temporary)
+        _, network = load_network(temporary)
+        print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {info.path}")
+        _report(info, for_prediction(model, info), network, labels)
     return out
 
 
-def _write_litert(model: keras.Model, about: dict, precision: str, path: Path) -> None:
+def _write_litert(model: "keras.Model", about: dict, precision: str, path: Path) -> None:
+    import tensorflow as tf
+
     quantised = {"optimizations": [tf.lite.Optimize.DEFAULT]}
     settings = {
         "float32": {},
         "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
-        "int8": quantised,  # of the weights alone, so that no pictures are needed to measure ranges on
+        "int8": quantised,  # weights alone, so that no pictures are needed to measure ranges on
     }[precision]
     model.export(str(path), format="litert", verbose=False, **settings)
     content = path.read_bytes()
     about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(ABOUT, json.dumps(about))
+        archive.writestr(DESCRIPTION, json.dumps(about))
 
 
-def _write_onnx(model: keras.Model, about: dict, precision: str, path: Path) -> None:
+def _write_onnx(model: "keras.Model", about: dict, precision: str, path: Path) -> None:
     try:
         import onnx
     except ImportError:
-        raise KpError("--to onnx needs more: pip install onnx tf2onnx onnxruntime") from None
+        raise KpError("--to onnx needs more packages: pip install onnx tf2onnx onnxruntime") from None
     model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that was never called
     with warnings.catch_warnings():
-        # Keras' own look at np.object, in its copy of tf2onnx
+        # raised by Keras' copy of tf2onnx
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         model.export(str(path), format="onnx", verbose=False)
     graph = onnx.load(path)
-    # tf2onnx loses the number of points on the way through the heatmaps
+    # tf2onnx loses the number of points on its way through the heatmaps
     sizes = graph.graph.output[0].type.tensor_type.shape.dim
     for size, value in zip(sizes, model.output_shape, strict=True):
         if value is not None:
             size.dim_value = value
     if precision == "float16":
         _halve(graph.graph)
-    graph.metadata_props.add(key=KEY, value=json.dumps(about))
+    graph.metadata_props.add(key=PROPERTY, value=json.dumps(about))
     onnx.save(graph, path)
 
 
-def _halve(graph) -> None:
-    """Keep large weights in float16, each with a cast that the run time does once, when it loads the file."""
+def _halve(graph: Any) -> None:
+    """Store large weights in float16, each with a cast that the runtime does once, when it loads the file."""
     import onnx
 
     casts = []
@@ -120,46 +140,55 @@ def _halve(graph) -> None:
     graph.node.extend(nodes)
 
 
-def _report(run: Run, original: Network, network: Network, labels: Path | None) -> None:
-    """Print the differences in the points, in the error where there are labels, and the time of one face."""
-    side = run.recipe.shape[1]
+def _report(info: ModelInfo, original: Network, network: Network, labels: Path | None) -> None:
+    """Print the difference in the points, the error before and after if there are labels, and the time of one face."""
+    from kp_tf.input.decode import decode_crops
+
+    side = info.recipe.shape[1]
     if labels is None:
-        # smooth noise: what a network sees has more of coarse than of fine
-        coarse = np.random.default_rng(0).uniform(0, 255, (SAMPLES, 12, 12, 1)).astype(np.float32)
-        images = scale_pixels(tf.image.resize(coarse, run.recipe.shape)).numpy()
-        what = f"{SAMPLES} pictures of noise"
+        crops, what = _noise(info.recipe.shape), f"{NUM_NOISE} pictures of noise"
     else:
-        records = read_dlib_xml(labels, run.scheme, partial=run.config["part"] is None)
-        windows = crop_windows(records.boxes, run.recipe.crop_scale)
-        images = scale_pixels(decode(records, windows, run.recipe.shape)).numpy()
-        what = f"{len(records)} faces of {labels}"
+        samples = read_dlib_xml(labels, info.scheme, partial=info.recipe.part is None).checked()
+        samples = samples.upright(samples.orientations())
+        windows = crop_windows(samples.boxes, info.recipe.crop_scale)
+        crops, what = decode_crops(samples, windows, info.recipe.shape), f"{len(samples)} faces of {labels}"
+    images = crops.astype(np.float32) / 255 - np.float32(0.5)
     before, after = (
         np.concatenate([one(images[k : k + 1]) for k in tqdm(range(len(images)), leave=False, disable=None)])
         for one in (original, network)
     )
-    apart = side * np.linalg.norm((after - before)[..., :2], axis=-1)
-    print(f"difference in points on {what}: mean {apart.mean():.3f}, largest {apart.max():.3f} pixels of {side}")
-    if labels is not None and run.scheme.eyes:
+    distances = side * np.linalg.norm((after - before)[..., :2], axis=-1)
+    mean, largest = distances.mean(), distances.max()
+    print(f"difference in points on {what}: mean {mean:.3f}, largest {largest:.3f} pixels of {side}")
+    if labels is not None and info.scheme.eyes:
         errors = [
-            100 * np.nanmean(metrics.nme(to_pixels(o[..., :2], windows), records.points, run.scheme.eyes))
+            100 * np.nanmean(metrics.nme(to_pixels(o[..., :2], windows), samples.labels, info.scheme.eyes))
             for o in (before, after)
         ]
-        print(f"NME (one look) before {errors[0]:.3f} %, after {errors[1]:.3f} %")
+        print(f"NME (one pass) before {errors[0]:.3f} %, after {errors[1]:.3f} %")
     times = _interleaved({"Keras": original, "the file": network}, images[:1])
-    print(
-        "one face: "
-        + ", ".join(f"{name} {median:.1f} ms ({low:.1f}–{high:.1f})" for name, (median, low, high) in times.items())
-    )
+    print(f"one face: {', '.join(times)}")
 
 
-def _interleaved(networks: dict[str, Callable], image: np.ndarray) -> dict[str, tuple[float, float, float]]:
-    """Median and quartiles in milliseconds, taken in turns."""
+def _noise(shape: tuple[int, int]) -> np.ndarray:
+    """Smooth noise (N, H, W, 1) uint8: photographs have more of coarse structure than of fine."""
+    from PIL import Image
+
+    coarse = np.random.default_rng(0).integers(0, 256, (NUM_NOISE, 12, 12), np.uint8)
+    smooth = [Image.fromarray(one).resize(shape[::-1], Image.Resampling.BILINEAR) for one in coarse]
+    return np.stack([np.asarray(one) for one in smooth])[..., None]
+
+
+def _interleaved(networks: dict[str, Network], image: np.ndarray) -> list[str]:
+    """The time of one prediction by each network, in turns: median and quartiles in milliseconds."""
     seconds = {name: [] for name in networks}
-    for _ in range(ROUNDS):
+    for _ in range(NUM_TIMED):
         for name, network in networks.items():
             start = time.perf_counter()
             network(image)
             seconds[name].append(time.perf_counter() - start)
-    return {
-        name: tuple(1000 * np.percentile(values[ROUNDS // 10 :], [50, 25, 75])) for name, values in seconds.items()
-    }
+    texts = []
+    for name, values in seconds.items():
+        median, low, high = 1000 * np.percentile(values[NUM_TIMED // 10 :], [50, 25, 75])
+        texts.append(f"{name} {median:.1f} ms ({low:.1f}–{high:.1f})")
+    return texts

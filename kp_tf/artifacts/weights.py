@@ -1,4 +1,4 @@
-"""The trained weights that come with the project: one `.npz` each, which holds no code and is not unpickled."""
+"""Weights as one `.npz`, which holds no code and is not unpickled; `compact` and `large` come with the project."""
 
 import json
 from pathlib import Path
@@ -6,76 +6,56 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kp_tf.artifacts.runs import Run, load_run, newest_run
+from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_npz, replacing
 
 if TYPE_CHECKING:
-    import keras  # takes seconds, and reading what a file says needs none of it
+    import keras  # takes seconds to import, and reading what a file says needs none of it
 
-PATHS = ("data", "labels", "val_labels", "scheme_file")  # of the machine that trained, of no use elsewhere
-HERE = Path(__file__).parents[1] / "weights"
-WRITTEN = "weights as `python -m kp_tf pack` writes them"
-
-WEIGHTS = tuple(sorted(path.stem for path in HERE.glob("*.npz")))
+FOLDER = Path(__file__).parents[1] / "weights"
+WEIGHTS = tuple(sorted(path.stem for path in FOLDER.glob("*.npz")))
+_WRITTEN = "weights as `python -m kp_tf pack` writes them"
 
 
-def choose_run(named: str | None) -> Run:
-    """The network to use.
-
-    Args:
-        named: a run directory, a file that `pack` wrote, or the name of weights that come with the project.
-            None: the newest part 3 with 68 points on real faces, and where there is none the most accurate
-            weights that come with the project.
-
-    Raises:
-        KpError: if there is no such network.
-    """
-    if named is None:
-        return newest_run(3) or min((committed(name) for name in WEIGHTS), key=lambda run: run.metrics["val_nme"])
-    if named in WEIGHTS:
-        return committed(named)
-    path = Path(named)
-    return read_run(path) if path.suffix == ".npz" else load_run(path)
-
-
-def committed(name: str) -> Run:
+def committed(name: str) -> ModelInfo:
     """The weights of that name among WEIGHTS."""
-    return read_run(HERE / f"{name}.npz")
+    return read_weights(FOLDER / f"{name}.npz")
 
 
-def read_run(path: Path) -> Run:
-    """The settings and figures in a file of `save_weights`.
+def read_weights(path: Path) -> ModelInfo:
+    """What a file of `save_weights` says of its network.
 
     Raises:
-        KpError: if the file is missing or is no such file.
+        KpError: if the file is missing or is not such a file.
     """
     try:
-        about = json.loads(str(read_npz(path, WRITTEN)["about"]))
-        return Run(path, about["config"], about["metrics"])
+        about = json.loads(str(read_npz(path, _WRITTEN)["about"]))
+        return ModelInfo.from_json(path, about["config"], about["metrics"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise KpError(f"{path}: expected {WRITTEN}, found: {error}") from None
+        raise KpError(f"{path}: expected {_WRITTEN}, found: {error}") from None
 
 
-def portable(run: Run) -> dict:
-    """What a file says of the run whose network it holds, without paths of the machine that trained it."""
-    config = {name: value for name, value in run.config.items() if name not in PATHS}
-    return {"config": config, "metrics": run.metrics}
+def describe_model(info: ModelInfo) -> dict:
+    """What a packed or exported file says of its network, as JSON."""
+    return {"config": info.to_json(), "metrics": info.metrics}
 
 
-def save_weights(path: Path, model: "keras.Model", run: Run) -> None:
+def save_weights(path: Path, model: "keras.Model", info: ModelInfo) -> None:
     """Write a model's weights: kernels in float16, the few other numbers in float32.
 
     Args:
         path: the `.npz`.
-        model: any model that `networks.build` makes from the run's recipe.
-        run: that trained it.
+        model: any model that `build_network` makes from the recipe.
+        info: of the network.
+
+    Raises:
+        KpError: if the file cannot be written.
     """
     arrays = {
-        weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32)
-        for weight in model.weights
+        weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32) for weight in model.weights
     }
-    about = json.dumps(portable(run))
+    about = json.dumps(describe_model(info))
     with replacing(path) as temporary:
         np.savez(temporary, about=np.array(about), **arrays)
 
@@ -84,10 +64,10 @@ def load_weights(path: Path, model: "keras.Model") -> None:
     """Set the weights of a model from a file of `save_weights`.
 
     Raises:
-        KpError: if the file is another network's.
+        KpError: if the file belongs to another network.
     """
-    archive = read_npz(path, WRITTEN)
+    archive = read_npz(path, _WRITTEN)
     for weight in model.weights:
         if weight.path not in archive or archive[weight.path].shape != tuple(weight.shape):
-            raise KpError(f"{path}: expected weights {weight.path} of shape {tuple(weight.shape)}, found others")
+            raise KpError(f"{path}: the weights {weight.path} of shape {tuple(weight.shape)} are missing")
         weight.assign(archive[weight.path].astype(np.float32))

@@ -1,45 +1,40 @@
-"""The project's error: which file and entry, what was expected, what was found."""
+"""The errors that a user can mend; their text is complete, and no traceback is shown with it."""
 
 from collections.abc import Sequence
 
-SHOWN = 20  # of many problems, so that a terminal still shows the first
+MAX_LISTED = 20  # of many problems, so that a terminal still shows the first
 
 
 class KpError(Exception):
-    """Something the user can mend. Its text is complete: no traceback is shown with it."""
+    """Something that the user can mend. Its text says what failed and what to do."""
 
-    status = 2  # of the command
+    status = 2  # exit status of the command
 
 
-class PartlyError(KpError):
-    """Some of the work could not be done, and the rest is done."""
+class PartialError(KpError):
+    """Some of the work could not be done; the rest has been done."""
 
     status = 1
 
 
-def raise_all(problems: Sequence[str], what: str, skipped: list[str] | None = None) -> None:
-    """Raise one error that names the first twenty problems and counts all; do nothing when there are none.
+def raise_problems(problems: Sequence[str], what: str) -> None:
+    """Raise one error for all problems, or do nothing if there are none.
 
     Args:
-        problems: one line each, naming file and entry, what was expected and what was found.
-        what: the head line, such as "images that cannot be read".
-        skipped: where the caller goes on without what is bad: gets the problems, and nothing is raised.
+        problems: one line each, naming the file and the entry.
+        what: the heading, such as "images cannot be read".
 
     Raises:
-        KpError: if there is a problem.
+        KpError: if there is a problem. Its text lists the first twenty and counts them all.
     """
-    if skipped is not None:
-        skipped.extend(problems)
-        return
-    if not problems:
-        return
-    raise KpError(listed(problems, what))
+    if problems:
+        raise KpError(format_problems(problems, what))
 
 
-def listed(problems: Sequence[str], what: str) -> str:
-    """One problem as it is; of many their count, `what` they are, and the first twenty."""
+def format_problems(problems: Sequence[str], what: str) -> str:
+    """A single problem as it is; several as a count, a heading and the first twenty."""
     if len(problems) == 1:
         return problems[0]
-    rest = [f"  … and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-    lines = [f"  {problem}" for problem in problems[:SHOWN]]
+    rest = [f"  … and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
+    lines = [f"  {problem}" for problem in problems[:MAX_LISTED]]
     return "\n".join([f"{len(problems)} {what}:", *lines, *rest])

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that appear whole or not at all, and the formats that several rooms read."""
 
 import json
 import math
@@ -16,7 +16,13 @@ from kp_tf.core.errors import KpError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with the same suffix, renamed to it at the end or removed on an error.
+    """Write a file under a temporary name beside it and rename it once the block has succeeded.
+
+    Args:
+        path: the file to write or replace.
+
+    Yields:
+        The temporary path, with the same suffix. It is removed if the block fails.
 
     Raises:
         KpError: if the file cannot be written (no such folder, no permission, a full disk).
@@ -26,44 +32,50 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise KpError(f"{path}: expected to write this file, found: {error.strerror or error}") from error
+        raise KpError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON that a person can read."""
+    """Write JSON that a person can read. Raises KpError if the file cannot be written."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
-        KpError: if the file is missing, or holds no JSON object.
+        KpError: if the file is missing or does not hold a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise KpError(f"{path}: expected a JSON file, found: {error}") from error
+        raise KpError(f"cannot read {path} as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise KpError(f"{path}: expected a JSON object, found: {type(content).__name__}")
+        raise KpError(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8. Raises KpError if it cannot be written."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` as `np.savez` writes it. Nothing is unpickled or inflated.
+    """Read the arrays of an `.npz` as `np.savez` writes it. Nothing is unpickled or decompressed.
 
     Args:
         path: the file.
-        what: for messages.
+        what: what it should hold, for messages.
 
     Raises:
-        KpError: if the file is missing, damaged, or claims arrays that are larger than it.
+        KpError: if the file is missing or damaged, or claims arrays that are larger than the file.
     """
     try:
-        # a file of its own, because NumPy leaves a damaged one open
+        # opened here, because NumPy does not close a damaged file
         with path.open("rb") as file:
             with zipfile.ZipFile(file) as archive:
                 for member in archive.infolist():

@@ -1,7 +1,9 @@
-"""Any picture that Pillow opens, upright, and where its pixels lie in the file.
+"""The one reader of pictures: any file that Pillow opens becomes the same upright, opaque, 8-bit picture everywhere.
 
-Points and boxes are in the pixels as stored, because readers of training data ignore EXIF's orientation; what is
-shown and what a network sees is upright. `Turn` goes from one to the other.
+Points and boxes in label files and results are in pixels as stored, because that is what other tools write and read.
+What a network sees is upright, over white where the file is transparent, and in 8 bits. `Orientation` goes from one
+to the other. `tf.data` decodes the common case by itself (`is_plain`, see input/decode.py); everything else goes
+through `open_photograph`.
 """
 
 import io
@@ -10,49 +12,69 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kp_tf.core.errors import KpError
 
-LARGEST = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
+# what is tried on a file, whatever its name: no format that starts another program, as EPS does
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
-# of EXIF: whether x and y are exchanged, and then whether each is counted from the other end
-TURNS = {
-    **{1: (False, False, False), 2: (False, True, False), 3: (False, True, True), 4: (False, False, True)},
-    **{5: (True, False, False), 6: (True, True, False), 7: (True, True, True), 8: (True, False, True)},
+# EXIF's orientation as (x and y are exchanged, x then counts from the right, y from the bottom), and Pillow's word
+_TURNS = {
+    1: (False, False, False, None),
+    2: (False, True, False, Image.Transpose.FLIP_LEFT_RIGHT),
+    3: (False, True, True, Image.Transpose.ROTATE_180),
+    4: (False, False, True, Image.Transpose.FLIP_TOP_BOTTOM),
+    5: (True, False, False, Image.Transpose.TRANSPOSE),
+    6: (True, True, False, Image.Transpose.ROTATE_270),
+    7: (True, True, True, Image.Transpose.TRANSVERSE),
+    8: (True, False, True, Image.Transpose.ROTATE_90),
 }
 
-Picture = "str | Path | Image.Image | np.ndarray | Photograph"
+Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Photograph"
 
 
 @dataclass(frozen=True)
-class Turn:
-    """From pixels as stored to those of the upright picture, and back.
+class Orientation:
+    """The way from pixels as stored to those of the upright picture, and back.
 
     Attributes:
         size: width and height of the upright picture.
-        orientation: EXIF's, 1 to 8.
+        tag: EXIF's orientation, 1 to 8; 1 changes nothing.
     """
 
     size: tuple[int, int]
-    orientation: int = 1
+    tag: int = 1
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height of the picture as stored."""
+        return self.size[::-1] if _TURNS[self.tag][0] else self.size
 
     def to_upright(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in the pixels as stored to the upright picture's."""
-        swap, left, up = TURNS[self.orientation]
-        turned = points[..., ::-1] if swap else points
-        return np.where((left, up), np.array(self.size) - 1 - turned, turned)
+        """Points (..., 2) in pixels as stored to pixels of the upright picture."""
+        if self.tag == 1:
+            return points
+        exchange, from_right, from_bottom, _ = _TURNS[self.tag]
+        turned = points[..., ::-1] if exchange else points
+        return np.where((from_right, from_bottom), np.array(self.size) - 1 - turned, turned)
 
     def to_stored(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in the upright picture's pixels to those as stored."""
-        swap, left, up = TURNS[self.orientation]
-        turned = np.where((left, up), np.array(self.size) - 1 - points, points)
-        return turned[..., ::-1] if swap else turned
+        """Points (..., 2) in pixels of the upright picture to pixels as stored."""
+        if self.tag == 1:
+            return points
+        exchange, from_right, from_bottom, _ = _TURNS[self.tag]
+        turned = np.where((from_right, from_bottom), np.array(self.size) - 1 - points, points)
+        return turned[..., ::-1] if exchange else turned
 
     def boxes_to_upright(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) of left, top, width, height, as `to_upright`."""
@@ -65,29 +87,29 @@ class Turn:
 
 def _turn_boxes(turn: Callable[[np.ndarray], np.ndarray], boxes: np.ndarray) -> np.ndarray:
     boxes = np.asarray(boxes, np.float64)
-    corners = np.stack([boxes[:, :2] - 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5], axis=1)  # of pixels' edges
+    corners = np.stack([boxes[:, :2] - 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5], axis=1)  # pixel edges
     corners = np.sort(turn(corners), axis=1)
     return np.concatenate([corners[:, 0] + 0.5, corners[:, 1] - corners[:, 0]], axis=1)
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A picture to be looked at.
+    """A decoded picture.
 
     Attributes:
         name: for messages: its path, or what it is.
-        upright: RGB, turned as EXIF says.
-        orientation: EXIF's, 1 to 8; 1 where the file says nothing.
+        upright: the RGB picture, turned as EXIF says.
+        orientation_tag: EXIF's orientation, 1 to 8; 1 if the file has none.
     """
 
     name: str
     upright: Image.Image
-    orientation: int = 1
+    orientation_tag: int = 1
 
     @property
-    def turn(self) -> Turn:
-        """From its pixels as stored to the upright ones."""
-        return Turn(self.upright.size, self.orientation)
+    def orientation(self) -> Orientation:
+        """The way from its pixels as stored to the upright ones."""
+        return Orientation(self.upright.size, self.orientation_tag)
 
 
 def open_photograph(source: Picture, content: bytes | None = None) -> Photograph:
@@ -95,84 +117,65 @@ def open_photograph(source: Picture, content: bytes | None = None) -> Photograph
 
     Args:
         source: a path; a Pillow image; an array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a Photograph.
-        content: of the file, where it need not be read.
+        content: the bytes of the file, if they have been read already.
 
     Returns:
-        The photograph. Transparent parts are white, 16 bits become 8, EXIF's orientation is followed.
+        The photograph, upright by its EXIF orientation, over white where it is transparent, in 8 bits.
 
     Raises:
-        KpError: if there is no such file, it is no picture that Pillow can decode, or has too many pixels.
+        KpError: if the file does not exist, is not an image that Pillow can decode, or has too many pixels.
     """
     if isinstance(source, Photograph):
         return source
     if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4))):
-            found = f"{source.shape} of {source.dtype}"
-            raise KpError(f"array: expected (H, W), (H, W, 3) or (H, W, 4) of uint8, found {found}")
-        if not source.size:
-            raise KpError(f"array: expected pixels, found {source.shape}")
-        return Photograph("array", _rgb(Image.fromarray(source)))
+        return Photograph("array", _rgb(Image.fromarray(_checked_array(source))))
     if isinstance(source, Image.Image):
         return _upright("image", source)
     path = Path(source)
-    if content is None and not path.is_file():
-        raise KpError(f"{path}: expected a photograph, found no such file")
-    if not (path.stat().st_size if content is None else content):
-        raise KpError(f"{path}: expected a photograph, found an empty file")
-    heif = _register_heif()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
-            with Image.open(path if content is None else io.BytesIO(content)) as image:
-                return _upright(str(path), image)
-    except Image.DecompressionBombError as error:
-        raise KpError(f"{path}: expected a photograph of at most {LARGEST:,} pixels, found: {error}") from None
-    except UnidentifiedImageError:
-        if path.suffix.lower() in (".heic", ".heif") and not heif:
-            raise KpError(f"{path}: HEIC needs pillow-heif: pip install pillow-heif") from None
-        raise KpError(f"{path}: expected a photograph, found a file that is no picture") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise KpError(f"{path}: expected a photograph, found a damaged one: {error}") from None
+        with _opened(path, content) as image:
+            return _upright(str(path), image)
+    except KpError:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
+        raise KpError(f"cannot read {path}: the image is damaged ({error})") from None
 
 
-@cache
-def _register_heif() -> bool:
-    """Teach Pillow HEIC, where the extra is installed."""
+def read_orientation(path: Path) -> Orientation:
+    """The size and orientation of a picture, from its header alone.
+
+    Raises:
+        KpError: if the file does not exist or is not an image.
+    """
+    with _opened(path, None) as image:
+        tag = _orientation_tag(image)
+        return Orientation(image.size[::-1] if _TURNS[tag][0] else image.size, tag)
+
+
+def is_plain(content: bytes) -> bool:
+    """Whether a file is a JPEG or PNG of 8 bits, grey or RGB, opaque and stored upright.
+
+    TensorFlow decodes such a file to the same pixels as `open_photograph`.
+    """
     try:
-        import pillow_heif
-    except ImportError:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+            plain = image.format == "JPEG" or (image.format == "PNG" and content[24] == 8)  # bits
+            opaque = image.mode in ("L", "RGB") and "transparency" not in image.info
+            return plain and opaque and _orientation_tag(image) == 1
+    except Exception:  # whatever is wrong with it, `open_photograph` says so
         return False
-    pillow_heif.register_heif_opener()
-    return True
 
 
-def _upright(name: str, image: Image.Image) -> Photograph:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation not in TURNS:
-        orientation = 1
-    return Photograph(name, _rgb(ImageOps.exif_transpose(image)), orientation)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, np.float64)
-        # 16 bits, however Pillow calls them; fractions of TIFF go from 0 to 1
-        most = 1 if image.mode == "F" and values.max() <= 1 else 255 if values.max() <= 255 else 65535
-        image = Image.fromarray(np.clip(values * (255 / most) + 0.5, 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def cut_out(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A window of a grey picture, resized: (H, W) uint8, as `pipeline.load_crop` within rounding.
+def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cut a window out of a grey picture and resize it, as `input.decode.load_crop` does within rounding.
 
     Args:
-        grey: of mode L.
+        grey: picture of mode L.
         window: (4,) int left, top, width, height in pixels; black where it leaves the picture.
         shape: (H, W) to resize to.
+
+    Returns:
+        (H, W) uint8.
     """
     left, top, width, height = (int(value) for value in window)
     crop = grey.crop((left, top, left + width, top + height))
@@ -183,14 +186,94 @@ def check_boxes(name: str, boxes: object) -> np.ndarray:
     """Boxes as an array (N, 4) of float64.
 
     Raises:
-        KpError: if they are no such numbers, or one has no size.
+        KpError: if they are not finite numbers of that shape, or if a box has no size.
     """
     boxes = np.array(boxes, np.float64, ndmin=2) if np.size(boxes) else np.zeros((0, 4))
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
         raise KpError(f"{name}: expected boxes of left, top, width, height, found {np.shape(boxes)}")
     if len(boxes) and boxes[:, 2:].min() <= 0:
         width, height = boxes[boxes[:, 2:].min(axis=1).argmin(), 2:]
-        raise KpError(f"{name}: expected a box of positive width and height, found {width:g} × {height:g}")
-    if np.abs(boxes).max(initial=0) > math.sqrt(LARGEST) * 1000:
-        raise KpError(f"{name}: expected a box near the picture, found {np.abs(boxes).max():g}")
+        raise KpError(f"{name}: a box needs positive width and height, found {width:g} × {height:g}")
+    if np.abs(boxes).max(initial=0) > math.sqrt(MAX_PIXELS) * 1000:
+        raise KpError(f"{name}: a box lies far from the picture, at {np.abs(boxes).max():g}")
     return boxes
+
+
+def box_outside(name: str, box: np.ndarray, size: tuple[int, int]) -> KpError:
+    """The error for a box (4,) that lies almost or wholly outside its picture of this width and height."""
+    left, top, width, height = box
+    where = f"left {left:g}, top {top:g}, {width:g} × {height:g}"
+    return KpError(f"{name}: the box lies outside the picture of {size[0]} × {size[1]} pixels: {where}")
+
+
+def _checked_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        kind = f"{array.shape} of {array.dtype}"
+        raise KpError(f"array: expected (H, W), (H, W, 3) or (H, W, 4) of uint8, found {kind}")
+    if not array.size:
+        raise KpError(f"array: expected pixels, found the shape {array.shape}")
+    return array
+
+
+def _opened(path: Path, content: bytes | None) -> Image.Image:
+    """The file as Pillow opens it; nothing is decoded yet."""
+    if content is None and not path.is_file():
+        raise KpError(f"cannot read {path}: no such file")
+    if not (path.stat().st_size if content is None else content):
+        raise KpError(f"cannot read {path}: the file is empty")
+    has_heif = _register_heif()
+    formats = [name for name in FORMATS if name in Image.OPEN or name not in ("AVIF", "HEIF")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
+            return Image.open(path if content is None else io.BytesIO(content), formats=formats)
+    except Image.DecompressionBombError:
+        raise KpError(f"cannot read {path}: it has more than {MAX_PIXELS:,} pixels") from None
+    except UnidentifiedImageError:
+        if path.suffix.lower() in (".heic", ".heif") and not has_heif:
+            raise KpError(f"cannot read {path}: HEIC needs pillow-heif (pip install pillow-heif)") from None
+        raise KpError(f"cannot read {path}: not an image file") from None
+    except Exception as error:  # a damaged header, whatever it leads Pillow to
+        raise KpError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+@cache
+def _register_heif() -> bool:
+    """Teach Pillow the optional formats; returns whether HEIC is among them."""
+    if find_spec("PIL.AvifImagePlugin"):  # Pillow has it from 11.3 on
+        import_module("PIL.AvifImagePlugin")
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _orientation_tag(image: Image.Image) -> int:
+    """EXIF's orientation; 1 where there is none that means anything."""
+    try:
+        tag = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # EXIF that cannot be parsed says nothing of an orientation
+        return 1
+    return tag if isinstance(tag, int) and tag in _TURNS else 1
+
+
+def _upright(name: str, image: Image.Image) -> Photograph:
+    tag = _orientation_tag(image)  # before the pixels: some formats drop it when they decode
+    picture, transpose = _rgb(image), _TURNS[tag][3]
+    return Photograph(name, picture if transpose is None else picture.transpose(transpose), tag)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB, as a copy of its own."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, np.float64)
+        # a TIFF of fractions goes from 0 to 1; 10, 12 or 14 bits are often stored in 16
+        bits = next((b for b in (8, 10, 12, 14, 16) if values.max(initial=0) < 2**b), 16)
+        most = 1 if image.mode == "F" and values.max(initial=0) <= 1 else 2**bits - 1
+        image = Image.fromarray(np.clip(values * (255 / most) + 0.5, 0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")

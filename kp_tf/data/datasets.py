@@ -1,173 +1,201 @@
-"""Where the data is, and files to records."""
+"""The data sets: where they are found, what their readers return, and how they are split."""
 
-import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
-from kp_tf.core.geometry import bounding_boxes
-from kp_tf.data.dlib_xml import part_names, read_dlib_xml
-from kp_tf.data.imm import imm_validation, read_imm
-from kp_tf.data.samples import Records, in_validation, is_mirror
+from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.keypoints import IBUG68, NOSE, NOSE_POINT, Scheme, parse_scheme
+from kp_tf.data.dlib_xml import part_names, read_dlib_xml
+from kp_tf.data.imm import read_imm
+from kp_tf.data.layout import DATA, FOLDERS, TEST_XMLS, TRAIN_XML
+from kp_tf.data.samples import Samples
+from kp_tf.data.splits import hold_out_tenth, in_imm_validation, in_validation, is_mirror
+from kp_tf.data.synthetic.sample import sample_folder
 
-FOLDERS = {"imm": "imm_face_db", "ibug": "ibug_300W_large_face_landmark_dataset"}
-TRAIN_XML = "labels_ibug_300W_train.xml"
-# of Kaggle's package, of dlib's archive
-TEST_XMLS = ("labels_ibug_300W_test_parsed.xml", "labels_ibug_300W_test.xml")
-HOME = Path("data")  # in the working folder: where downloads and the drawn sample go
-SAMPLE = HOME / "sample"
+
+class Split(NamedTuple):
+    """The faces for training and those for validation."""
+
+    training: Samples
+    validation: Samples
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The entries of both sides' label files that could not be read."""
+        return tuple(dict.fromkeys(self.training.problems + self.validation.problems))
+
+
+class Dataset(Protocol):
+    """Labelled faces for training and validation."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that is named in messages."""
+        ...
+
+    def read_split(self) -> Split:
+        """Read both sides.
+
+        Raises:
+            KpError: if a label file is missing or has no usable entry, or if one side is empty.
+        """
+        ...
+
+    def face_boxes(self, samples: Samples) -> np.ndarray:
+        """Boxes (N, 4) of the faces themselves, where the samples' own boxes are whole photographs."""
+        ...
+
+    def read_test(self) -> Samples | None:
+        """Photographs without labels to predict; None if the data set has none."""
+        ...
 
 
 @dataclass(frozen=True)
-class Data:
-    """A folder that holds a data set, and whether its faces are drawn."""
+class ImmDataset:
+    """The IMM face database: people 33–40 are for validation. The box of each face is its whole photograph."""
 
     root: Path
-    sample: bool
+    scheme: Scheme  # IMM58, or NOSE for the tip of the nose alone
+
+    def read(self) -> Samples:
+        """All faces. Raises KpError as `read_imm` does."""
+        samples = read_imm(self.root)
+        if self.scheme is NOSE:
+            return replace(samples, points=samples.labels[:, [NOSE_POINT]], scheme=NOSE)
+        return samples
+
+    def read_split(self) -> Split:
+        samples = self.read()
+        held_out = np.array([in_imm_validation(file) for file in samples.files])
+        return _split(samples, held_out)
+
+    def face_boxes(self, samples: Samples) -> np.ndarray:
+        """Boxes around all 58 points, which are known in training only."""
+        whole = read_imm(self.root)
+        boxes = dict(zip(whole.files, boxes_around_points(whole.labels), strict=True))
+        return np.array([boxes[file] for file in samples.files])
+
+    def read_test(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class IbugDataset:
+    """dlib's release of 300-W: one photograph in ten is for validation, without mirror images."""
+
+    root: Path
+
+    def read_split(self) -> Split:
+        samples = read_dlib_xml(self.root / TRAIN_XML, IBUG68)
+        held_out = np.array([in_validation(file) for file in samples.files])
+        mirrors = np.array([is_mirror(file) for file in samples.files])
+        return _split(samples, held_out, ignored=held_out & mirrors)
+
+    def face_boxes(self, samples: Samples) -> np.ndarray:
+        return samples.boxes
+
+    def read_test(self) -> Samples | None:
+        """The test photographs with their boxes, as Kaggle's package or dlib's archive has them."""
+        path = next((path for name in TEST_XMLS if (path := self.root / name).is_file()), None)
+        return path and read_dlib_xml(path, IBUG68, labelled=False)
+
+
+@dataclass(frozen=True)
+class LabelledXml:
+    """A user's own points in dlib's XML.
+
+    Attributes:
+        labels: the XML; its folder holds the photographs.
+        validation_labels: another XML for validation; without it, a tenth of the photographs is held out.
+        scheme_file: JSON for `parse_scheme`; without it, the points are all parts that the labels name.
+    """
+
+    labels: Path
+    validation_labels: Path | None = None
+    scheme_file: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.labels.parent
+
+    def read_split(self) -> Split:
+        scheme = self._scheme()
+        samples = read_dlib_xml(self.labels, scheme, partial=True)
+        if self.validation_labels:
+            split = Split(samples, read_dlib_xml(self.validation_labels, scheme, partial=True))
+        elif len(set(samples.files)) < 2:
+            raise KpError(f"{self.labels}: at least two photographs are needed, one of them for validation")
+        else:
+            split = _split(samples, hold_out_tenth(samples.files))
+        missing = np.isnan(split.training.labels[..., 0]).all(axis=0)
+        if missing.any():
+            name = scheme.names[missing.argmax()]
+            raise KpError(f"{self.labels}: no face for training has the point {name!r}")
+        return split
+
+    def face_boxes(self, samples: Samples) -> np.ndarray:
+        return samples.boxes
+
+    def read_test(self) -> None:
+        return None
+
+    def _scheme(self) -> Scheme:
+        names = part_names(self.labels)
+        if self.scheme_file is None:
+            return Scheme("own", names, ())
+        return parse_scheme(read_json(self.scheme_file), str(self.scheme_file), names)
+
+
+def _split(samples: Samples, held_out: np.ndarray, ignored: np.ndarray | None = None) -> Split:
+    """Both sides by a mask (N,); `ignored` faces are on neither."""
+    ignored = np.zeros(len(samples), bool) if ignored is None else ignored
+    sides = [np.flatnonzero(side & ~ignored) for side in (~held_out, held_out)]
+    if not all(len(side) for side in sides):
+        counts = f"{len(sides[0])} and {len(sides[1])} of {len(samples)}"
+        raise KpError(f"{samples.root}: faces are needed for training and for validation, found {counts}")
+    return Split(*(samples.take(side) for side in sides))
+
+
+class DataFolder(NamedTuple):
+    """A folder that holds a data set's folder, and whether its faces are drawn."""
+
+    root: Path
+    is_sample: bool
 
     def folder(self, dataset: str) -> Path:
         """The folder of `imm` or `ibug`."""
         return self.root / FOLDERS[dataset]
 
 
-def find_data(named: str | None, dataset: str) -> Data:
-    """Look in the folder named, then in $KP_TF_DATA, then in `data/`; where nothing is found, draw a sample.
+def find_data(named: str | None, dataset: str, test_only: bool = False) -> DataFolder:
+    """Look in the folder named, then in $KP_TF_DATA, then in `data/`; if there is none, draw a sample.
 
     Args:
-        named: a folder that holds the data sets' folders, `sample` for the drawn faces, or None.
+        named: a folder that holds the data sets' folders, `sample` for drawn faces, or None.
         dataset: `imm` or `ibug`.
+        test_only: of a sample, only the test photographs are needed.
 
     Raises:
-        KpError: if a folder was named, here or by $KP_TF_DATA, and lacks the data set.
+        KpError: if a folder was named, here or by $KP_TF_DATA, and does not hold the data set.
     """
     if named == "sample":
-        return _sample(dataset)
+        return DataFolder(sample_folder(dataset, test_only), is_sample=True)
     source = "--data" if named else "$KP_TF_DATA"
     named = named or os.environ.get("KP_TF_DATA")
     if named:
         if not (Path(named) / FOLDERS[dataset]).is_dir():
-            raise KpError(f"{source} {named}: expected a folder that holds {FOLDERS[dataset]}/, found none")
-        return Data(Path(named), sample=False)
-    if (HOME / FOLDERS[dataset]).is_dir():
-        return Data(HOME, sample=False)
+            raise KpError(f"{source} {named}: there is no folder {FOLDERS[dataset]}/ in it")
+        return DataFolder(Path(named), is_sample=False)
+    if (DATA / FOLDERS[dataset]).is_dir():
+        return DataFolder(DATA, is_sample=False)
     print(
-        f"No real data found (looked for {HOME / FOLDERS[dataset]}/). Working on a sample of drawn faces instead.\n"
-        f"For real faces: python -m kp_tf download {dataset}, or name a folder with --data or $KP_TF_DATA."
+        f"There is no folder {DATA / FOLDERS[dataset]}/, so a sample of drawn faces is used instead.\n"
+        f"For real faces, run `python -m kp_tf download {dataset}`, or name a folder with --data or $KP_TF_DATA."
     )
-    return _sample(dataset)
-
-
-def _sample(dataset: str) -> Data:
-    from kp_tf.data.synthetic.sample import FACES, PEOPLE, make_sample  # nobody with real data needs it
-
-    folder = SAMPLE / dataset  # each has its own, because drawing takes a minute
-    make_sample(folder, people=PEOPLE if dataset == "imm" else 0, faces=FACES if dataset == "ibug" else 0)
-    return Data(folder, sample=True)
-
-
-def read_labelled(data: Data, dataset: str, scheme: Scheme, skipped: list[str] | None = None) -> Records:
-    """The labelled faces of `imm` (all 58 points, or the nose alone) or `ibug`; `skipped` as their readers have it.
-
-    Raises:
-        KpError: as the reader of the data set.
-    """
-    if dataset == "ibug":
-        return read_dlib_xml(data.folder("ibug") / TRAIN_XML, IBUG68, skipped=skipped)
-    return read_imm_as(data.folder("imm"), scheme, skipped)
-
-
-def read_imm_as(folder: Path, scheme: Scheme, skipped: list[str] | None = None) -> Records:
-    """A folder of IMM's files with all 58 points, or with the nose alone."""
-    records = read_imm(folder, skipped)
-    if scheme is NOSE:
-        return replace(records, points=records.points[:, [NOSE_POINT]], scheme=NOSE)
-    return records
-
-
-def with_face_boxes(records: Records) -> Records:
-    """Faces of IMM with the box around all 58 points, which a network may know in training only."""
-    boxes = dict(zip((whole := read_imm(records.root, [])).files, bounding_boxes(whole.points), strict=True))
-    return replace(records, boxes=np.array([boxes[file] for file in records.files]))
-
-
-def read_own(config: dict, skipped: list[str] | None = None) -> tuple[Records, Records]:
-    """A user's own labelled faces for training and for validation.
-
-    Args:
-        config: "labels" names dlib's XML; "val_labels" another one, else a tenth of the photographs is taken, at
-            least one; "scheme_file" a JSON for `parse_scheme`, else the points are all parts in the labels.
-        skipped: see `read_dlib_xml`.
-
-    Raises:
-        KpError: if a file is bad, a point of the scheme is on no face, or there is one photograph alone.
-    """
-    labels, where = Path(config["labels"]), config.get("scheme_file")
-    names = part_names(labels)
-    scheme = parse_scheme(read_json(Path(where)), where, names) if where else Scheme("own", names, ())
-    records = read_dlib_xml(labels, scheme, partial=True, skipped=skipped)
-    if "val_labels" in config:
-        validation = read_dlib_xml(Path(config["val_labels"]), scheme, partial=True, skipped=skipped)
-        training = records
-    else:
-        training, validation = _tenth(records)
-    never = np.isnan(training.points[..., 0]).all(axis=0)
-    if never.any():
-        point = scheme.names[never.argmax()]
-        raise KpError(f"{labels}: expected every point on a face for training, found none with {point!r}")
-    return training, validation
-
-
-def _tenth(records: Records) -> tuple[Records, Records]:
-    """Split off a tenth of the photographs, at least one, by a hash of their names."""
-    photographs = sorted(set(records.files), key=lambda file: hashlib.sha256(file.encode()).digest())
-    if len(photographs) < 2:
-        raise KpError(f"{records.root}: expected at least two photographs, one for validation, found one")
-    held_out = set(photographs[: max(1, round(len(photographs) / 10))])
-    side = np.array([file in held_out for file in records.files])
-    return records.take(np.flatnonzero(~side)), records.take(np.flatnonzero(side))
-
-
-def read_test(data: Data) -> Records:
-    """The test photographs of `ibug` with their boxes, as Kaggle's package or dlib's archive has them.
-
-    Raises:
-        KpError: if neither XML is there, or as the reader.
-    """
-    path = test_xml(data)
-    if path is None:
-        raise KpError(f"{data.folder('ibug')}: expected {' or '.join(TEST_XMLS)}, found neither")
-    return read_dlib_xml(path, IBUG68, labelled=False)
-
-
-def test_xml(data: Data) -> Path | None:
-    """The XML of iBUG's test photographs, Kaggle's before dlib's."""
-    paths = [data.folder("ibug") / name for name in TEST_XMLS]
-    return next((path for path in paths if path.is_file()), None)
-
-
-def split(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the faces for training and for validation, which has no mirrors.
-
-    IMM: people 33–40 are for validation. iBUG: a tenth, by photograph (see records.py).
-
-    Raises:
-        KpError: if one side is empty.
-    """
-    held_out, originals = held_out_faces(records, dataset)
-    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out & originals)
-    if not len(train) or not len(validation):
-        found = f"{len(train)} and {len(validation)} of {len(records)}"
-        raise KpError(f"{records.root}: expected faces for training and for validation, found {found}")
-    return train, validation
-
-
-def held_out_faces(records: Records, dataset: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which of N faces are on validation's side, and which are no mirrors: two arrays (N,) of bool."""
-    rule = imm_validation if dataset == "imm" else in_validation
-    held_out = np.array([rule(file) for file in records.files])
-    return held_out, np.array([not is_mirror(file) for file in records.files])
+    return DataFolder(sample_folder(dataset, test_only), is_sample=True)

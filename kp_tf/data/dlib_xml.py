@@ -10,35 +10,30 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from kp_tf.core.errors import KpError, raise_all
+from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.files import replacing
-from kp_tf.data.samples import Records, check_inside
 from kp_tf.core.keypoints import Scheme
+from kp_tf.data.samples import Samples, check_inside
 
-FARTHEST = 1e6  # pixels from the photograph's corner
+MAX_COORDINATE = 1e6  # pixels
 
 
-def read_dlib_xml(
-    path: Path,
-    scheme: Scheme,
-    labelled: bool = True,
-    partial: bool = False,
-    skipped: list[str] | None = None,
-) -> Records:
-    """Every box of the file, in its order; the images lie beside the XML.
+def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False) -> Samples:
+    """Read every box of the file, in its order. The images lie in the folder of the XML.
 
     Args:
         path: the XML file.
         scheme: its names are the parts that each box must have, once each, in any order.
-        labelled: False takes the boxes alone, whatever parts they hold.
-        partial: as people mark their own photographs: parts may be absent, all but one; those of other names,
-            boxes with `ignore='1'` and photographs without a box are left out.
-        skipped: with it bad entries are left out and named there, unless all are bad.
+        labelled: False reads the boxes alone, whatever parts they hold.
+        partial: for labels of a user's own: all parts but one may be absent; parts of other names, boxes with
+            `ignore='1'` and photographs without a box are skipped.
+
+    Returns:
+        The samples. An entry that cannot be used is left out and named in `problems`: it has no box, a box without
+        size, a missing or doubled part, a value that is not a number, or a file outside the folder.
 
     Raises:
-        KpError: if the file is missing, does not parse or holds no image, or if an entry is bad: no box, a box
-            of no size, parts missing or doubled, a number that is none, a file outside the folder. Names up to
-            twenty entries and counts all.
+        KpError: if the file is missing, does not parse, or has no entry that can be used.
     """
     root = path.parent
     files, boxes, points, entries, problems = [], [], [], [], []
@@ -47,105 +42,62 @@ def read_dlib_xml(
         entry = f"{path.name}, image {number} ({file[:80]})"
         try:
             check_inside(root, file)
-            faces = image.findall("box")
-            if not faces and not partial:
-                raise KpError("expected a box, found none")
-            faces = [face for face in faces if not (partial and _ignored(face))]
-            read = [(_read_box(face), _read_parts(face, scheme, partial) if labelled else None) for face in faces]
+            faces = _read_faces(image, scheme, labelled, partial)
         except KpError as problem:
             problems.append(f"{entry}: {problem}")
             continue
-        for box, parts in read:
+        for box, parts in faces:
             files.append(file)
             boxes.append(box)
-            points.append(parts and np.array(parts))  # a tenth of the tuples' memory
+            points.append(parts)
             entries.append(entry)
-    raise_all(problems, f"bad entries in {path}", skipped if files else None)
     if not files:
-        raise KpError(f"{path}: expected boxes that are not ignored, found none")
-    return Records(
+        raise_problems(problems, f"entries of {path} cannot be used")
+        raise KpError(f"{path}: it has no boxes that are not ignored")
+    return Samples(
         root=root,
         files=tuple(files),
         boxes=np.array(boxes, np.float64),
         points=np.array(points, np.float64) if labelled else None,
         scheme=scheme,
         entries=tuple(entries),
+        problems=tuple(problems),
     )
 
 
-def _images(path: Path) -> Iterator[Element]:
-    """The <image> entries in <dataset><images>, one at a time: a tree of all would be twenty times the file."""
-    if not path.is_file():
-        raise KpError(f"{path}: expected dlib's XML of photographs and boxes, found no such file")
-    above, found = [], 0
-    try:
-        for event, element in iterparse(path, events=("start", "end")):
-            if event == "start":
-                above.append(element)
-                continue
-            above.pop()
-            if [parent.tag for parent in above[1:]] == ["images"] and element.tag == "image":
-                found += 1
-                yield element
-                above[-1].clear()
-    except ParseError as error:
-        raise KpError(f"{path}: expected XML, found: {error}") from None
-    except (DefusedXmlException, ValueError, LookupError) as error:
-        raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
-    if not found:
-        raise KpError(f"{path}: expected <image> entries in <dataset><images>, found none")
-
-
-def _number(element: Element, name: str) -> float:
-    text = element.get(name, "")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= FARTHEST:  # nor NaN
-        too_large = ", which is too large" if math.isfinite(value) else ""
-        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}{too_large}")
-    return value
-
-
-def _read_box(face: Element) -> tuple[float, float, float, float]:
-    left, top, width, height = (_number(face, name) for name in ("left", "top", "width", "height"))
-    if width <= 0 or height <= 0:
-        raise KpError(f"expected a box of positive width and height, found {width:g} × {height:g}")
-    return left, top, width, height
-
-
-def _ignored(face: Element) -> bool:
-    return face.get("ignore", "").strip() in ("1", "true")
-
-
 def part_names(path: Path) -> tuple[str, ...]:
-    """The names of all parts in the file's boxes, numbers in them by size.
+    """The names of all parts in the file's boxes, sorted with numbers by value.
 
     Raises:
         KpError: if the file is missing, does not parse, or names no part.
     """
-    boxes = (face for image in _images(path) for face in image.findall("box") if not _ignored(face))
+    boxes = (face for image in _images(path) for face in image.findall("box") if not _is_ignored(face))
     names = {part.get("name", "") for face in boxes for part in face.findall("part")}
     if not names:
-        raise KpError(f"{path}: expected boxes with parts, found none")
+        raise KpError(f"{path}: none of its boxes has parts")
     padded = {name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in names}
     return tuple(sorted(names, key=lambda name: (padded[name], name)))
 
 
-def write_dlib_xml(path: Path, records: Records, files: Iterable[str] = ()) -> None:
-    """Write records as dlib's XML; boxes and points go to whole pixels, all that dlib reads.
+def write_dlib_xml(path: Path, samples: Samples, files: Iterable[str] = ()) -> None:
+    """Write samples as dlib's XML. Boxes and points are rounded to whole pixels, which is all that dlib reads.
 
-    `files` come first, in this order, also those without a face.
+    Args:
+        path: the XML file.
+        samples: the faces; missing points are left out.
+        files: photographs that come first, in this order, including those without a face.
+
+    Raises:
+        KpError: if the file cannot be written.
     """
     images = Element("images")
     faces = {file: SubElement(images, "image", file=file) for file in files}
-    for face, file in enumerate(records.files):
+    for file, corners, points in zip(samples.files, samples.boxes, samples.labels, strict=True):
         if file not in faces:
             faces[file] = SubElement(images, "image", file=file)
-        corner = (str(round(value)) for value in records.boxes[face])
-        box = SubElement(faces[file], "box", dict(zip(("left", "top", "width", "height"), corner, strict=True)))
-        for name, (x, y) in zip(records.scheme.names, records.points[face], strict=True):
+        left, top, width, height = (str(round(value)) for value in corners)
+        box = SubElement(faces[file], "box", left=left, top=top, width=width, height=height)
+        for name, (x, y) in zip(samples.scheme.names, points, strict=True):
             if not np.isnan(x + y):
                 SubElement(box, "part", name=name, x=str(round(x)), y=str(round(y)))
     dataset = Element("dataset")
@@ -155,19 +107,75 @@ def write_dlib_xml(path: Path, records: Records, files: Iterable[str] = ()) -> N
         ElementTree(dataset).write(temporary, encoding="utf-8", xml_declaration=True)
 
 
+def _images(path: Path) -> Iterator[Element]:
+    """The <image> entries in <dataset><images>, one at a time: a tree of all would be twenty times the file."""
+    if not path.is_file():
+        raise KpError(f"cannot read {path}: no such file (expected dlib's XML of photographs and boxes)")
+    above, count = [], 0
+    try:
+        for event, element in iterparse(path, events=("start", "end")):
+            if event == "start":
+                above.append(element)
+                continue
+            above.pop()
+            if [parent.tag for parent in above[1:]] == ["images"] and element.tag == "image":
+                count += 1
+                yield element
+                above[-1].clear()
+    except ParseError as error:
+        raise KpError(f"{path}: not valid XML: {error}") from None
+    except (DefusedXmlException, ValueError, LookupError) as error:
+        raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
+    if not count:
+        raise KpError(f"{path}: there are no <image> entries in <dataset><images>")
+
+
+def _read_faces(image: Element, scheme: Scheme, labelled: bool, partial: bool) -> list[tuple]:
+    """The boxes of an entry, each with its points (K, 2) or None."""
+    faces = image.findall("box")
+    if not faces and not partial:
+        raise KpError("the entry has no box")
+    faces = [face for face in faces if not (partial and _is_ignored(face))]
+    # an array takes a tenth of the tuples' memory
+    return [(_read_box(face), np.array(_read_parts(face, scheme, partial)) if labelled else None) for face in faces]
+
+
+def _read_box(face: Element) -> tuple[float, float, float, float]:
+    left, top, width, height = (_number(face, name) for name in ("left", "top", "width", "height"))
+    if width <= 0 or height <= 0:
+        raise KpError(f"a box needs positive width and height, found {width:g} × {height:g}")
+    return left, top, width, height
+
+
 def _read_parts(face: Element, scheme: Scheme, partial: bool) -> list[tuple[float, float]]:
     parts = face.findall("part")
-    found = {part.get("name", ""): (_number(part, "x"), _number(part, "y")) for part in parts}
-    if len(found) != len(parts):
+    points = {part.get("name", ""): (_number(part, "x"), _number(part, "y")) for part in parts}
+    if len(points) != len(parts):
         names = [part.get("name", "") for part in parts]
         doubled = next(name for name in names if names.count(name) > 1)
-        raise KpError(f"expected each part once, found part {doubled[:40]!r} doubled")
+        raise KpError(f"part {doubled[:40]!r} occurs twice in a box")
     if partial:
-        if not any(name in found for name in scheme.names):
-            raise KpError(f"expected parts of {scheme.name} or ignore='1', found none in a box")
-        return [found.get(name, (math.nan, math.nan)) for name in scheme.names]
-    missing = [name for name in scheme.names if name not in found]
-    if missing or len(found) != len(scheme):
-        what = f"part {missing[0]!r} missing" if missing else "parts of other names besides"
-        raise KpError(f"expected the {len(scheme)} parts of {scheme.name}, found {len(found)}, {what}")
-    return [found[name] for name in scheme.names]
+        if not any(name in points for name in scheme.names):
+            raise KpError(f"a box has no part of {scheme.name}; mark it with ignore='1' to skip it")
+        return [points.get(name, (math.nan, math.nan)) for name in scheme.names]
+    missing = [name for name in scheme.names if name not in points]
+    if missing or len(points) != len(scheme):
+        what = f"part {missing[0]!r} is missing" if missing else "it has parts of other names"
+        raise KpError(f"a box needs the {len(scheme)} parts of {scheme.name}: {what}")
+    return [points[name] for name in scheme.names]
+
+
+def _number(element: Element, name: str) -> float:
+    text = element.get(name, "")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= MAX_COORDINATE:  # NaN is not either
+        too_large = ", which is too large" if math.isfinite(value) else ""
+        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}{too_large}")
+    return value
+
+
+def _is_ignored(face: Element) -> bool:
+    return face.get("ignore", "").strip().lower() in ("1", "true")

@@ -91,9 +91,7 @@ def download(archive: str | Archive, data: Path, timeout: float = 60) -> None:
             break
         except (KpError, HTTPException, OSError, ValueError) as error:
             if getattr(error, "errno", None) in DISK_FULL:
-                raise KpError(
-                    f"cannot write to {work}: {error}. Free some space and run the command again"
-                ) from error
+                raise KpError(f"cannot write to {work}: {error}. Free some space and run the command again") from error
             failures.append(f"cannot download {address}: {error}")
     else:
         raise_problems(failures, "failed downloads")

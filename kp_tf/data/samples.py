@@ -1,27 +1,28 @@
-"""Faces of photographs with their boxes and points, and which of them are kept for validation."""
+"""Labelled faces: photographs, boxes and points, in the order of the file they were read from."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from kp_tf.core.errors import KpError
+from kp_tf.core.errors import KpError, raise_problems
+from kp_tf.core.images import Orientation, read_orientation
 from kp_tf.core.keypoints import Scheme
 
 
 @dataclass(frozen=True)
-class Records:
-    """N faces, in the order of the file they were read from.
+class Samples:
+    """N faces.
 
     Attributes:
         root: the folder that the file names are relative to.
-        files: N names of image files, with forward slashes; one photograph may hold several faces.
+        files: N names of image files, with forward slashes; a photograph may hold several faces.
         boxes: (N, 4) left, top, width, height in pixels of the photograph as stored.
-        points: (N, K, 2) x, y in pixels of the photograph; NaN where a point is missing. None: no labels.
+        points: (N, K, 2) x, y in pixels of the photograph as stored; NaN where a point is missing. None: no labels.
         scheme: what the K points are.
-        entries: N texts for messages, naming the label file and the entry in it.
+        entries: N texts for messages, each naming the label file and the entry in it.
+        problems: one line for each entry of the label file that could not be read.
     """
 
     root: Path
@@ -30,11 +31,23 @@ class Records:
     points: np.ndarray | None
     scheme: Scheme
     entries: tuple[str, ...]
+    problems: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Records":
+    @property
+    def labels(self) -> np.ndarray:
+        """The points (N, K, 2).
+
+        Raises:
+            ValueError: if there are none.
+        """
+        if self.points is None:
+            raise ValueError(f"these samples have no labels. Received: root={self.root}")
+        return self.points
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Samples":
         """The faces at these indices, in this order."""
         indices = np.asarray(indices, np.int64)
         return replace(
@@ -45,44 +58,62 @@ class Records:
             entries=tuple(self.entries[i] for i in indices),
         )
 
+    def checked(self) -> "Samples":
+        """These samples, if every entry of the label file could be read.
+
+        Raises:
+            KpError: naming the entries that could not.
+        """
+        raise_problems(self.problems, f"entries of {self.root} cannot be used")
+        return self
+
+    def orientations(self) -> list[Orientation]:
+        """The size and orientation of each face's photograph; decoding tells which cannot be read."""
+        known = {file: _orientation(self.root / file) for file in dict.fromkeys(self.files)}
+        return [known[file] for file in self.files]
+
+    def upright(self, orientations: Sequence[Orientation]) -> "Samples":
+        """Boxes and points in pixels of the upright photographs, which is what networks see."""
+        boxes = self.boxes.copy()
+        for index, orientation in enumerate(orientations):
+            if orientation.tag != 1:
+                boxes[index] = orientation.boxes_to_upright(boxes[index : index + 1])[0]
+        points = None if self.points is None else points_to_upright(self.points, orientations)
+        return replace(self, boxes=boxes, points=points)
+
+
+def points_to_upright(points: np.ndarray, orientations: Sequence[Orientation]) -> np.ndarray:
+    """Points (N, K, 2) in pixels as stored to pixels of their upright photographs."""
+    turned = [orientation.to_upright(face) for orientation, face in zip(orientations, points, strict=True)]
+    return np.array(turned).reshape(points.shape)
+
+
+def points_to_stored(points: np.ndarray, orientations: Sequence[Orientation]) -> np.ndarray:
+    """Points (N, K, 2) in pixels of their upright photographs to pixels as stored."""
+    turned = [orientation.to_stored(face) for orientation, face in zip(orientations, points, strict=True)]
+    return np.array(turned).reshape(points.shape)
+
+
+def _orientation(path: Path) -> Orientation:
+    try:
+        return read_orientation(path)
+    except KpError:
+        return Orientation((0, 0))
+
 
 def check_inside(root: Path, file: str) -> None:
-    """Refuse a file name that leaves its folder: by its parts, or by a link.
+    """Refuse a file name that leaves its folder, by its parts or through a link.
 
     Raises:
-        KpError: if it does, or is no name of a file.
+        KpError: if it does, or if it cannot be the name of a file.
     """
     name = PurePosixPath(file)
     if not file or "\0" in file:
-        raise KpError("expected the name of an image, found none")
+        raise KpError("the entry names no image")
     try:
         place = (root / file).resolve()
         place.is_file()
-    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
-        raise KpError(f"expected an image inside {root}, found: {str(error)[:80]}") from None
+    except (OSError, RuntimeError) as error:  # the name is too long; links form a circle
+        raise KpError(f"expected an image inside {root}: {str(error)[:80]}") from None
     if name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve()):
         raise KpError(f"expected an image inside {root}, found a path that leaves it")
-
-
-def is_mirror(file: str) -> bool:
-    """Whether the file is one of the release's mirrored photographs."""
-    return PurePosixPath(file).stem.endswith("_mirror")
-
-
-def photograph_key(file: str) -> str:
-    """What a file has in common with its mirror and with the other faces of the same photograph.
-
-    The folder and the stem without `_mirror` and, outside `lfpw/`, without the last `_N`: AFW, HELEN and iBUG
-    name the faces of one photograph STEM_1, STEM_2; LFPW's image_0001 is a whole name.
-    """
-    path = PurePosixPath(file)
-    stem = path.stem.removesuffix("_mirror")
-    if path.parts[0] != "lfpw":
-        head, _, tail = stem.rpartition("_")
-        stem = head if head and tail.isdigit() else stem
-    return (path.parent / stem).as_posix()
-
-
-def in_validation(file: str) -> bool:
-    """One photograph in ten, by a hash of its key: the same for every seed, recipe and copy of the data."""
-    return int(hashlib.sha256(photograph_key(file).encode()).hexdigest()[:8], 16) % 10 == 0

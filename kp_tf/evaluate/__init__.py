@@ -1,0 +1,1 @@
+"""Errors of predictions on labelled faces: metrics, tables, figures."""

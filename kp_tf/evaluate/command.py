@@ -1,28 +1,41 @@
-"""How good a network is on labelled photographs: numbers, the CED plot and the worst faces."""
+"""`python -m kp_tf evaluate`: how good a network is on labelled photographs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from kp_tf.artifacts.weights import choose_run
-from kp_tf.backends.inference import load_network, predict_outputs
-from kp_tf.backends.precision import resolve
+from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends import EXPORTED
+from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json, write_json
 from kp_tf.core.geometry import overlaps
 from kp_tf.core.keypoints import IMM58, NOSE
-from kp_tf.data.datasets import held_out_faces, read_imm_as
+from kp_tf.data.datasets import ImmDataset
 from kp_tf.data.dlib_xml import read_dlib_xml
-from kp_tf.data.samples import Records
-from kp_tf.evaluate import figures, metrics
-from kp_tf.evaluate.report import draw_faces, face_scores, ordered
+from kp_tf.data.samples import Samples
+from kp_tf.data.splits import in_imm_validation, in_validation, is_mirror
+from kp_tf.evaluate import metrics, plots
+from kp_tf.evaluate.faces import best_first, draw_selected, face_scores
 from kp_tf.predict.confidence import NEAR, confidence_of, errors_in_crops
+from kp_tf.predict.detector import Detector, dlib_faces
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.samples import predict_samples
 
-SHOWN = 12  # faces in a picture
-OVERLAP = 0.3  # intersection over union from which a found box is that of a face
-ENDINGS = (".tflite", ".onnx")  # of exported files
+NUM_DRAWN = 12  # faces in a picture
+MIN_OVERLAP = 0.3  # intersection over union from which a detected box is that of a face
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """The faces that were predicted, their points (N, K, 2) in pixels, and the confidence (N, K)."""
+
+    samples: Samples
+    points: np.ndarray
+    confidence: np.ndarray
 
 
 def evaluate(
@@ -33,95 +46,119 @@ def evaluate(
     flips: bool = False,
     found: bool = False,
     precision: str = "float32",
+    detector: Detector = dlib_faces,
 ) -> dict:
-    """Score a network on labelled faces, all or those kept for validation; print a table.
+    """Score a network on labelled faces and print a table.
 
     Args:
-        labels: dlib's XML with boxes and the network's points, its files beside it; or IMM's folder.
-        run: see `weights.choose_run`; or a file of `export`.
+        labels: dlib's XML with boxes and the network's points, its photographs beside it; or IMM's folder.
+        run: see `find_model`; or a file of `export`.
         split: `validation` takes the photographs that no training on this data has seen, `all` every face.
-        flips: take the mean of each face's prediction and its mirror image's.
-        found: find the faces instead of taking the given boxes; a face that is not found has no error.
-        json: where to write the numbers; the CED plot, the twelve worst faces, twelve that are evenly spaced from
-            the best to the worst, and how far confidence tells the error go beside it, as PNG.
-        precision: see `precision.resolve`.
+        json: where to write the figures; beside it, as PNG, the CED plot, the twelve worst faces, twelve faces evenly
+            spaced from the best to the worst, and how well confidence predicts the error.
+        flips: average each prediction with that of the mirrored face.
+        found: detect the faces instead of taking their boxes; a face that is not detected has no error.
+        precision: see `resolve_precision`.
+        detector: with `found`.
 
     Returns:
         `metrics.summary` with what was evaluated.
 
     Raises:
-        KpError: if there is no such run, or the XML or a photograph is bad, or no face is left.
+        KpError: if there is no such run, the labels or a photograph cannot be used, or no face is left.
     """
-    exported = run is not None and Path(run).suffix in ENDINGS
-    if exported or found:
+    is_exported = run is not None and Path(run).suffix in EXPORTED
+    predictor = None
+    if is_exported or found:
         if flips:
-            raise KpError("--flips: expected a run or packed file and given boxes, found --found or an export")
-        predictor = Predictor.load(run if exported else choose_run(run).path)
-    chosen = predictor.run if exported else choose_run(run)
-    scheme, dataset = chosen.scheme, "imm" if labels.is_dir() else "ibug"
-    own = chosen.config["part"] is None
-    if dataset == "imm" and scheme not in (NOSE, IMM58):
-        raise KpError(f"--labels {labels}: expected a network of IMM's points, found {scheme.name}, {chosen.path}")
-    records = read_imm_as(labels, scheme) if dataset == "imm" else read_dlib_xml(labels, scheme, partial=own)
+            raise KpError("--flips needs a run or packed file and its boxes; it excludes --found and exported files")
+        predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
+    info = predictor.info if predictor and is_exported else find_model(run)
+    samples, framed = _read_labels(labels, info)
     if split == "validation":
-        if own:
-            names = read_json(chosen.path / "split.json")["validation"]
-            held_out = np.isin(records.files, names)
-        else:
-            held_out = np.logical_and(*held_out_faces(records, dataset))
-        if not held_out.any():
-            raise KpError(f"{labels}: expected photographs of the validation split, found none")
-        records = records.take(np.flatnonzero(held_out))
-    if exported or found:
-        predicted, confidence = _through_predictor(predictor, records, given=not found and dataset != "imm")
-        finds = ~np.isnan(predicted[:, 0, 0])
-        if not finds.any():
-            raise KpError(f"{labels}: expected faces that can be found, found none of {len(finds)}")
-        records, predicted, confidence = records.take(np.flatnonzero(finds)), predicted[finds], confidence[finds]
+        samples = _validation_of(samples, info, labels)
+    total = len(samples)
+    if predictor:
+        predictions = _through_predictor(predictor, samples, take_boxes=not (found or framed), labels=labels)
     else:
-        outputs = predict_outputs(load_network(chosen, precision), records, chosen, dataset == "imm", flips)
-        predicted, confidence = outputs[..., :2], confidence_of(outputs[..., 2], chosen.calibration)
-    summary = metrics.summary(predicted, records.points, records.scheme, records.files)
-    about = {"network": str(chosen.path), "labels": str(labels), "split": split, "precision": resolve(precision)}
-    summary = {**about, **summary}
+        from kp_tf.backends.keras_backend import load_keras_network  # exported networks need no TensorFlow
+
+        outputs = predict_samples(load_keras_network(info, precision), samples, info, framed, flips)
+        predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
+    summary = {"network": str(info.path), "labels": str(labels), "split": split}
+    summary |= {"precision": resolve_precision(precision) if precision == "auto" else precision}
+    samples = predictions.samples
+    summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files)
     if found:
-        summary["found"] = {"faces": int(finds.sum()), "of": len(finds)}
-        print(f"Found {finds.sum()} of {len(finds)} faces; the others have no part in the numbers.")
-    print(f"{chosen.path} on {len(records)} faces of {labels}, split {split}")
+        summary["found"] = {"faces": len(samples), "of": total}
+        print(f"{len(samples)} of {total} faces were detected; the others have no part in the figures.")
+    print(f"{info.path} on {len(samples)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:
         write_json(json, summary)
-        _draw(json, chosen.path.name.removesuffix(".npz"), predicted, records)
-        if dataset != "imm" and not np.isnan(confidence).any():
-            apart = errors_in_crops(predicted, records.points, records.boxes, chosen.recipe.crop_scale)
-            title = f"{chosen.path.stem}: what confidence says of {apart.size:,} points"
-            figures.calibration(json.with_name(f"{json.stem}-confidence.png"), confidence, apart, NEAR, title)
+        _draw(json, info, predictions, framed)
     return summary
 
 
-def _through_predictor(predictor: Predictor, records: Records, given: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, K, 2) and confidence (N, K) of the faces at the given boxes, or of those found that overlap them
-    most; NaN where none does."""
-    points = np.full(records.points.shape, np.nan)
-    confidence = np.full(records.points.shape[:2], np.nan)
-    images = [records.root / file for file in records.files]
-    answers = predictor.predict_batch(images, records.boxes[:, None] if given else None)
-    for index, faces in enumerate(tqdm(answers, total=len(images), unit=" faces", leave=False, disable=None)):
-        shares = overlaps(np.array([face.box for face in faces]).reshape(-1, 4), records.boxes[index])
-        if len(faces) and shares.max() >= OVERLAP:
-            best = faces[shares.argmax()]
+def _read_labels(labels: Path, info: ModelInfo) -> tuple[Samples, bool]:
+    """The labelled faces, and whether their boxes are whole photographs."""
+    if labels.is_dir():
+        if info.scheme not in (NOSE, IMM58):
+            raise KpError(f"--labels {labels}: IMM's folder needs a network of its points, not {info.scheme.name}")
+        return ImmDataset(labels, info.scheme).read().checked(), True
+    return read_dlib_xml(labels, info.scheme, partial=info.recipe.part is None).checked(), False
+
+
+def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
+    """The faces that were held out of training."""
+    if info.recipe.part is None:
+        names = set(read_json(info.path / "split.json")["validation"])
+        held_out = np.array([file in names for file in samples.files])
+    elif labels.is_dir():
+        held_out = np.array([in_imm_validation(file) for file in samples.files])
+    else:
+        held_out = np.array([in_validation(file) and not is_mirror(file) for file in samples.files])
+    if not held_out.any():
+        raise KpError(f"{labels}: it has no photographs of the validation split")
+    return samples.take(np.flatnonzero(held_out))
+
+
+def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool, labels: Path) -> _Predictions:
+    """Predictions at the samples' boxes, or of the detections that overlap those boxes most; faces without are left
+    out."""
+    points = np.full(samples.labels.shape, np.nan)
+    confidence = np.full(samples.labels.shape[:2], np.nan)
+    images = [samples.root / file for file in samples.files]
+    results = predictor.predict_batch(images, samples.boxes[:, None] if take_boxes else None)
+    for index, faces in enumerate(tqdm(results, total=len(images), unit=" faces", leave=False, disable=None)):
+        shared = overlaps(np.array([face.box for face in faces]).reshape(-1, 4), samples.boxes[index])
+        if len(faces) and shared.max() >= MIN_OVERLAP:
+            best = faces[shared.argmax()]
             points[index], confidence[index] = best.points, best.confidence
-    return points, confidence
+    known = np.flatnonzero(~np.isnan(points[:, 0, 0]))
+    if not len(known):
+        raise KpError(f"{labels}: none of its {len(samples)} faces was detected")
+    return _Predictions(samples.take(known), points[known], confidence[known])
 
 
-def _draw(json: Path, name: str, predicted: np.ndarray, records: Records) -> None:
-    errors, is_nme = face_scores(records, predicted)
+def _draw(json: Path, info: ModelInfo, predictions: _Predictions, framed: bool) -> None:
+    """The figures beside the JSON."""
+    samples, predicted, name = predictions.samples, predictions.points, info.path.name.removesuffix(".npz")
+
+    def beside(what: str) -> Path:
+        return json.with_name(f"{json.stem}-{what}.png")
+
+    errors, is_nme = face_scores(samples, predicted)
     if is_nme:
-        figures.ced_plot(json.with_name(f"{json.stem}-ced.png"), {name: errors}, f"{name}: cumulative error")
-    order = ordered(errors)
-    worst = order[::-1][:SHOWN]
+        plots.ced_plot(beside("ced"), {name: errors}, f"{name}: cumulative error")
+    order = best_first(errors)
+    worst = order[::-1][:NUM_DRAWN]
     title = f"{name}: the {len(worst)} worst of {len(errors)} faces"
-    draw_faces(json.with_name(f"{json.stem}-worst.png"), records, predicted, worst, 0, title)
-    spaced = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
+    draw_selected(beside("worst"), samples, predicted, worst, 0, title)
+    spaced = order[np.unique(np.linspace(0, len(order) - 1, NUM_DRAWN).round().astype(int))]
     title = f"{name}: {len(spaced)} of {len(errors)} faces, evenly spaced in the order of their errors"
-    draw_faces(json.with_name(f"{json.stem}-faces.png"), records, predicted, spaced, None, title)
+    draw_selected(beside("faces"), samples, predicted, spaced, None, title)
+    if info.recipe.crop_scale and not framed and not np.isnan(predictions.confidence).any():
+        distances = errors_in_crops(predicted, samples.labels, samples.boxes, info.recipe.crop_scale)
+        title = f"{info.name}: confidence and error of {distances.size:,} points"
+        plots.calibration(beside("confidence"), predictions.confidence, distances, NEAR, title)

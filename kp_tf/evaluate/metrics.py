@@ -152,9 +152,7 @@ def _check(prediction: np.ndarray, truth: np.ndarray, scheme: Scheme, files: Seq
         raise ValueError(f"predictions must be finite. Received: others in {len(bad)} faces, first {bad[0]}")
 
 
-def _part(
-    prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None, seed: int, resamples: int
-) -> dict:
+def _part(prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None, seed: int, resamples: int) -> dict:
     """The measures of some faces and points; without "mae_px" or "nme_mean" where no face has one."""
     present = _present(truth)
     count = present.sum(axis=1)

@@ -1,0 +1,1 @@
+"""Samples to `tf.data` batches: decode, augment, batch."""

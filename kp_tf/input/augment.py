@@ -1,15 +1,17 @@
-"""Operations on a batch that move pixels and points together, each picture by its own row of random numbers.
+"""Augmentation: operations on a batch that change pixels and points together.
 
-Nothing here draws: uniform numbers come in as `draws` (B, DRAWS), so a picture is changed in the same way in
-a batch of any size. Every picture is resampled once, by one affine map from the stored crop to the network's
-window; `window` is the same map at rest, so training and test see the same pixels.
+Uniform random numbers come in as `draws` (B, NUM_DRAWS), one row for each picture, so a picture is changed in the same
+way in a batch of any size. Every picture is resampled once, by one affine map from the stored crop to the network's
+window. `window` is that map without augmentation, so training and validation see the same pixels.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import tensorflow as tf
+
+from kp_tf.recipes import Augmentation, Recipe
 
 _OCCLUSION = 8  # columns of one rectangle
 _COLUMNS = {  # of `draws`; an operation keeps its columns whether or not the others are on
@@ -17,7 +19,7 @@ _COLUMNS = {  # of `draws`; an operation keeps its columns whether or not the ot
     **{"occlusion": 2 * _OCCLUSION, "shadow": 4, "gamma": 1, "contrast": 1, "brightness": 1},
     **{"blur": 2, "low_resolution": 1, "noise": 2, "cut": 2},
 }
-DRAWS = sum(_COLUMNS.values())
+NUM_DRAWS = sum(_COLUMNS.values())
 
 _CLIP = 0.006  # of each tail of the normal numbers: none is beyond 2.5 σ
 _GRAINS = 2**18  # places in the table of noise that a picture's noise may start at
@@ -25,61 +27,44 @@ _SHRINK = 1.5  # bilinear sampling skips pixels, and so aliases, where it shrink
 _TAPS = 4  # the blur reaches this many pixels to either side
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How strongly to change pictures; everything is off by default.
+def training_transform(recipe: Recipe, flip_indices: Sequence[int] | None, strength: float = 1.0) -> Callable:
+    """The recipe's augmentation, from stored crops to the network's input, as `batches.training_batches` takes it.
 
-    Attributes:
-        flip, occlusion, shadow, blur, low_resolution, noise, cut: probabilities. Occlusion is of each of two
-            rectangles; shadow darkens one side; low resolution is a half or a quarter; cut makes one side
-            black, as where the photograph ends, up to 30 % of the window.
-        rotation: σ in degrees.
-        scale, stretch, gamma, contrast: σ of the logarithm of a factor (stretch: of width over height).
-        shift: σ of the move along x and y, in parts of the window.
-        shear: σ of its tangent.
-        brightness: σ in parts of the range from black to white.
+    Args:
+        recipe: its augmentation, input shape and crops.
+        flip_indices: of the points; None turns flips off.
+        strength: of everything but the flips.
     """
-
-    flip: float = 0.0
-    rotation: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    stretch: float = 0.0
-    shear: float = 0.0
-    occlusion: float = 0.0
-    shadow: float = 0.0
-    gamma: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    blur: float = 0.0
-    low_resolution: float = 0.0
-    noise: float = 0.0
-    cut: float = 0.0
+    settings = replace(recipe.augmentation.weakened(strength), **({} if flip_indices else {"flip": 0.0}))
+    if recipe.stored_shape is None:  # the input itself is stored
+        return lambda images, points, draws: flip(images, points, draws[:, 0] < settings.flip, flip_indices)
+    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+    return lambda images, points, draws: augment(images, points, draws, settings, flip_indices, recipe.shape, extent)
 
 
 def flip(
-    images: tf.Tensor, units: tf.Tensor, where: tf.Tensor, mirror: Sequence[int]
+    images: tf.Tensor, points_norm: tf.Tensor, where: tf.Tensor, flip_indices: Sequence[int]
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mirror pictures (B, H, W, C), x and the order of the points (B, K, 2) together, where (B,) says so."""
     where = tf.reshape(where, (-1, 1, 1))
-    mirrored = tf.gather(units, mirror, axis=1) * (-1.0, 1.0) + (1.0, 0.0)
-    return tf.where(where[..., None], images[:, :, ::-1], images), tf.where(where, mirrored, units)
+    mirrored = tf.gather(points_norm, flip_indices, axis=1) * (-1.0, 1.0) + (1.0, 0.0)
+    return tf.where(where[..., None], images[:, :, ::-1], images), tf.where(where, mirrored, points_norm)
 
 
 def window(
-    images: tf.Tensor, units: tf.Tensor, shape: tuple[int, int], extent: float
+    images: tf.Tensor, points_norm: tf.Tensor, shape: tuple[int, int], extent: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """What the network sees of stored crops without augmentation; arguments and results as of `augment`."""
     count = tf.shape(images)[0]
-    return _resample(images, units, tf.eye(2, batch_shape=[count]), tf.zeros((count, 2)), shape, extent)
+    return _resample(images, points_norm, tf.eye(2, batch_shape=[count]), tf.zeros((count, 2)), shape, extent)
 
 
 def augment(
     images: tf.Tensor,
-    units: tf.Tensor,
+    points_norm: tf.Tensor,
     draws: tf.Tensor,
     settings: Augmentation,
-    mirror: Sequence[int] | None,
+    flip_indices: Sequence[int] | None,
     shape: tuple[int, int],
     extent: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -87,10 +72,10 @@ def augment(
 
     Args:
         images: (B, H, W, C) float32 in [0, 255], the stored crops, of square pixels.
-        units: (B, K, 2) points in the unit square of the stored crops; NaN stays NaN.
-        draws: (B, DRAWS) uniform in [0, 1).
+        points_norm: (B, K, 2) points in the unit square of the stored crops; NaN stays NaN.
+        draws: (B, NUM_DRAWS) uniform in [0, 1).
         settings: what is on, and how strongly.
-        mirror: K indices of the points' mirror partners; None if the points have none.
+        flip_indices: K indices of the points' flip partners; None if the points have none.
         shape: (h, w) of the network's input.
         extent: the part of the stored crop's side that the unchanged window covers, about the same centre.
 
@@ -98,22 +83,22 @@ def augment(
         Pictures (B, h, w, C) float32 in [0, 255], and points (B, K, 2) in the unit square of the window.
 
     Raises:
-        ValueError: if flips are asked for points without mirror partners, or the window has far fewer pixels
+        ValueError: if flips are requested for points without flip partners, or if the window has far fewer pixels
             than the part of the crop that it shows.
     """
-    if settings.flip and mirror is None:
-        raise ValueError(f"flips need the points' mirror partners. Received: flip={settings.flip}, mirror=None")
+    if settings.flip and flip_indices is None:
+        raise ValueError(f"flips need flip_indices. Received: flip={settings.flip}, flip_indices=None")
     parts = tf.split(draws, list(_COLUMNS.values()), axis=1)
     draw = dict(zip(_COLUMNS, parts, strict=True))
     flipped = draw["flip"] < settings.flip  # (B, 1)
     if settings.flip:
-        units = tf.where(flipped[..., None], tf.gather(units, mirror, axis=1), units)
+        points_norm = tf.where(flipped[..., None], tf.gather(points_norm, flip_indices, axis=1), points_norm)
     matrix, shift = _affine(draw, settings, flipped[:, 0], images.shape[1] / images.shape[2])
-    images, units = _resample(images, units, matrix, shift, shape, extent)
-    images = _photograph(images, draw, settings)
+    images, points_norm = _resample(images, points_norm, matrix, shift, shape, extent)
+    images = _camera(images, draw, settings)
     if settings.cut:
         images = _cut(images, draw["cut"], settings.cut, matrix, shift)
-    return images, units
+    return images, points_norm
 
 
 def _normal(uniform: tf.Tensor) -> tf.Tensor:
@@ -147,7 +132,7 @@ def _inverse(matrix: tf.Tensor) -> tf.Tensor:
 
 def _resample(
     images: tf.Tensor,
-    units: tf.Tensor,
+    points_norm: tf.Tensor,
     matrix: tf.Tensor,
     shift: tf.Tensor,
     shape: tuple[int, int],
@@ -170,8 +155,8 @@ def _resample(
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
-    units = tf.matmul((units - 0.5) / extent, matrix, transpose_b=True) + shift[:, None] + 0.5
-    return images, units
+    points_norm = tf.matmul((points_norm - 0.5) / extent, matrix, transpose_b=True) + shift[:, None] + 0.5
+    return images, points_norm
 
 
 def _ramp(direction: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
@@ -189,12 +174,12 @@ def _turned(uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.stack([x, y], axis=-1), tf.stack([-y, x], axis=-1)
 
 
-def _spread(values: tf.Tensor) -> tf.Tensor:
+def _per_image(values: tf.Tensor) -> tf.Tensor:
     """(B,) to (B, 1, 1, 1)."""
     return values[:, None, None, None]
 
 
-def _photograph(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
+def _camera(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
     """What happens to light on its way into a file: covered, shaded, exposed, blurred, sampled, noisy."""
     if settings.occlusion:
         for part in tf.split(draw["occlusion"], 2, axis=1):
@@ -207,7 +192,7 @@ def _photograph(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augment
     if settings.low_resolution:
         images = _coarsen(images, draw["low_resolution"], settings.low_resolution)
     if settings.noise:
-        strength = _spread(tf.nn.relu(1 - draw["noise"][:, 0] / settings.noise))
+        strength = _per_image(tf.nn.relu(1 - draw["noise"][:, 0] / settings.noise))
         images += 20 * strength * _grain(draw["noise"][:, 1], images.shape[1:3])
     return tf.clip_by_value(images, 0, 255)
 
@@ -216,32 +201,32 @@ def _occlude(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tenso
     """Cover a turned rectangle of up to half the window with grain, or with the picture upside down."""
     on, angle, x, y, wide, high, level, kind = tf.unstack(draw, axis=1)
     centre = tf.stack([x, y], axis=-1) - 0.5
-    inside = _spread(on < probability)
+    inside = _per_image(on < probability)
     for direction, size in zip(_turned(angle), (wide, high), strict=True):
-        way = _ramp(direction, images.shape[1:3]) - _spread(tf.reduce_sum(direction * centre, axis=-1))
-        inside &= tf.abs(way) < _spread(0.03 + 0.22 * size)
-    grain = 255 * _spread(level) + 40 * _spread(x) * _grain(kind, images.shape[1:3])
-    return tf.where(inside, tf.where(_spread(kind) < 0.5, grain, images[:, ::-1]), images)
+        way = _ramp(direction, images.shape[1:3]) - _per_image(tf.reduce_sum(direction * centre, axis=-1))
+        inside &= tf.abs(way) < _per_image(0.03 + 0.22 * size)
+    grain = 255 * _per_image(level) + 40 * _per_image(x) * _grain(kind, images.shape[1:3])
+    return tf.where(inside, tf.where(_per_image(kind) < 0.5, grain, images[:, ::-1]), images)
 
 
 def _shade(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
     """Darken one side of a line through the middle part, softly, by up to 80 %."""
     on, angle, place, soft = tf.unstack(draw, axis=1)
-    way = _ramp(_turned(angle)[0], images.shape[1:3]) - _spread(0.5 * place - 0.25)
-    side = tf.clip_by_value(way / _spread(0.05 + 0.6 * soft) + 0.5, 0, 1)
-    return images * (1 - side * _spread(0.8 * tf.nn.relu(1 - on / probability)))
+    way = _ramp(_turned(angle)[0], images.shape[1:3]) - _per_image(0.5 * place - 0.25)
+    side = tf.clip_by_value(way / _per_image(0.05 + 0.6 * soft) + 0.5, 0, 1)
+    return images * (1 - side * _per_image(0.8 * tf.nn.relu(1 - on / probability)))
 
 
 def _expose(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
     """Gamma, contrast about the middle grey, brightness."""
     if settings.gamma:
-        power = _spread(tf.exp(_normal(draw["gamma"][:, 0]) * settings.gamma))
+        power = _per_image(tf.exp(_normal(draw["gamma"][:, 0]) * settings.gamma))
         images = 255 * tf.exp(power * tf.math.log(tf.clip_by_value(images / 255, 1e-3, 1)))
     if settings.contrast:
-        factor = _spread(tf.exp(_normal(draw["contrast"][:, 0]) * settings.contrast))
+        factor = _per_image(tf.exp(_normal(draw["contrast"][:, 0]) * settings.contrast))
         images = (images - 127.5) * factor + 127.5
     if settings.brightness:
-        images += _spread(_normal(draw["brightness"][:, 0]) * settings.brightness * 255)
+        images += _per_image(_normal(draw["brightness"][:, 0]) * settings.brightness * 255)
     return tf.clip_by_value(images, 0, 255)
 
 
@@ -256,7 +241,7 @@ def _blur(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
         padding = [[_TAPS, _TAPS] if axis == a else [0, 0] for a in range(4)]
         padded, size = tf.pad(images, padding, "SYMMETRIC"), images.shape[axis]
         shifted = [padded[:, t : t + size] if axis == 1 else padded[:, :, t : t + size] for t in range(9)]
-        images = tf.add_n([_spread(weights[:, t]) * shifted[t] for t in range(9)])
+        images = tf.add_n([_per_image(weights[:, t]) * shifted[t] for t in range(9)])
     return images
 
 
@@ -265,7 +250,7 @@ def _coarsen(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tenso
     h, w = images.shape[1:3]
     half = tf.image.resize(images, (h // 2, w // 2))  # with half-pixel centres: the mean of 2 × 2
     quarter = tf.image.resize(half, (h // 4, w // 4))
-    draw = _spread(draw[:, 0])
+    draw = _per_image(draw[:, 0])
     coarse = tf.where(draw < probability / 3, tf.image.resize(quarter, (h, w)), tf.image.resize(half, (h, w)))
     return tf.where(draw < probability, coarse, images)
 
@@ -283,5 +268,5 @@ def _cut(images: tf.Tensor, draw: tf.Tensor, probability: float, matrix: tf.Tens
     on, side = tf.unstack(draw, axis=1)
     normals = tf.gather([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], tf.cast(4 * side, tf.int32))
     normals = tf.linalg.matvec(_inverse(matrix), normals, transpose_a=True)
-    way = _ramp(normals, images.shape[1:3]) - _spread(tf.reduce_sum(normals * shift, axis=-1))
-    return tf.where(way > _spread(0.5 - 0.3 * tf.nn.relu(1 - on / probability)), 0.0, images)
+    way = _ramp(normals, images.shape[1:3]) - _per_image(tf.reduce_sum(normals * shift, axis=-1))
+    return tf.where(way > _per_image(0.5 - 0.3 * tf.nn.relu(1 - on / probability)), 0.0, images)

@@ -8,9 +8,7 @@ from keras import layers
 from kp_tf.models.layers import conv, dense, landmarks, layer_seeds
 
 
-def cnn(
-    shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int
-) -> keras.Model:
+def cnn(shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int) -> keras.Model:
     """Build the network.
 
     Args:

@@ -32,7 +32,7 @@ class SoftArgmax(layers.Layer):
     def call(self, scores: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         """(B, h, w, FOLD² K) to x, y (B, K, 2) in the window's unit square, and their variances' sum (B, K, 1)."""
         _, h, w, _ = scores.shape
-        places = places_of(h, w)
+        places = grid_points(h, w)
         scores = ops.reshape(scores, (-1, len(places), self.points))
         heatmap = ops.softmax(ops.transpose(scores, (0, 2, 1)))  # (B, K, places)
         centred = places - 0.5  # the variance is a difference of squares, which loses least about the centre
@@ -45,7 +45,7 @@ class SoftArgmax(layers.Layer):
         return {**super().get_config(), "points": self.points}
 
 
-def places_of(h: int, w: int) -> np.ndarray:
+def grid_points(h: int, w: int) -> np.ndarray:
     """x and y (h w FOLD², 2) float32 of the heatmap's places in the window's unit square, in the scores' order."""
     part = (np.arange(FOLD) + 0.5) / FOLD - MARGIN
     y, x, down, right = np.meshgrid(np.arange(h), np.arange(w), part, part, indexing="ij")
@@ -66,7 +66,7 @@ def heatmap_network(
         seed: fixes the weights.
 
     Returns:
-        A model from (B, H, W, 1) to (B, K, 2) in the unit square of the window. See `with_spread`.
+        A model from (B, H, W, 1) to (B, K, 2) in the unit square of the window. See `with_variance`.
 
     Raises:
         ValueError: if the stages do not divide the shape.
@@ -95,10 +95,10 @@ def heatmap_network(
     return keras.Model(image, coordinates, name="heatmap")
 
 
-def with_spread(model: keras.Model) -> keras.Model:
+def with_variance(model: keras.Model) -> keras.Model:
     """The same layers with output (B, K, 3): x, y and their variance, to train and for a confidence."""
     outputs = model.get_layer("landmarks").output
-    joined = layers.Concatenate(dtype="float32", name="with_spread")(outputs)
+    joined = layers.Concatenate(dtype="float32", name="with_variance")(outputs)
     return keras.Model(model.input, joined, name="heatmap_with_spread")
 
 

@@ -59,16 +59,13 @@ class BatchNormalization(layers.BatchNormalization):
     settings and names are the stock layer's, so weight files load either way.
     """
 
-    def call(
-        self, inputs: KerasTensor, training: bool | None = None, mask: KerasTensor | None = None
-    ) -> KerasTensor:
+    def call(self, inputs: KerasTensor, training: bool | None = None, mask: KerasTensor | None = None) -> KerasTensor:
         if mask is not None or not self._has_a_kernel(inputs):
             return super().call(inputs, training=training, mask=mask)
         from tensorflow import raw_ops  # compat.v1.nn.fused_batch_norm would raise an epsilon of 1e-5 to 1.001e-5
 
         gamma, beta, mean, variance = (
-            ops.cast(weight, "float32")
-            for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+            ops.cast(weight, "float32") for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         )
         update = bool(training and self.trainable)
         outputs, batch_mean, batch_variance, *_ = raw_ops.FusedBatchNormV3(

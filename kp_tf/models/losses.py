@@ -27,7 +27,7 @@ def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, 
     return _mean_where(present, ops.where(error < w, w * ops.log1p(error / epsilon), error - offset))
 
 
-def spread_likelihood(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> KerasTensor:
+def laplace_nll(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> KerasTensor:
     """() mean over the points that are there of log s + error / s, s being the standard deviation of a heatmap.
 
     It is least where s is the error that is to be expected: the negative logarithm of a Laplace distribution's
@@ -35,7 +35,7 @@ def spread_likelihood(prediction: KerasTensor, truth: KerasTensor, pixels: float
     spread alone; the error is taken as it is.
 
     Args:
-        prediction: (B, K, 3) of a model from `heatmap.with_spread`.
+        prediction: (B, K, 3) of a model from `heatmap.with_variance`.
         truth: (B, K, 2) in the unit square.
         pixels: side of the network's input.
     """
@@ -47,12 +47,12 @@ def spread_likelihood(prediction: KerasTensor, truth: KerasTensor, pixels: float
 
 
 def heatmap_loss(
-    w: float, epsilon: float, pixels: float, spread: float, teacher: float = 0.0
+    w: float, epsilon: float, pixels: float, variance_weight: float, teacher_weight: float = 0.0
 ) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """`wing` + `spread` · `spread_likelihood` of a model from `heatmap.with_spread`, for `model.compile`.
+    """`wing` + `variance_weight` · `laplace_nll` of a model from `heatmap.with_variance`, for `model.compile`.
 
-    Where the truth is (B, 2 K, 2), its second half are a teacher's points, and `teacher` is the part of the wing
-    loss that goes by them.
+    If the truth is (B, 2 K, 2), its second half are a teacher's points, and `teacher_weight` is the share of the wing
+    loss that follows them.
     """
 
     def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
@@ -60,8 +60,8 @@ def heatmap_loss(
         taught, truth = truth[:, count:], truth[:, :count]
         value = wing(points, truth, w, epsilon, pixels)
         if taught.shape[1]:
-            value = (1 - teacher) * value + teacher * wing(points, taught, w, epsilon, pixels)
-        return value + spread * spread_likelihood(prediction, truth, pixels)
+            value = (1 - teacher_weight) * value + teacher_weight * wing(points, taught, w, epsilon, pixels)
+        return value + variance_weight * laplace_nll(prediction, truth, pixels)
 
     return loss
 

@@ -1,0 +1,1 @@
+"""Photographs, frames and clips to faces with landmarks."""

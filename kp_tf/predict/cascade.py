@@ -1,63 +1,107 @@
-"""Where a network looks: once at a box that is given, or first all over and then around the points just found."""
+"""The passes of a network: a wide crop first, then tighter crops centred on the landmarks just predicted."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
-from kp_tf.artifacts.runs import Run
-from kp_tf.core.geometry import crop_windows, empty, scaled
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends.network import Network
+from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels
 
-STEP = 0.5  # of the box, between the windows of a first look
-
-
-class Look(Protocol):
-    """One look of a network at some of N faces."""
-
-    def __call__(self, faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
-        """Indices (n,) and boxes (n, 4) to x, y in pixels of the photographs and a variance (n, K, 3).
-
-        `last`: the answer will be kept, so it may cost more.
-        """
+BATCH_SIZE = 64  # crops through a network at once, when it is not trained
+STEP = 0.5  # of the box, between the nine windows of a first pass over whole photographs
 
 
-def outputs_of(
-    look: Look, boxes: np.ndarray, run: Run, sizes: Callable[[], np.ndarray], framed: bool = False
+class Cropper(Protocol):
+    """Where crops come from: photographs in memory, or files through `tf.data`."""
+
+    def __call__(self, faces: np.ndarray, windows: np.ndarray) -> Iterable[np.ndarray]:
+        """Yield the crop (H, W) or (H, W, 1) uint8 of each window (n, 4) of the faces with these indices (n,)."""
+        ...
+
+
+def run_cascade(
+    network: Network,
+    info: ModelInfo,
+    crop: Cropper,
+    boxes: np.ndarray,
+    sizes: np.ndarray,
+    framed: bool = False,
+    flips: bool = False,
 ) -> np.ndarray:
-    """Outputs (N, K, 3) of a network for N boxes (N, 4), after as many looks as its recipe has.
+    """Predict the landmarks of N faces in as many passes as the recipe has.
 
-    Each look after the first is at the box that the mean face's points would have, moved and scaled onto those just
-    found: so it matters less how the first box was made, and the first window may be larger.
+    Each pass after the first takes the box that the mean face would have, moved and scaled onto the landmarks just
+    predicted. So it matters less how the first box was made, and the first window may be larger.
 
     Args:
-        look: the network at work.
-        boxes: of the faces or, where they are framed, of whole photographs.
-        run: that trained the network.
-        sizes: gives the photographs' width and height (N, 2), asked for after the first look.
-        framed: the first look is where faces were in the training's photographs and a little to all sides, and
-            goes on in the window in which the heatmaps are sharpest.
+        network: the backend.
+        info: of the network.
+        crop: gives the crops of windows in pixels of the upright photographs.
+        boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs.
+        sizes: (N, 2) width and height of the upright photographs.
+        framed: the first pass takes the sharpest of nine windows around the place where faces lie on average.
+        flips: in the last pass, predict the mirrored crop as well and take the mean of both.
+
+    Returns:
+        (N, K, 3): x and y in pixels of the upright photographs, and the variance of the point's heatmap in units of
+        the crop's side, NaN if the network has no heatmaps.
     """
-    framing = run.framing if framed else None
-    around = framing or run.face
-    faces, looks = np.arange(len(boxes)), run.recipe.looks if around else 1
-    wide = run.recipe.wide if looks > 1 else 1.0
-    found = _all_over(look, boxes, run) if framing else look(faces, scaled(boxes, wide), last=looks == 1)
-    if looks > 1:
-        start, photographs = framing.first(boxes) if framing else boxes, sizes()
-    for number in range(1, looks):
-        new = around.around(found[..., :2], boxes)
-        # points that went astray must not lead out of the photograph
-        astray = empty(crop_windows(new, run.recipe.crop_scale), photographs)
-        found = look(faces, np.where(astray[:, None], start, new), last=number == looks - 1)
-    return found
+    recipe = info.recipe
+
+    def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
+        windows = crop_windows(boxes, recipe.crop_scale)
+        flip_indices = info.scheme.flip_indices if flips and last else None
+        batches = (predict_crops(network, batch, flip_indices) for batch in _batches(crop(faces, windows)))
+        outputs = np.concatenate(list(batches))
+        return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
+
+    framing = info.framing if framed else None
+    mean_face = framing or info.mean_face
+    num_passes = recipe.num_passes if mean_face else 1
+    faces = np.arange(len(boxes))
+    if framing:
+        outputs = _sharpest_window(run_pass, framing.boxes_in(boxes), recipe.first_pass_scale)
+    else:
+        scale = recipe.first_pass_scale if num_passes > 1 else 1.0
+        outputs = run_pass(faces, scale_boxes(boxes, scale), last=num_passes == 1)
+    for number in range(1, num_passes):
+        around = mean_face.boxes_around(outputs[..., :2], boxes) if mean_face else boxes
+        # stray landmarks must not lead out of the photograph
+        astray = misses_image(crop_windows(around, recipe.crop_scale), sizes)
+        start = framing.boxes_in(boxes) if framing else boxes
+        outputs = run_pass(faces, np.where(astray[:, None], start, around), last=number == num_passes - 1)
+    return outputs
 
 
-def _all_over(look: Look, photographs: np.ndarray, run: Run) -> np.ndarray:
-    """The sharpest of nine windows: the mean face's and eight around it."""
-    mean = run.framing.first(photographs)
+def predict_crops(network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None) -> np.ndarray:
+    """Outputs (B, K, 3) for crops (B, H, W, 1) uint8, or their mean with those of the mirrored crops."""
+    images = crops.astype(np.float32) / 255 - np.float32(0.5)
+    outputs = network(images)
+    if flip_indices is None:
+        return outputs
+    mirrored = network(np.ascontiguousarray(images[:, :, ::-1]))[:, list(flip_indices)]
+    return (outputs + mirrored * (-1.0, 1.0, 1.0) + (1.0, 0.0, 0.0)) / 2
+
+
+def _batches(crops: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Crops to batches (B, H, W, 1)."""
+    crops = iter(crops)
+    while batch := list(islice(crops, BATCH_SIZE)):
+        yield np.stack(batch).reshape(len(batch), *batch[0].shape[:2], 1)
+
+
+class _Pass(Protocol):
+    def __call__(self, faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray: ...
+
+
+def _sharpest_window(run_pass: _Pass, boxes: np.ndarray, scale: float) -> np.ndarray:
+    """Outputs (N, K, 3) of the box (N, 4) or of one of the eight around it, wherever the heatmaps are sharpest."""
     steps = np.array([(x, y, 0, 0) for y in (0, -1, 1) for x in (0, -1, 1)]) * STEP
-    boxes = scaled((mean[:, None] + steps * mean[:, None, [2, 3, 2, 3]]).reshape(-1, 4), run.recipe.wide)
-    found = look(np.repeat(np.arange(len(mean)), len(steps)), boxes, last=False)
-    found = found.reshape(len(mean), len(steps), -1, 3)
-    best = found[..., 2].mean(axis=2).argmin(axis=1)
-    return found[np.arange(len(mean)), best]
+    windows = scale_boxes((boxes[:, None] + steps * boxes[:, None, [2, 3, 2, 3]]).reshape(-1, 4), scale)
+    outputs = run_pass(np.repeat(np.arange(len(boxes)), len(steps)), windows, last=False)
+    outputs = outputs.reshape(len(boxes), len(steps), -1, 3)
+    best = outputs[..., 2].mean(axis=2).argmin(axis=1)
+    return outputs[np.arange(len(boxes)), best]

@@ -1,48 +1,60 @@
-"""From the spread of a heatmap to how far a point is to be trusted."""
+"""From the variance of a heatmap to the confidence in its point."""
 
 import math
 
 import numpy as np
 
-NEAR = 0.03  # of the crop's side: some 7 % of the distance of the outer eye corners
+NEAR = 0.03  # of the crop's side: about 7 % of the inter-ocular distance
 UNCALIBRATED = (math.log(math.pi / 4 * NEAR**2), -2.0)
-FEW = 200  # points, which are not enough to calibrate on
+MIN_POINTS = 200  # to calibrate on
 
 
-def confidence_of(variance: np.ndarray, calibration: tuple[float, float] = UNCALIBRATED) -> np.ndarray:
-    """How probable it is that points lie within NEAR of the truth, by the variance of their heatmaps; NaN stays.
+def confidence_of(variance: np.ndarray, calibration: tuple[float, float] | None) -> np.ndarray:
+    """The probability that points lie within NEAR of the truth.
 
     Args:
-        variance: in units of the crop's side.
-        calibration: of `calibrate`. Without it the spread is taken for the error that is to be expected, which
-            training brings it near (`losses.spread_likelihood`), and errors to scatter like a normal vector.
+        variance: any shape, of the points' heatmaps, in units of the crop's side; NaN stays NaN.
+        calibration: from `calibrate`. Without it, the standard deviation of the heatmap is taken as the expected
+            error, which training brings it near (`losses.laplace_nll`), and errors as normally distributed vectors.
+
+    Returns:
+        The same shape, in [0, 1].
     """
+    a, b = calibration or UNCALIBRATED
     with np.errstate(divide="ignore"):
-        return -np.expm1(-np.exp(calibration[0] + calibration[1] * np.log(variance) / 2))
+        return -np.expm1(-np.exp(a + b * np.log(variance) / 2))
 
 
-def calibrate(variance: np.ndarray, apart: np.ndarray) -> tuple[float, float]:
-    """Two numbers for `confidence_of` that fit points with a truth best: a complementary log-log regression.
+def is_calibrated(calibration: tuple[float, float] | None) -> bool:
+    """Whether the two numbers were fitted; versions before 0.2 stored the default ones where nothing was."""
+    return calibration not in (None, UNCALIBRATED)
+
+
+def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] | None:
+    """Fit `confidence_of` to points whose truth is known, by a complementary log-log regression.
 
     Args:
         variance: any shape, in units of the crop's side.
-        apart: the same shape, errors in parts of the crop's side; NaN is left out.
+        errors: the same shape, in units of the crop's side; NaN is left out.
+
+    Returns:
+        Two numbers for `confidence_of`; None if the points are too few, or all near or all far.
     """
-    known = ~np.isnan(apart) & (variance > 0)
-    near = (apart[known] <= NEAR).astype(float)
-    if known.sum() < FEW or near.min(initial=1) == near.max(initial=0):
-        return UNCALIBRATED
+    known = ~np.isnan(errors) & (variance > 0)
+    near = (errors[known] <= NEAR).astype(float)
+    if known.sum() < MIN_POINTS or near.min(initial=1) == near.max(initial=0):
+        return None
     z = np.log(variance[known]) / 2
-    inputs, found = np.stack([np.ones_like(z), z - z.mean()], axis=1), np.array([0.0, -1.0])
-    for _ in range(50):  # of Newton's method
-        rate = np.exp(np.clip(inputs @ found, -20, 3))
+    inputs, fit = np.stack([np.ones_like(z), z - z.mean()], axis=1), np.array([0.0, -1.0])
+    for _ in range(50):  # Newton's method
+        rate = np.exp(np.clip(inputs @ fit, -20, 3))
         probable = -np.expm1(-rate)
         weight = rate**2 * (1 - probable) / probable
         slope = inputs.T @ (rate * (near - probable) / probable)
-        found = found + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
-    return float(found[0] - found[1] * z.mean()), float(found[1])
+        fit = fit + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
+    return float(fit[0] - fit[1] * z.mean()), float(fit[1])
 
 
 def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:
-    """Errors (N, K) of points (N, K, 2) in parts of their crops' side, `crop_scale` boxes (N, 4); NaN stays."""
+    """Errors (N, K) of points (N, K, 2) in units of the side of their crops, `crop_scale` boxes (N, 4); NaN stays."""
     return np.linalg.norm(points - truth, axis=-1) / (crop_scale * boxes[:, 2:].max(axis=1, keepdims=True))

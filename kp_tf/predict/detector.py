@@ -1,38 +1,49 @@
-"""Faces in photographs, by dlib's frontal detector: an extra.
+"""Detecting faces in photographs. dlib's frontal detector, an extra, is the default.
 
-It made most boxes of 300-W, so its boxes are as the networks know them; it needs no other package, and is fast.
-Why not another: docs/predict.md, from `python -m benchmarks.detectors`.
+dlib's detector made most boxes of 300-W, so its boxes are like those the networks were trained on. docs/predict.md
+compares it with others (`python -m benchmarks.detectors`).
 """
 
 import threading
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from kp_tf.core.errors import KpError
 
-SIDE = 1600  # pixels: photographs are searched at this longer side, enlarged twice at most
+Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
+"""An upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0."""
+
+SEARCH_SIZE = 1600  # pixels of the longer side; smaller photographs are enlarged, at most twice
 INSTALL = "pip install dlib-bin"
 
-_own = threading.local()  # a detector is no thing to share between threads
+_local = threading.local()  # dlib's detector must not be shared between threads
 
 
-def find_faces(picture: Image.Image) -> np.ndarray:
-    """Boxes (N, 4) of the faces in an upright RGB picture, left, top, width, height in pixels; N may be 0.
+def dlib_faces(picture: Image.Image) -> np.ndarray:
+    """Detect faces with dlib.
 
-    Faces turned far to the side or upside down, and those under 80 pixels of the size that is searched, are missed.
+    It misses faces that are turned far to the side or upside down, and those below 80 pixels at the search size.
+
+    Args:
+        picture: an upright RGB picture.
+
+    Returns:
+        Boxes (N, 4) of left, top, width, height in pixels.
 
     Raises:
-        KpError: if the extra is not installed.
+        KpError: if dlib is not installed.
     """
     try:
         import dlib
     except ImportError:
-        raise KpError(f"finding faces needs dlib: {INSTALL}; or give a box") from None
-    if not hasattr(_own, "detector"):
-        _own.detector = dlib.get_frontal_face_detector()
-    scale = min(2.0, SIDE / max(picture.size))
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    found = _own.detector(np.asarray(picture.resize(size, Image.Resampling.BILINEAR)), 0)
-    boxes = np.array([(r.left(), r.top(), r.width(), r.height()) for r in found], np.float64)
+        raise KpError(f"detecting faces needs dlib ({INSTALL}); otherwise pass a box") from None
+    if not hasattr(_local, "detector"):
+        _local.detector = dlib.get_frontal_face_detector()
+    scale = min(2.0, SEARCH_SIZE / max(picture.size))
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    rectangles = _local.detector(np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)), 0)
+    boxes = np.array([(r.left(), r.top(), r.width(), r.height()) for r in rectangles], np.float64)
     return boxes.reshape(-1, 4) / scale

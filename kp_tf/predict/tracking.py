@@ -1,108 +1,128 @@
-"""Faces from frame to frame: found once, followed by their own points, steadied, each with a number that stays."""
+"""Faces from frame to frame: detected once, followed by their own landmarks, filtered, each with its number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kp_tf.core.geometry import Framing, crop_windows, empty, overlaps
+from kp_tf.core.face import Face
+from kp_tf.core.geometry import crop_windows, misses_image, overlaps
 from kp_tf.core.images import Photograph, Picture, open_photograph
-from kp_tf.predict.predictor import Face, Predictor
+from kp_tf.core.mean_face import MeanFace
+from kp_tf.predict.predictor import Predictor
 
-AGAIN = 2.0  # seconds between two looks of the detector, while all is well
-SOON = 0.2  # the same while there is no face, or one is in doubt or hidden
-FALL = 0.6  # a face is in doubt below this part of the confidence that its track has had
-PATIENCE = 1.0  # seconds that a face may be in doubt or hidden before its number is given up
-SAME = 0.3  # intersection over union above which two boxes are of one face
-JUMP = 1.2  # a face does not become so many times larger or smaller in one frame; what is none shrinks to nothing
-ALONE = 0.05  # the same, below which a face's speed can be trusted
-KEPT = (
-    0.01  # a box that moves by less of its width stays: on the same pixels a face that keeps still is found again
-)
-# chosen on clips of training faces: calm at rest, and next to no more error in fast motion than without a filter
-REST = 0.5  # Hz: the filter's cutoff on a face that does not move
-SPEED = 100.0  # Hz more for each width of the face in a second
-OF_SPEED = 4.0  # Hz: the cutoff of the filter of the speed itself
+DETECT_EVERY = 2.0  # seconds, while all faces are tracked with confidence
+DETECT_SOON = 0.2  # seconds, while there is no face, or one is lost
+MIN_RELATIVE_CONFIDENCE = 0.6  # of the confidence that the track has had; below it the face is lost
+MAX_LOST = 1.0  # seconds after which the number of a lost face is given up
+SAME_FACE = 0.3  # intersection over union above which two boxes are of one face
+MAX_GROWTH = 1.2  # of a face in one frame; a track of something else shrinks to nothing
+ISOLATED = 0.05  # intersection over union below which a face's speed is not affected by another face
+STILL = 0.01  # of the box's width: smaller moves are ignored, so that the same pixels give the same landmarks
+# chosen on clips of training faces: smooth when still, and hardly more error in fast motion than without a filter
+MIN_CUTOFF = 0.5  # Hz, for a face that does not move
+SPEED_COEFFICIENT = 100.0  # Hz for each face width per second
+SPEED_CUTOFF = 4.0  # Hz, of the filter of the speed itself
 
 
 class OneEuro:
-    """A low-pass filter whose cutoff rises with speed: calm at rest, little lag in motion.
+    """The 1 € filter: a low-pass filter whose cutoff rises with speed, so that it smooths at rest and lags little.
 
-    Casiez, Roussel, Vogel: 1 € Filter, CHI 2012, doi:10.1145/2207676.2208639. The speed is that of each point, in
-    widths of the face, so that one setting serves all sizes.
+    Casiez, Roussel, Vogel: 1 € Filter, CHI 2012, doi:10.1145/2207676.2208639. The speed is that of each point in widths
+    of the face, so that one setting serves all sizes.
     """
 
-    def __init__(self, rest: float = REST, speed: float = SPEED, of_speed: float = OF_SPEED) -> None:
-        """Args: cutoffs in Hz: at rest, more for each width a second, and of the filter of the speed itself."""
-        self._rest, self._speed, self._of_speed = rest, speed, of_speed
-        self._last = None
+    def __init__(
+        self,
+        min_cutoff: float = MIN_CUTOFF,
+        speed_coefficient: float = SPEED_COEFFICIENT,
+        speed_cutoff: float = SPEED_CUTOFF,
+    ) -> None:
+        """Set the cutoff at rest in Hz, its rise in Hz per face width a second, and the cutoff of the speed in Hz."""
+        self._min_cutoff, self._coefficient, self._speed_cutoff = min_cutoff, speed_coefficient, speed_cutoff
+        self._last: tuple[float, np.ndarray, np.ndarray] | None = None
 
     def __call__(self, points: np.ndarray, seconds: float, width: float) -> np.ndarray:
-        """Points (K, 2) in pixels, when, and the face's width in pixels, to steadied points (K, 2)."""
+        """Filter the points of the next frame.
+
+        Args:
+            points: (K, 2) in pixels.
+            seconds: the time of the frame.
+            width: of the face in pixels.
+
+        Returns:
+            (K, 2) in pixels.
+        """
         if self._last is None:
             self._last = seconds, points, np.zeros_like(points)
             return points
-        before, steady, speed = self._last
+        before, filtered, speed = self._last
         passed = seconds - before
         if passed <= 0:
-            return steady
-        now = (points - steady) / (passed * width)
-        speed = speed + _share(self._of_speed, passed) * (now - speed)
-        cutoff = self._rest + self._speed * np.linalg.norm(speed, axis=1, keepdims=True)
-        steady = steady + _share(cutoff, passed) * (points - steady)
-        self._last = seconds, steady, speed
-        return steady
+            return filtered
+        now = (points - filtered) / (passed * width)
+        speed = speed + _weight(self._speed_cutoff, passed) * (now - speed)
+        cutoff = self._min_cutoff + self._coefficient * np.linalg.norm(speed, axis=1, keepdims=True)
+        filtered = filtered + _weight(cutoff, passed) * (points - filtered)
+        self._last = seconds, filtered, speed
+        return filtered
 
 
-def _share(cutoff: np.ndarray | float, passed: float) -> np.ndarray | float:
-    """How much of a new value a first order low-pass takes."""
+def _weight(cutoff: np.ndarray | float, passed: float) -> np.ndarray | float:
+    """How much of a new value a first-order low-pass filter takes after so many seconds."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * passed))
 
 
 @dataclass
 class _Track:
-    """A face on its way, in upright pixels.
+    """A tracked face, in upright pixels.
 
     Attributes:
-        number: it keeps.
-        framing: from points to the box of the next frame.
-        box: (4,) where to look next.
-        steady: its filter, if there is one.
-        best: the confidence it has had, slowly forgotten; NaN where the network tells none.
-        seen: seconds of the last frame in which it was beyond doubt.
-        speed: (2,) pixels in a second, learned while no other face is near.
-        face: as last seen.
+        number: of the face; it stays.
+        mean_face: from landmarks to the box in the next frame.
+        box: (4,) where to predict next.
+        filter: of its landmarks, if they are filtered.
+        confidence: the best mean that it has had, slowly decaying; NaN if the network has no confidence.
+        seen: time of the last frame in which it was not lost.
+        speed: (2,) pixels a second, learned while no other face is near.
+        face: as last predicted.
     """
 
     number: int
-    framing: Framing
+    mean_face: MeanFace
     box: np.ndarray
-    steady: OneEuro | None
-    best: float
+    filter: OneEuro | None
+    confidence: float
     seen: float
     speed: np.ndarray
     face: Face
 
 
 class Tracker:
-    """Frames one by one to faces that keep their numbers; `Predictor.track` is the short way to it."""
+    """Frames one by one to faces that keep their numbers. `Predictor.track` is the short form."""
 
-    def __init__(self, predictor: Predictor, steady: Callable[[], OneEuro] | None = OneEuro) -> None:
-        """Args: predictor: finds and looks. steady: makes each face's filter; None leaves the points as found."""
-        self._first = predictor
-        run = predictor.run
-        # one look is enough where the box comes from points
-        once = replace(run, config={**run.config, "looks": 1, "framing": None})
-        self._next = predictor.with_run(once)
-        self._steady, self._tracks, self._count = steady, [], 0
-        self._looked = self._now = -np.inf
+    def __init__(self, predictor: Predictor, make_filter: Callable[[], OneEuro] | None = OneEuro) -> None:
+        """Start without faces.
+
+        Args:
+            predictor: detects faces and predicts their landmarks.
+            make_filter: makes the filter of each face; None leaves the landmarks as predicted.
+        """
+        self._detecting = predictor
+        # a single pass is enough if the box comes from landmarks
+        recipe = replace(predictor.info.recipe, num_passes=1)
+        self._following = predictor.with_info(replace(predictor.info, recipe=recipe, framing=None))
+        self._make_filter = make_filter
+        self._tracks: list[_Track] = []
+        self._count = 0
+        self._detected = self._now = -np.inf
 
     def update(self, frame: Picture, seconds: float) -> list[Face]:
-        """The faces of the next frame, by their numbers; those in doubt or hidden are left out.
+        """The faces of the next frame, ordered by number; lost ones are left out.
 
         Args:
             frame: as for `Predictor.predict`.
-            seconds: when it was taken; frames come in order.
+            seconds: its time; frames come in order.
 
         Raises:
             KpError: as `Predictor.predict`.
@@ -111,93 +131,101 @@ class Tracker:
         upright = Photograph(photograph.name, photograph.upright)
         before, self._now = self._now, seconds
         self._follow(upright, before, seconds)
-        well = self._tracks and all(track.seen == seconds for track in self._tracks)
-        if seconds - self._looked >= (AGAIN if well else SOON) or self._first.run.framing:
-            self._looked = seconds
-            self._find(upright, seconds)
-        self._tracks = [track for track in self._tracks if seconds - track.seen <= PATIENCE]
-        faces = []
-        for track in sorted(self._tracks, key=lambda track: track.number):
-            if track.seen == seconds:
-                face, points = track.face, track.face.points
-                if track.steady:
-                    points = track.steady(points, seconds, face.box[2])
-                box = photograph.turn.boxes_to_stored(face.box[None])[0]
-                points = photograph.turn.to_stored(points)
-                faces.append(replace(face, box=box, points=points, number=track.number))
-        return faces
+        all_seen = self._tracks and all(track.seen == seconds for track in self._tracks)
+        wait = DETECT_EVERY if all_seen else DETECT_SOON
+        if seconds - self._detected >= wait or self._detecting.info.framing:
+            self._detected = seconds
+            self._detect(upright, seconds)
+        self._tracks = [track for track in self._tracks if seconds - track.seen <= MAX_LOST]
+        seen = [track for track in self._tracks if track.seen == seconds]
+        return [_result(track, photograph, seconds) for track in sorted(seen, key=lambda track: track.number)]
 
     def _follow(self, upright: Photograph, before: float, seconds: float) -> None:
-        """Look where each face ought to be."""
+        """Predict each face where it should be by now."""
         passed = seconds - before
         for track in self._tracks:
-            if track.seen < before:  # hidden or in doubt: it goes on as it went
+            if track.seen < before:  # a lost face is assumed to keep its speed
                 track.box = track.box + np.append(track.speed * passed, (0, 0))
-        windows = crop_windows(np.array([track.box for track in self._tracks]).reshape(-1, 4), self._scale)
-        inside = ~empty(windows, [upright.upright.size])
-        tracks = [track for track, there in zip(self._tracks, inside, strict=True) if there]
-        found = self._next.predict(upright, [track.box for track in tracks])
-        boxes = [_around(track, face) for track, face in zip(tracks, found, strict=True)]
-        # a face goes behind another: both tracks would then hold the one in front, which moves as it did
-        strayed = [
-            _strayed(track, box, passed, track.seen < before) for track, box in zip(tracks, boxes, strict=True)
-        ]
-        taken = []
+        boxes = np.array([track.box for track in self._tracks]).reshape(-1, 4)
+        windows = crop_windows(boxes, self._detecting.info.recipe.crop_scale)
+        inside = ~misses_image(windows, np.array([upright.upright.size]))
+        tracks = [track for track, is_inside in zip(self._tracks, inside, strict=True) if is_inside]
+        faces = self._following.predict(upright, [track.box for track in tracks])
+        boxes = [_box_around(track, face) for track, face in zip(tracks, faces, strict=True)]
+        # When a face passes behind another, both tracks end on the one in front, which moves as it did before. So the
+        # track that strays least from its own speed gets the face.
+        strayed = [_strayed(track, box, passed, track.seen < before) for track, box in zip(tracks, boxes, strict=True)]
+        taken: list[np.ndarray] = []
         for k in np.argsort(strayed, kind="stable"):
-            track, face, box = tracks[k], found[k], boxes[k]
-            hidden = any(overlaps(other[None], box)[0] > SAME for other in taken)
-            lost = track.seen < before and overlaps(track.box[None], box)[0] < SAME
-            jumped = not 1 / JUMP < box[2] / track.box[2] < JUMP
-            if hidden or lost or jumped or _mean(face) < FALL * track.best:
-                continue
-            near = any(overlaps(other.box[None], box)[0] > ALONE for other in self._tracks if other is not track)
-            if not near and track.seen == before:
-                moved = (_centre(box) - _centre(track.box)) / passed
-                track.speed = track.speed + _share(1.0, passed) * (moved - track.speed)
-            taken.append(box)
-            self._see(track, face, box, seconds)
+            if self._is_plausible(tracks[k], faces[k], boxes[k], before, taken):
+                self._learn_speed(tracks[k], boxes[k], before, passed)
+                taken.append(boxes[k])
+                _see(tracks[k], faces[k], boxes[k], seconds)
 
-    @property
-    def _scale(self) -> float:
-        return self._first.run.recipe.crop_scale
+    def _is_plausible(
+        self, track: _Track, face: Face, box: np.ndarray, before: float, taken: Sequence[np.ndarray]
+    ) -> bool:
+        """Whether a prediction is still the track's own face."""
+        is_hidden = any(overlaps(other[None], box)[0] > SAME_FACE for other in taken)
+        has_gone = track.seen < before and overlaps(track.box[None], box)[0] < SAME_FACE
+        has_size = 1 / MAX_GROWTH < box[2] / track.box[2] < MAX_GROWTH
+        is_doubtful = _mean_confidence(face) < MIN_RELATIVE_CONFIDENCE * track.confidence
+        return has_size and not (is_hidden or has_gone or is_doubtful)
 
-    def _see(self, track: _Track, face: Face, box: np.ndarray, seconds: float) -> None:
-        track.best = np.fmax(_mean(face), 0.99 * track.best)
-        track.face, track.box, track.seen = replace(face, box=box), box, seconds
+    def _learn_speed(self, track: _Track, box: np.ndarray, before: float, passed: float) -> None:
+        others = [other.box for other in self._tracks if other is not track]
+        is_isolated = not any(overlaps(other[None], box)[0] > ISOLATED for other in others)
+        if is_isolated and track.seen == before:
+            moved = (_centre(box) - _centre(track.box)) / passed
+            track.speed = track.speed + _weight(1.0, passed) * (moved - track.speed)
 
-    def _find(self, upright: Photograph, seconds: float) -> None:
-        """Let the detector look: lost faces are taken up where they overlap one found, others are new."""
-        for face in self._first.predict(upright):
-            framing = self._first.run.face or Framing.of(
-                *(value[None] for value in (face.box, face.box, face.points))
-            )
-            steady = self._steady and self._steady()
-            track = _Track(0, framing, face.box, steady, _mean(face), seconds, np.zeros(2), face)
-            track.box = box = _around(track, face)
+    def _detect(self, upright: Photograph, seconds: float) -> None:
+        """Run the detector: a detection that overlaps a lost face is that face; one that overlaps none is new."""
+        for face in self._detecting.predict(upright):
+            own = [value[None] for value in (face.box, face.box, face.points)]
+            mean_face = self._detecting.info.mean_face or MeanFace.from_faces(*own)
+            new_filter = self._make_filter and self._make_filter()
+            confidence = _mean_confidence(face)
+            track = _Track(0, mean_face, face.box, new_filter, confidence, seconds, np.zeros(2), face)
+            track.box = box = _box_around(track, face)
             shared = overlaps(np.array([other.box for other in self._tracks]).reshape(-1, 4), box)
-            if not (shared > SAME).any():
+            if not (shared > SAME_FACE).any():
                 self._count += 1
                 track.number = self._count
                 self._tracks.append(track)
-                self._see(track, face, box, seconds)
+                _see(track, face, box, seconds)
             elif (known := self._tracks[shared.argmax()]).seen < seconds:
-                self._see(known, face, box, seconds)
+                _see(known, face, box, seconds)
 
 
-def _around(track: _Track, face: Face) -> np.ndarray:
-    box = track.framing.around(face.points[None], track.box[None])[0]
-    return track.box if np.abs(box - track.box).max() < KEPT * track.box[2] else box
+def _see(track: _Track, face: Face, box: np.ndarray, seconds: float) -> None:
+    track.confidence = np.fmax(_mean_confidence(face), 0.99 * track.confidence)
+    track.face, track.box, track.seen = replace(face, box=box), box, seconds
 
 
-def _strayed(track: _Track, box: np.ndarray, passed: float, hidden: bool) -> float:
-    """How far a track is from where its speed would have it, in widths; a hidden one's box has moved already."""
-    expected = _centre(track.box) + (0 if hidden else track.speed * passed)
+def _result(track: _Track, photograph: Photograph, seconds: float) -> Face:
+    """The track's face in pixels as stored, filtered."""
+    face, points = track.face, track.face.points
+    if track.filter:
+        points = track.filter(points, seconds, face.box[2])
+    box = photograph.orientation.boxes_to_stored(face.box[None])[0]
+    return replace(face, box=box, points=photograph.orientation.to_stored(points), number=track.number)
+
+
+def _box_around(track: _Track, face: Face) -> np.ndarray:
+    box = track.mean_face.boxes_around(face.points[None], track.box[None])[0]
+    return track.box if np.abs(box - track.box).max() < STILL * track.box[2] else box
+
+
+def _strayed(track: _Track, box: np.ndarray, passed: float, was_lost: bool) -> float:
+    """The distance in widths from where its speed would have it; a lost track's box has been moved already."""
+    expected = _centre(track.box) + (0 if was_lost else track.speed * passed)
     return float(np.linalg.norm(_centre(box) - expected) / track.box[2])
 
 
-def _centre(box: Sequence[float]) -> np.ndarray:
-    return np.asarray(box[:2]) + np.asarray(box[2:]) / 2
+def _centre(box: np.ndarray) -> np.ndarray:
+    return box[:2] + box[2:] / 2
 
 
-def _mean(face: Face) -> float:
+def _mean_confidence(face: Face) -> float:
     return float(face.confidence.mean())

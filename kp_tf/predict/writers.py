@@ -1,57 +1,53 @@
-"""Faces that were found to files: JSON, CSV, 300-W's .pts, dlib's XML, and pictures with points drawn in."""
+"""Faces to text files: JSON, CSV, 300-W's .pts and dlib's XML."""
 
 import csv
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import replacing
-from kp_tf.core.images import Photograph
+from kp_tf.core.face import Face
 from kp_tf.core.keypoints import Scheme
-from kp_tf.predict.predictor import Face
 
 FORMATS = ("json", "csv", "pts", "xml")
-# Okabe and Ito's colours, which colour-blind people tell apart
-COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
 DECIMALS = 2  # of a pixel
 
-Found = Sequence[tuple[str, Sequence[Face]]]
-"""Files' names and their faces."""
+FacesByFile: TypeAlias = Sequence[tuple[str, Sequence[Face]]]
+"""The names of files, each with its faces."""
 
 
-def as_json(found: Found, scheme: Scheme, network: str) -> str:
+def as_json(results: FacesByFile, scheme: Scheme, network: str) -> str:
     """All faces as one JSON text: what the points are, then each photograph with its faces."""
     content = {
         "network": network,
         "names": scheme.names,
         "groups": dict(scheme.groups),
-        "mirror": scheme.mirror,
-        "photographs": [{"file": file, "faces": [plain(face) for face in faces]} for file, faces in found],
+        "mirror": scheme.flip_indices,
+        "photographs": [{"file": file, "faces": [face_to_json(face) for face in faces]} for file, faces in results],
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def plain(face: Face) -> dict:
-    """A face as JSON has it; its number only where it has one; null where a point or its confidence is missing."""
+def face_to_json(face: Face) -> dict:
+    """A face for JSON: its number only if it has one, null for a point or confidence that is missing."""
     points = [None if np.isnan(point).any() else point.tolist() for point in face.points.round(DECIMALS)]
-    rounded = {"box": face.box.round(DECIMALS).tolist(), "points": points}
+    content = {"box": face.box.round(DECIMALS).tolist(), "points": points}
     if face.number is not None:
-        rounded["number"] = face.number
-    # JSON knows no NaN
-    return rounded | {"confidence": [None if np.isnan(c) else round(float(c), 3) for c in face.confidence]}
+        content["number"] = face.number
+    confidence = [None if np.isnan(value) else round(float(value), 3) for value in face.confidence]  # no NaN in JSON
+    return content | {"confidence": confidence}
 
 
-def as_csv(found: Found, scheme: Scheme) -> str:
+def as_csv(results: FacesByFile, scheme: Scheme) -> str:
     """One row for each point: file, number of the face from 1, name of the point, x, y, confidence."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "face", "point", "x", "y", "confidence"])
-    for file, faces in found:
+    for file, faces in results:
         for number, face in enumerate(faces, 1):
             for name, (x, y), confidence in zip(scheme.names, face.points, face.confidence, strict=True):
                 known = "" if np.isnan(confidence) else f"{confidence:.3f}"
@@ -63,89 +59,40 @@ def as_pts(face: Face) -> str:
     """300-W's format, which counts pixels from 1.
 
     Raises:
-        KpError: if a point is missing, which this format cannot tell.
+        KpError: if a point is missing, which this format cannot express.
     """
     if (missing := np.isnan(face.points).any(axis=1)).any():
         name = face.scheme.names[missing.argmax()]
-        raise KpError(f".pts: expected all points of the face, found point {name} missing")
+        raise KpError(f"a .pts file needs every point of the face, but point {name} is missing")
     rows = "".join(f"{x:.{DECIMALS}f} {y:.{DECIMALS}f}\n" for x, y in face.points + 1)
     return f"version: 1\nn_points: {len(face.points)}\n{{\n{rows}}}\n"
 
 
 def names_in(folder: Path, files: Sequence[str]) -> list[str]:
-    """The files' names from a folder, as dlib's XML in it would have them.
+    """The names of the files relative to a folder, as dlib's XML in that folder has them.
 
     Raises:
-        KpError: if one lies outside the folder, where no reader would look for it.
+        KpError: if a file lies outside the folder, where readers of the XML would not find it.
     """
     root = folder.resolve()
     for file in files:
         if not Path(file).resolve().is_relative_to(root):
-            raise KpError(f"--format xml: expected photographs in the XML's folder {folder} or below, found {file}")
+            raise KpError(f"--format xml: {file} does not lie in the folder of the XML, {folder}, or below it")
     return [Path(file).resolve().relative_to(root).as_posix() for file in files]
 
 
-def write_xml(path: Path, found: Found, scheme: Scheme) -> None:
-    """dlib's XML, in whole pixels; photographs without a face are in it too.
+def write_xml(path: Path, results: FacesByFile, scheme: Scheme) -> None:
+    """Write dlib's XML in whole pixels, including the photographs without a face.
 
     Raises:
-        KpError: as `names_in`, or if it cannot be written.
+        KpError: as `names_in`, or if the file cannot be written.
     """
-    from kp_tf.data.dlib_xml import write_dlib_xml  # predicting needs no XML parser
-    from kp_tf.data.samples import Records
+    from kp_tf.data.dlib_xml import write_dlib_xml  # an XML parser, which the other formats do not need
+    from kp_tf.data.samples import Samples
 
-    names = names_in(path.parent, [file for file, _ in found])
-    each = [(name, face) for name, (_, faces) in zip(names, found, strict=True) for face in faces]
-    boxes = np.array([face.box for _, face in each]).reshape(-1, 4)
-    points = np.array([face.points for _, face in each]).reshape(-1, len(scheme), 2)
-    files = tuple(name for name, _ in each)
-    write_dlib_xml(path, Records(path.parent, files, boxes, points, scheme, files), names)
-
-
-def draw(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:
-    """The upright photograph with boxes and points, each group of points in a colour of its own."""
-    picture = photograph.upright.copy()
-    canvas = ImageDraw.Draw(picture)
-    for face in faces:
-        (left, top, width, height), points = (
-            photograph.turn.boxes_to_upright(face.box[None])[0],
-            photograph.turn.to_upright(face.points),
-        )
-        size = max(width, height)
-        radius, line = max(1.5, size / 110), max(1, round(size / 150))
-        corners = (left, top, left + width - 1, top + height - 1)
-        canvas.rectangle(corners, outline="white", width=line)
-        for colour, (x, y) in zip(colours(face.scheme), points, strict=True):
-            # a dark rim, so that a point shows on skin and on white
-            spot = (x - radius, y - radius, x + radius, y + radius)
-            canvas.ellipse(spot, fill=colour, outline="black", width=max(1, round(radius / 3)))
-    return picture
-
-
-def colours(scheme: Scheme) -> list[str]:
-    """One for each point, by its group."""
-    found = [COLOURS[-1]] * len(scheme)
-    for number, (_, indices) in enumerate(scheme.groups):
-        for index in indices:
-            found[index] = COLOURS[number % len(COLOURS)]
-    return found
-
-
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture whole or not at all.
-
-    Raises:
-        KpError: if it cannot be written.
-    """
-    with replacing(path) as temporary:
-        picture.save(temporary, quality=92)
-
-
-def save_text(text: str, path: Path) -> None:
-    """Write a text whole or not at all.
-
-    Raises:
-        KpError: if it cannot be written.
-    """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    names = names_in(path.parent, [file for file, _ in results])
+    pairs = [(name, face) for name, (_, faces) in zip(names, results, strict=True) for face in faces]
+    boxes = np.array([face.box for _, face in pairs]).reshape(-1, 4)
+    points = np.array([face.points for _, face in pairs]).reshape(-1, len(scheme), 2)
+    files = tuple(name for name, _ in pairs)
+    write_dlib_xml(path, Samples(path.parent, files, boxes, points, scheme, files), names)

@@ -1,0 +1,1 @@
+"""A recipe and labelled faces to a run directory."""

@@ -1,4 +1,4 @@
-"""What ends a training before its last epoch: Ctrl-C, and numbers that are not finite."""
+"""Callbacks: stop on Ctrl-C, stop on numbers that are not finite."""
 
 import os
 import signal
@@ -12,24 +12,24 @@ import tensorflow as tf
 
 from kp_tf.core.errors import KpError
 
-SAID = b"\nCtrl-C: the training ends after this batch and keeps what it reached; once more ends it at once\n"
+MESSAGE = b"\nCtrl-C: training stops after this batch and keeps its results; press it again to stop at once\n"
 
 
-class Interruption(keras.callbacks.Callback):
-    """Within its `with`, Ctrl-C ends the training after the batch; a second one ends it at once.
+class StopOnInterrupt(keras.callbacks.Callback):
+    """Within its `with` block, Ctrl-C stops the training after the batch; a second one stops it at once.
 
     Attributes:
-        at: epoch and batch, from 1, that were the last; None while the training was not interrupted.
+        at: the last epoch and batch, counted from 1; None if the training was not interrupted.
     """
 
     def __init__(self, anywhere: Callable[[bool], bool] = bool) -> None:
-        """Args: anywhere: whether it was asked for on this machine or, where several train, on another."""
+        """Not interrupted yet. `anywhere` turns this machine's request into one of any machine that trains along."""
         super().__init__()
         self.at: tuple[int, int] | None = None
         self._anywhere = anywhere
         self._asked, self._before, self._last = False, None, (0, 0)
 
-    def __enter__(self) -> "Interruption":
+    def __enter__(self) -> "StopOnInterrupt":
         if threading.current_thread() is threading.main_thread():  # no other may set a handler
             self._before = signal.signal(signal.SIGINT, self._ask)
         return self
@@ -40,7 +40,7 @@ class Interruption(keras.callbacks.Callback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        os.write(2, SAID)  # print may be what was interrupted
+        os.write(2, MESSAGE)  # print may be what was interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -51,23 +51,23 @@ class Interruption(keras.callbacks.Callback):
         self._stop()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self._stop()  # it may have come during validation
+        self._stop()  # it may have been pressed during validation
 
     def _stop(self) -> None:
         if self._anywhere(self._asked):
             self.at, self.model.stop_training = self._last, True
 
 
-class Finite(keras.callbacks.Callback):
-    """Ends the training where a loss is not finite, and says where the numbers grew.
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops the training when a loss is not finite, and reports where the numbers grew.
 
-    It keeps the weights from before the last two steps: a gradient that is not finite shows in the loss of the
-    next batch only. Reading a variable makes no copy; the step that follows does. Stands before `Checkpoint`
-    among the callbacks, so that nothing is kept of an epoch that went wrong.
+    It keeps the weights from before the last two steps, because a gradient that is not finite shows in the loss of the
+    next batch only. Reading a variable does not copy it; the step that follows does. It comes before `Checkpoint` among
+    the callbacks, so that nothing is kept of such an epoch.
     """
 
     def __init__(self, batch_of: Callable[[int, int], tuple[tf.Tensor, tf.Tensor]]) -> None:
-        """Args: batch_of: images and points of an epoch's batch, both from 0, as they were trained on."""
+        """`batch_of` returns images and points of a batch of an epoch, both counted from 0, as they were trained on."""
         super().__init__()
         self._batch_of = batch_of
         self._epoch, self._steps = 0, []  # (epoch, batch, weights before it)
@@ -81,24 +81,24 @@ class Finite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if not np.isfinite(logs["loss"]):
-            self._end(f"a finite loss, found {float(logs['loss'])}")
+            self._end(f"the loss is {float(logs['loss'])}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if not np.isfinite(logs["val_loss"]):  # the epoch's last step is in no other loss
-            self._end(f"a finite val_loss, found {float(logs['val_loss'])}")
+            self._end(f"the validation loss is {float(logs['val_loss'])}")
         if not _are_finite([weight.value for weight in self.model.weights]):  # a ReLU makes 0 of NaN
-            self._end("finite weights, found others")
+            self._end("a weight is not finite")
 
-    def _end(self, expected: str) -> None:
+    def _end(self, reason: str) -> None:
         epoch, batch, weights = next((step for step in self._steps[::-1] if _are_finite(step[2])), self._steps[0])
         for variable, value in zip(self.model.weights, weights, strict=True):
             variable.assign(value)
         images, points = self._batch_of(epoch, batch)
         gradient, path = self._largest_gradient(images, points)
         raise KpError(
-            f"epoch {epoch + 1}, batch {batch + 1}: expected {expected}; there the largest gradient is "
+            f"epoch {epoch + 1}, batch {batch + 1}: {reason}; the largest gradient there is "
             f"{gradient:.3g} ({path}), the largest pixel {_largest(images):.3g}, the largest "
-            f"coordinate {_largest(points):.3g}. The last finished epoch is kept"
+            f"coordinate {_largest(points):.3g}. The last finished epoch is kept; try a lower --learning-rate"
         )
 
     def _largest_gradient(self, images: tf.Tensor, points: tf.Tensor) -> tuple[float, str]:

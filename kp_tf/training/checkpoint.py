@@ -1,4 +1,4 @@
-"""What a training needs to go on where it was cut off: one file, replaced at the end of every epoch."""
+"""What a training needs to resume: one file, replaced at the end of every epoch."""
 
 import json
 import time
@@ -17,16 +17,16 @@ CHECKPOINT = "checkpoint.npz"
 class Checkpoint(keras.callbacks.Callback):
     """Keeps weights, optimizer and history of the epochs so far, and writes `history.csv`.
 
-    The order of pictures and their augmentation follow from the seed and the epoch (see pipeline.py), the rate
-    from the optimizer's count of steps, so nothing else is needed.
+    The order of the pictures and their augmentation follow from the seed and the epoch (see input/batches.py) and the
+    learning rate from the optimizer's count of steps, so nothing else is needed.
 
     Attributes:
-        rows: for each finished epoch its number from 0, losses, metrics and seconds.
-        unfinished: the same for an epoch that was cut off, which is not kept.
+        rows: for each finished epoch, its number from 0, losses, metrics and seconds.
+        unfinished: the same for an interrupted epoch, which is not kept.
     """
 
     def __init__(self, run: Path, network: keras.Model) -> None:
-        """Args: run: the run directory. network: its weights are kept; it shares layers with the fitted model."""
+        """Write into a run directory the weights of a network that shares its layers with the fitted model."""
         super().__init__()
         self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
         self.rows: list[dict[str, float]] = []
@@ -34,10 +34,13 @@ class Checkpoint(keras.callbacks.Callback):
         self._batches = 0
 
     def restore(self, fitted: keras.Model) -> int:
-        """Set the weights and the compiled model's optimizer to the last finished epoch; returns their number.
+        """Set the weights and the compiled model's optimizer to the end of the last finished epoch.
+
+        Returns:
+            The number of finished epochs.
 
         Raises:
-            KpError: if the file is damaged or of another network.
+            KpError: if the file is damaged or belongs to another network.
         """
         if not self.path.is_file():
             return 0
@@ -47,9 +50,9 @@ class Checkpoint(keras.callbacks.Callback):
             values = [archive[f"v{k}"] for k in range(len(archive) - 1)]
             self.rows = json.loads(str(archive["rows"]))
         except (ValueError, KeyError, RecursionError) as error:
-            raise KpError(f"{self.path}: expected a checkpoint, found: {error}") from None
+            raise KpError(f"{self.path}: the checkpoint cannot be read: {error}") from None
         if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-            raise KpError(f"{self.path}: expected the weights of this run's network, found others")
+            raise KpError(f"{self.path}: the checkpoint belongs to another network")
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return len(self.rows)
@@ -74,7 +77,7 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(temporary, rows=np.array(json.dumps(self.rows)), **values)
 
     def remove(self) -> None:
-        """When all is done."""
+        """Remove the file, once the training is complete."""
         self.path.unlink(missing_ok=True)
 
 

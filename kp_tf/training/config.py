@@ -1,85 +1,236 @@
-"""A run's settings: made of a recipe and what was asked for, and compared when it goes on."""
+"""What one training does: a recipe, with what the user asked for in place of its own, on a data set."""
 
-from dataclasses import asdict, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.info import recipe_from_json
 from kp_tf.artifacts.runs import is_complete, read_config, runs_of
-from kp_tf.artifacts.weights import PATHS
-from kp_tf.backends.inference import like
-from kp_tf.backends.precision import resolve
+from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
-from kp_tf.data.datasets import Data, find_data
-from kp_tf.recipes import RECIPES, TEACHER
+from kp_tf.core.keypoints import SCHEMES
+from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
+from kp_tf.recipes import RECIPES, TEACHER_WEIGHT, Recipe
+
+FILES = ("labels", "val_labels", "scheme_file")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks for; None where the recipe decides.
+
+    Attributes:
+        part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points; None with `labels`.
+        recipe: its name. Default: `course`, or `strong` with `labels`.
+        data: see `data.datasets.find_data`.
+        labels: dlib's XML with any points; the photographs lie beside it.
+        val_labels: the same for validation. Default: a tenth of the photographs.
+        scheme_file: JSON for `keypoints.parse_scheme`. Default: all points that the labels name, without flips.
+        init: a run or weights (see `find_model`) to start from: their network, with a new last layer if the points
+            differ.
+        teacher: a run or weights with the same points, whose points on the training photographs count half.
+        epochs: the total, at least 1.
+        batch_size: at least 1.
+        learning_rate: between 0 and 1.
+        precision: see `resolve_precision`. A resumed run takes `auto` as it began.
+        seed: of weights, order and augmentation, at least 0. Default: 0.
+        deterministic: the same weights to the last bit when the command is repeated on this machine.
+        skip_bad: leave out entries and photographs that cannot be used instead of failing.
+    """
+
+    part: int | None = None
+    recipe: str | None = None
+    data: str | None = None
+    labels: Path | None = None
+    val_labels: Path | None = None
+    scheme_file: Path | None = None
+    init: str | None = None
+    teacher: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    precision: str | None = None
+    seed: int | None = None
+    deterministic: bool | None = None
+    skip_bad: bool | None = None
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe's name, or the default one."""
+        return self.recipe or ("strong" if self.labels else "course")
+
+    @property
+    def label(self) -> str:
+        """What run directories are called before their number."""
+        return label_of(self.part, self.recipe_name)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of a training.
+
+    Attributes:
+        recipe: with the user's settings.
+        data: the folder that holds the data set's folder, or the labels.
+        is_sample: whether the faces are drawn.
+        seed: of weights, order and augmentation.
+        deterministic: the same weights to the last bit when repeated on one machine.
+        skip_bad: leave out what cannot be used instead of failing.
+        labels, val_labels, scheme_file: of a user's own points.
+    """
+
+    recipe: Recipe
+    data: Path
+    is_sample: bool = False
+    seed: int = 0
+    deterministic: bool = False
+    skip_bad: bool = False
+    labels: Path | None = None
+    val_labels: Path | None = None
+    scheme_file: Path | None = None
+
+    @property
+    def dataset(self) -> Dataset:
+        """Where the faces are read from."""
+        if self.labels:
+            return LabelledXml(self.labels, self.val_labels, self.scheme_file)
+        folder = DataFolder(self.data, self.is_sample).folder(self.recipe.dataset)
+        return ImmDataset(folder, SCHEMES[self.recipe.scheme]) if self.recipe.takes_photographs else IbugDataset(folder)
+
+    @property
+    def label(self) -> str:
+        """What run directories are called before their number."""
+        return label_of(self.recipe.part, self.recipe.name) + ("-sample" if self.is_sample else "")
+
+    @property
+    def title(self) -> str:
+        """What is trained, and on what, for titles."""
+        parts = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks"}
+        sample = ", sample of drawn faces" if self.is_sample else ""
+        return f"{parts.get(self.recipe.part, 'Own landmarks')}, recipe {self.recipe.name}{sample}"
+
+    def to_json(self) -> dict:
+        """What a run keeps beside `ModelInfo.to_json`."""
+        paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
+        flags = {"seed": self.seed, "deterministic": self.deterministic, "skip_bad": self.skip_bad}
+        return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}
+
+    @classmethod
+    def from_json(cls, path: Path, content: dict) -> "TrainConfig":
+        """Read a run's settings in today's layout.
+
+        Raises:
+            KpError: if a setting is missing or of the wrong type.
+        """
+        try:
+            recipe = replace(recipe_from_json(content["recipe"]), scheme=_scheme_name(content["scheme"]))
+            files = {name: Path(content[name]) for name in FILES if content.get(name)}
+            flags = {name: bool(content.get(name)) for name in ("deterministic", "skip_bad")}
+            return cls(recipe, Path(content["data"]), bool(content["sample"]), int(content["seed"]), **flags, **files)
+        except KeyError as error:
+            raise KpError(f"{path}: the setting {error} is missing") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise KpError(f"{path}: a setting cannot be used: {error}") from None
+
+
+def _scheme_name(scheme: object) -> str | None:
+    return scheme if isinstance(scheme, str) else None
 
 
 def label_of(part: int | None, recipe: str) -> str:
-    """What a run's directory is called, before its number."""
+    """What run directories are called before their number."""
     return f"part{part}-{recipe}" if part else f"labels-{recipe}"
 
 
-def new_config(part: int | None, recipe: str, given: dict) -> dict:
-    """All settings of a new run, but for what the training's faces decide."""
-    if (part is None) == (given["labels"] is None):
-        raise KpError("expected either --part or --labels, found " + ("both" if part else "neither"))
-    if (recipe, part) not in RECIPES:
-        parts = ", ".join(f"part {p}" if p else "--labels" for name, p in RECIPES if name == recipe)
-        raise KpError(f"--recipe {recipe}: expected {parts}, found {f'part {part}' if part else '--labels'}")
-    if part and (wrong := [name for name in ("val_labels", "scheme_file") if given[name]]):
-        raise KpError(f"--{wrong[0].split('_file')[0].replace('_', '-')}: expected --labels, found --part {part}")
-    settings = RECIPES[recipe, part]
-    if given["init"]:
-        settings = replace(settings, init=given["init"])
-    if settings.init:
-        settings = like(settings, settings.init)
-    if given["teacher"]:
-        if settings.loss != "heatmap":
-            raise KpError(f"--teacher {given['teacher']}: expected the recipe strong or large, found {recipe}")
-        loss = {**settings.loss_settings, "teacher": TEACHER}
-        settings = replace(settings, teacher=given["teacher"], loss_settings=loss)
+def new_config(options: Options) -> TrainConfig:
+    """The settings of a new training.
+
+    Raises:
+        KpError: if options contradict each other, or name data or a network that does not exist.
+    """
+    recipe = _requested_recipe(options)
+    labels = options.labels
+    source = DataFolder(labels.parent, False) if labels else find_data(options.data, recipe.dataset)
+    files = {name: path.resolve() for name in FILES if (path := getattr(options, name))}
+    return TrainConfig(
+        recipe=recipe,
+        data=source.root.resolve(),  # absolute, so that a run can be resumed from any folder
+        is_sample=source.is_sample,
+        seed=options.seed or 0,
+        deterministic=bool(options.deterministic),
+        skip_bad=bool(options.skip_bad),
+        **files,
+    )
+
+
+def _requested_recipe(options: Options) -> Recipe:
+    name, part, labels = options.recipe_name, options.part, options.labels
+    if (part is None) == (labels is None):
+        raise KpError("train needs either --part or --labels" + (", not both" if part else ""))
+    if (name, part) not in RECIPES:
+        parts = ", ".join(f"part {p}" if p else "--labels" for known, p in RECIPES if known == name)
+        raise KpError(f"--recipe {name} is for {parts}, not for {f'part {part}' if part else '--labels'}")
+    if part and (options.val_labels or options.scheme_file):
+        option = "--val-labels" if options.val_labels else "--scheme"
+        raise KpError(f"{option} goes with --labels, not with --part {part}")
+    if labels and options.data:
+        raise KpError("--data and --labels cannot be used together")
+    recipe = RECIPES[name, part]
+    if init := options.init or recipe.init:
+        recipe = _like(recipe, init)
+    if options.teacher:
+        if recipe.loss != "heatmap":
+            raise KpError(f"--teacher needs the recipe strong or large, not {name}")
+        losses = {**recipe.loss_settings, "teacher_weight": TEACHER_WEIGHT}
+        recipe = replace(recipe, teacher=options.teacher, loss_settings=losses)
     numbers = ("epochs", "batch_size", "learning_rate")
-    settings = replace(settings, **{name: given[name] for name in numbers if given[name]})
-    settings = replace(settings, precision=resolve(given["precision"] or settings.precision))
-    labels = given["labels"]
-    if labels and given["data"]:
-        raise KpError(f"--data {given['data']}: expected no --data with --labels, found both")
-    source = Data(labels.parent, sample=False) if labels else find_data(given["data"], settings.dataset)
-    config = {"recipe" if name == "name" else name: value for name, value in asdict(settings).items()}
-    # absolute, so that a run can go on from any folder
-    files = {name: str(given[name].resolve()) for name in ("labels", "val_labels", "scheme_file") if given[name]}
-    root = str(source.root.resolve())
-    flags = {name: bool(given[name]) for name in ("deterministic", "skip_bad")}
-    return config | {"seed": given["seed"] or 0, **flags, "data": root, "sample": source.sample, **files}
+    recipe = replace(recipe, **{number: value for number in numbers if (value := getattr(options, number))})
+    return replace(recipe, precision=resolve_precision(options.precision or recipe.precision))
 
 
-def differences(given: dict, config: dict) -> list[str]:
-    """What is given again with another value, for messages: the option, its value and the run's."""
-    found = []
-    for name, value in given.items():
-        kept = "sample" if name == "data" and config["sample"] else config.get(name)
-        if value is None or str(value) == str(kept) or (name, value) == ("precision", "auto"):
+def _like(recipe: Recipe, init: str) -> Recipe:
+    """The recipe with the network of the run or weights that it starts from."""
+    source = find_model(init).recipe
+    if not source.network == recipe.network == "heatmap":
+        kinds = f"{init} has a {source.network}, and {recipe.name} trains a {recipe.network}"
+        raise KpError(f"--init {init}: networks of the recipes strong and large can start each other; {kinds}")
+    return replace(recipe, init=init, settings=source.settings, shape=source.shape, stored_shape=source.stored_shape)
+
+
+def differences(options: Options, config: TrainConfig) -> list[str]:
+    """The options whose values differ from those of a run, each as a message."""
+    recipe = config.recipe
+    known: dict[str, Any] = {field.name: getattr(recipe, field.name, None) for field in fields(Options)}
+    known |= {name: getattr(config, name) for name in (*FILES, "seed", "deterministic", "skip_bad")}
+    known |= {"recipe": recipe.name, "data": "sample" if config.is_sample else config.data}
+    messages = []
+    for field in fields(Options):
+        value, kept = getattr(options, field.name), known[field.name]
+        if value in (None, False) or str(value) == str(kept) or (field.name, value) == ("precision", "auto"):
             continue
-        if name in PATHS and kept is not None and Path(value).resolve() == Path(kept).resolve():
+        if field.name in (*FILES, "data") and kept is not None and Path(value).resolve() == Path(kept).resolve():
             continue
-        found.append(f"--{name.removesuffix('_file').replace('_', '-')} {value}: expected {kept}")
-    return found
+        option = field.name.removesuffix("_file").replace("_", "-")
+        messages.append(f"--{option} {value}: the run began with {kept}")
+    return messages
 
 
-def run_to_resume(part: int | None, recipe: str, out: Path | None, given: dict) -> tuple[Path, dict]:
-    """The run that `--resume` goes on with, and its settings.
+def run_to_resume(options: Options, out: Path | None) -> tuple[Path, TrainConfig]:
+    """The run that `--resume` continues, and its settings.
 
-    It is `out`, else among the runs of the part and recipe the newest unfinished one that has the given settings;
-    a finished one where there is none.
+    It is `out`; otherwise, of the runs of the part and recipe that have the settings asked for, the newest unfinished
+    one, or a finished one if there is no other.
 
     Raises:
         KpError: if there is none, or `out` has other settings.
     """
-    paths = [out] if out else runs_of(label_of(part, recipe))
+    paths = [out] if out else runs_of(options.label)
     if not paths or not (paths[0] / "config.json").is_file():
-        where = f"--resume --out {out}" if out else f"--resume: runs/{label_of(part, recipe)}-…"
-        raise KpError(f"{where}: expected a run (a folder with config.json), found none")
-    runs = [(path, read_config(path)) for path in paths]
-    same = [(path, config) for path, config in runs if not differences(given, config)]
+        raise KpError(f"--resume: there is no run {out or f'runs/{options.label}-…'} (a folder with config.json)")
+    runs = [(path, TrainConfig.from_json(path, read_config(path))) for path in paths]
+    same = [(path, config) for path, config in runs if not differences(options, config)]
     if not same:
         path, config = runs[0]
-        raise KpError(f"{differences(given, config)[0]}, as {path} began, or nothing, found another value")
+        raise KpError(f"{differences(options, config)[0]} ({path}); leave the option out to continue")
     return min(same, key=lambda run: is_complete(run[0]))  # the first of the unfinished ones

@@ -1,4 +1,7 @@
-"""One training on several devices, of one machine or of several: the same weights, equal parts of each batch."""
+"""One training on several devices of one machine or of several: equal parts of each batch, the same weights.
+
+Everything that knows of devices and machines is here; the rest of the training sees batches.
+"""
 
 import hashlib
 import json
@@ -7,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -28,7 +32,7 @@ def machines() -> tuple[int, int]:
     try:
         given = json.loads(text)
     except ValueError as error:
-        raise KpError(f"TF_CONFIG: expected JSON such as {EXAMPLE}, found: {error}") from None
+        raise KpError(f"TF_CONFIG is not JSON such as {EXAMPLE}: {error}") from None
     if given == {}:
         return 1, 0
     try:
@@ -37,11 +41,11 @@ def machines() -> tuple[int, int]:
         places = [(kind, index) for kind, addresses in jobs for index in range(len(addresses))]
         place = task["type"], int(task["index"])
     except (LookupError, TypeError, AttributeError, ValueError):
-        raise KpError(f"TF_CONFIG: expected one such as {EXAMPLE}, found {text}") from None
+        raise KpError(f"TF_CONFIG must look like {EXAMPLE}, not {text}") from None
     if not all(isinstance(addresses, list) for _, addresses in jobs):
-        raise KpError(f"TF_CONFIG: expected lists of addresses as in {EXAMPLE}, found {text}")
+        raise KpError(f"TF_CONFIG must hold lists of addresses as in {EXAMPLE}, not {text}")
     if place not in places or set(cluster) - {"chief", "worker"}:
-        raise KpError(f"TF_CONFIG: expected one of chief and worker in its cluster as its task, found {text}")
+        raise KpError(f"TF_CONFIG: the task must be a chief or worker of the cluster: {text}")
     return len(places), places.index(place)
 
 
@@ -63,10 +67,10 @@ def strategy_of(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     if count == together == 1:
         return tf.distribute.get_strategy()
     if count > max(1, len(gpus)) and (gpus or together > 1):
-        raise KpError(f"--devices {count}: expected at most the {len(gpus)} GPUs of this machine, found more")
+        raise KpError(f"--devices {count}: this machine has {len(gpus)} GPUs")
     if batch_size % (count * together):
         what = f"--devices {count}" if together == 1 else f"TF_CONFIG: {together} machines of {count} devices"
-        raise KpError(f"{what}: expected a batch size of equal parts, found {batch_size}")
+        raise KpError(f"{what}: a batch of {batch_size} cannot be divided equally; choose another --batch-size")
     if together > 1:
         tf.config.set_visible_devices(gpus[:count], "GPU")
         return _strategy_of_machines(together)
@@ -85,27 +89,68 @@ def _strategy_of_machines(together: int) -> tf.distribute.Strategy:
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.UnknownError, tf.errors.InvalidArgumentError) as error:
-        raise KpError(f"TF_CONFIG: expected addresses HOST:PORT, this machine's free, found: {error}") from None
+        raise KpError(f"TF_CONFIG: needs addresses HOST:PORT, with this machine's own free: {error}") from None
     finally:
         if is_main:
             signal.signal(signal.SIGINT, before)
 
 
-def shared(
-    strategy: tf.distribute.Strategy, batches: Callable[[range | None], tf.data.Dataset]
-) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Batches as `fit` takes them, of which each machine makes only its own part; then again from the start.
+def is_chief() -> bool:
+    """Whether this machine writes the run directory."""
+    return machines()[1] == 0
+
+
+def num_steps(strategy: tf.distribute.Strategy, count: int, batch_size: int) -> int:
+    """Batches in an epoch of `count` faces, after `equal_parts`.
+
+    Raises:
+        KpError: if there are fewer faces than devices.
+    """
+    parts = strategy.num_replicas_in_sync
+    if count < parts:
+        raise KpError(f"--devices {parts} needs as many faces for training and for validation; one side has {count}")
+    return -(-(count // parts * parts) // batch_size)
+
+
+def equal_parts(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Trim batches so that all devices get equal parts; of several machines, keep this machine's parts alone.
 
     Args:
-        batches: makes the dataset of these parts of each batch, one after the other; with None of whole batches.
+        strategy: from `strategy_of`.
+        batches: of tensors that share their first axis, such as indices; nothing has been loaded for them yet.
+
+    Returns:
+        The batches without up to `num_replicas_in_sync - 1` entries, or this machine's parts as elements.
     """
-    together, number = machines()
-    if together == 1:
-        return batches(None)
-    each = strategy.num_replicas_in_sync // together
-    mine = range(number * each, (number + 1) * each)
-    # without an end machines need not ask each other at each step whether there is more
-    return strategy.distribute_datasets_from_function(lambda _: batches(mine).repeat())
+    parts, (together, number) = strategy.num_replicas_in_sync, machines()
+    if parts == 1:
+        return batches
+
+    def trim(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tuple(rows[: tf.shape(rows)[0] // parts * parts] for rows in batch)
+
+    batches = batches.map(trim).filter(lambda *batch: tf.shape(batch[0])[0] > 0)
+    if together > 1:
+        each = parts // together
+        mine = slice(number * each, (number + 1) * each)
+        batches = batches.flat_map(lambda *batch: _parts_of(batch, parts, mine))
+    return batches if len(batches.element_spec) > 1 else batches.map(lambda rows: rows)
+
+
+def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: slice) -> tf.data.Dataset:
+    """Some of a batch's equal parts as elements."""
+    divided = tuple(tf.reshape(rows, (parts, -1, *rows.shape[1:]))[mine] for rows in batch)
+    return tf.data.Dataset.from_tensor_slices(divided)
+
+
+def distribute(
+    strategy: tf.distribute.Strategy, make_batches: Callable[[], tf.data.Dataset]
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Batches as `fit` takes them; with several machines, `equal_parts` has left this machine's parts."""
+    if machines()[0] == 1:
+        return make_batches()
+    # without an end, machines need not ask each other at each step whether there is more
+    return strategy.distribute_datasets_from_function(lambda _: make_batches().repeat())
 
 
 def total(strategy: tf.distribute.Strategy, value: int) -> int:
@@ -116,23 +161,24 @@ def total(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 def check_alike(strategy: tf.distribute.Strategy, content: object) -> None:
-    """Refuse machines that would not train the same.
+    """Refuse machines that would train differently.
 
     Args:
-        content: what must be the same, of JSON.
+        strategy: from `strategy_of`.
+        content: for JSON, what must be the same on all machines.
 
     Raises:
         KpError: if it is not.
     """
+    if machines()[0] == 1:
+        return
     digest = int(hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8], 16)
     if total(strategy, digest) != machines()[0] * digest:
-        raise KpError(
-            "TF_CONFIG: expected all machines to have the same command, photographs and checkpoint, found others"
-        )
+        raise KpError("TF_CONFIG: the machines have different commands, photographs or checkpoints")
 
 
 @contextmanager
-def lost_named() -> Iterator[None]:
+def lost_machines_named() -> Iterator[None]:
     """Within its `with`, a machine that is gone is an error of one line.
 
     Raises:
@@ -144,13 +190,40 @@ def lost_named() -> Iterator[None]:
         if machines()[0] == 1:
             raise
         raise KpError(
-            f"TF_CONFIG: expected all {machines()[0]} machines to the end, found one gone or out of reach (it says "
+            f"TF_CONFIG: one of the {machines()[0]} machines is gone or out of reach (it says "
             "why, if it could). The last finished epoch is kept; --resume on all machines goes on from it"
         ) from None
 
 
-def synchronize(model: keras.Model) -> None:
-    """Let batch norm take its statistics from the parts of all devices, which the fused kernel cannot."""
-    for layer in model.layers:
+def synchronize(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """With several devices, let batch norm take its statistics from all of them, which the fused kernel cannot."""
+    for layer in model.layers if strategy.num_replicas_in_sync > 1 else ():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
+
+
+def for_strategy(model: keras.Model) -> keras.Model:
+    """The same layers in a model that `fit` can train under the current strategy."""
+    several = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    return _Keras20585(model.input, model.output, name=model.name) if several else model
+
+
+class _Keras20585(keras.Model):
+    """A workaround for https://github.com/keras-team/keras/issues/20585 (test_distributed.py tells when it can go).
+
+    Under MultiWorkerMirroredStrategy, `fit` of Keras 3.15 builds a model from its first batch, which it reduces over
+    the replicas as one structure, and reduces a step's logs along an axis that scalars do not have: both fail. This
+    model builds from the local replica's part of the batch, and its logs have the shape (1,).
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if iterator is not None:
+            batch = next(next(iter(iterator))[-1])
+            data_batch = tf.nest.map_structure(lambda values: values.values[0], batch)
+        super()._maybe_symbolic_build(data_batch=data_batch)
+
+    def train_step(self, data: Any) -> dict:
+        return {name: tf.reshape(value, (1,)) for name, value in super().train_step(data).items()}
+
+    def test_step(self, data: Any) -> dict:
+        return {name: tf.reshape(value, (1,)) for name, value in super().test_step(data).items()}

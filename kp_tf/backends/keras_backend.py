@@ -1,0 +1,70 @@
+"""Keras on TensorFlow."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import load_weights
+from kp_tf.backends.network import Network, pad_variance
+from kp_tf.backends.precision import resolve_precision
+from kp_tf.core.errors import KpError
+from kp_tf.models.build import build_network
+from kp_tf.models.heatmap import with_variance
+from kp_tf.models.layers import folded
+
+
+def load_model(info: ModelInfo, precision: str = "float32") -> keras.Model:
+    """The trained network of a run or packed file as a Keras model.
+
+    Args:
+        info: see `artifacts.find.find_model`.
+        precision: see `precision.resolve_precision`.
+
+    Returns:
+        A model from (B, H, W, 1) in [-0.5, 0.5] to (B, K, 2) in the unit square of the crop.
+
+    Raises:
+        KpError: if its file is missing or is not a Keras model.
+    """
+    precision = resolve_precision(precision)
+    if info.path.suffix == ".npz":
+        model = build_network(info.recipe, len(info.scheme), seed=0, precision=precision)
+        load_weights(info.path, model)
+        return model
+    path = info.path / "model.keras"
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras lets through whatever a damaged file leads its parts to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise KpError(f"cannot read {path}: {reason}") from None
+    if precision == "float32":
+        return model
+    again = build_network(info.recipe, len(info.scheme), seed=0, precision=precision)
+    again.set_weights(model.get_weights())
+    return again
+
+
+def load_keras_network(info: ModelInfo, precision: str = "float32") -> Network:
+    """The trained network as a backend; arguments and errors as of `load_model`."""
+    return for_prediction(load_model(info, precision), info)
+
+
+def for_prediction(model: keras.Model, info: ModelInfo) -> Network:
+    """A backend with the model's present weights, faster than the model itself.
+
+    The first call takes seconds, because it traces the network; one trace serves batches of any size.
+    """
+    network = folded(add_variance(model, info))
+    crops = tf.TensorSpec((None, *info.recipe.shape, 1), tf.float32)
+    compute = tf.function(lambda images: network(images, training=False), input_signature=[crops])
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        return pad_variance(compute(images).numpy())
+
+    return predict
+
+
+def add_variance(model: keras.Model, info: ModelInfo) -> keras.Model:
+    """The model with outputs (B, K, 3), x, y and variance, if it has heatmaps."""
+    return with_variance(model) if info.recipe.has_heatmaps else model

@@ -1,0 +1,52 @@
+"""What every backend provides, and the checks that exported files share."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.core.errors import KpError
+
+Network: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""(B, H, W, 1) float32 in [-0.5, 0.5] to (B, K, 3): x and y in the unit square, and their variance in units of the
+crop's side, NaN if the network has no heatmaps."""
+
+MAX_FILE_BYTES = 500_000_000
+INSTALL = "pip install ai-edge-litert onnxruntime"
+
+
+def pad_variance(outputs: np.ndarray) -> np.ndarray:
+    """Outputs (B, K, 2 or 3) to (B, K, 3), with NaN for a variance that the network does not have."""
+    if outputs.shape[-1] == 3:
+        return outputs
+    return np.concatenate([outputs, np.full((*outputs.shape[:-1], 1), np.nan, np.float32)], axis=-1)
+
+
+def check_file(path: Path) -> None:
+    """Refuse an exported file that is missing or far too large. Raises KpError."""
+    if not path.is_file():
+        raise KpError(f"cannot read {path}: no such file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise KpError(f"cannot read {path}: it has more than {MAX_FILE_BYTES:,} bytes")
+
+
+def not_exported(path: Path, reason: object) -> KpError:
+    """The error for a file that `export` did not write."""
+    return KpError(f"{path}: expected a network that `python -m kp_tf export` wrote, found: {reason}")
+
+
+def parse_description(path: Path, text: str) -> ModelInfo:
+    """What an exported file says of its network. Raises KpError or ValueError if it cannot be used."""
+    about = json.loads(text)
+    return ModelInfo.from_json(path, about["config"], about["metrics"])
+
+
+def check_shapes(info: ModelInfo, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+    """Refuse a model whose shapes, without the batch's, do not match its settings. Raises KpError."""
+    expected = (*info.recipe.shape, 1), (len(info.scheme), 3 if info.recipe.has_heatmaps else 2)
+    if (tuple(inputs), tuple(outputs)) != expected:
+        shapes = f"shapes {tuple(inputs)} and {tuple(outputs)}, not {expected[0]} and {expected[1]}"
+        raise not_exported(info.path, shapes)

@@ -1,0 +1,64 @@
+"""The mean face of a training set, which turns points just predicted into the box of the next pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MeanFace:
+    """A mean box and mean points, relative to frames: whole photographs, or the boxes of the faces themselves.
+
+    Attributes:
+        box: (4,) left, top, width, height in units of the frame's width, from the frame's corner.
+        points: (K, 2) likewise.
+    """
+
+    box: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def from_faces(cls, frames: np.ndarray, boxes: np.ndarray, points: np.ndarray) -> "MeanFace":
+        """The mean of N faces from their frames (N, 4), boxes (N, 4) and points (N, K, 2), all in pixels."""
+        width = frames[:, 2:3]
+        box = np.concatenate([boxes[:, :2] - frames[:, :2], boxes[:, 2:]], axis=1) / width
+        places = (points - frames[:, None, :2] + 0.5) / width[..., None]
+        return cls(box.mean(axis=0), np.nanmean(places, axis=0))
+
+    @classmethod
+    def from_json(cls, content: dict | None) -> "MeanFace | None":
+        """The inverse of `to_json`; None stays None."""
+        return content and cls(np.array(content["box"]), np.array(content["points"]))
+
+    def to_json(self) -> dict:
+        """Lists of numbers by the names of the attributes."""
+        return {"box": self.box.tolist(), "points": self.points.tolist()}
+
+    def boxes_in(self, frames: np.ndarray) -> np.ndarray:
+        """The mean face's box in each of the frames (N, 4): (N, 4) in pixels."""
+        corners = np.concatenate([frames[:, :2], np.zeros((len(frames), 2))], axis=1)
+        return corners + self.box * frames[:, 2:3]
+
+    def points_in(self, frames: np.ndarray) -> np.ndarray:
+        """The mean face's points in each of the frames (N, 4): (N, K, 2) in pixels."""
+        return frames[:, None, :2] - 0.5 + self.points * frames[:, None, 2:3]
+
+    def boxes_around(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """The mean face's box, moved and scaled by least squares onto points just predicted.
+
+        A single point tells no size. The scale stays between half and twice the mean face's.
+
+        Args:
+            points: (N, K, 2) in pixels.
+            frames: (N, 4), whose width is the unit of scale.
+
+        Returns:
+            (N, 4) in pixels.
+        """
+        width, centre = frames[:, 2], self.points.mean(axis=0)
+        shape, middle = self.points - centre, points.mean(axis=1, keepdims=True)
+        extent = (shape**2).sum()
+        fit = ((points - middle) * shape).sum(axis=(1, 2)) / extent if extent else width
+        scale = np.clip(fit, width / 2, width * 2)[:, None]
+        corner = middle[:, 0] + 0.5 + scale * (self.box[:2] - centre)
+        return np.concatenate([corner, scale * self.box[2:]], axis=1)

@@ -1,0 +1,85 @@
+"""Crops in memory to batches: shuffle, augment, scale.
+
+The order of an epoch and the random numbers of its augmentation follow from (seed, epoch, index) alone, so they do not
+depend on the batch size, the machine or where a training was resumed.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kp_tf.input.augment import NUM_DRAWS
+from kp_tf.input.decode import prepared_ahead
+
+Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Select = Callable[[tf.data.Dataset], tf.data.Dataset]
+
+
+def scale_pixels(images: tf.Tensor) -> tf.Tensor:
+    """Pixels of any integer or float type in [0, 255] to float32 in [-0.5, 0.5]."""
+    return tf.cast(images, tf.float32) / 255.0 - 0.5
+
+
+def training_batches(
+    crops: np.ndarray,
+    points_norm: np.ndarray,
+    batch_size: int,
+    seed: int,
+    transform: Transform,
+    first_epoch: int = 0,
+    until: int = np.iinfo(np.int64).max,
+    select: Select = lambda batches: batches,
+) -> tf.data.Dataset:
+    """Shuffled and augmented batches, epoch after epoch.
+
+    Args:
+        crops: (N, H, W, 1) uint8.
+        points_norm: (N, K, 2) points in the unit square of the crops.
+        batch_size: the last batch of an epoch may be smaller.
+        seed: determines order and augmentation, together with the epoch.
+        transform: images (B, H, W, 1) float32 in [0, 255], points (B, K, 2) and random numbers (B, NUM_DRAWS) in
+            [0, 1) to images and points.
+        first_epoch: the epoch to begin with.
+        until: the epoch to end before.
+        select: applied to the batches of indices (B,) and random numbers before anything is loaded for them.
+
+    Returns:
+        Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
+    """
+    count = len(crops)
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
+        # one row for each picture, so that its numbers do not depend on its place in the order
+        draws = tf.gather(tf.random.stateless_uniform((count, NUM_DRAWS), key), order)
+        # shuffled before batched: a batch must not reach into the next epoch
+        return select(tf.data.Dataset.from_tensor_slices((order, draws)).batch(batch_size))
+
+    def prepare(index: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, points = _gather(crops, points_norm, index)
+        images, points = transform(tf.cast(images, tf.float32), points, draws)
+        return scale_pixels(images), points
+
+    return prepared_ahead(tf.data.Dataset.range(first_epoch, until).flat_map(epoch), prepare)
+
+
+def fixed_batches(
+    crops: np.ndarray, points_norm: np.ndarray, batch_size: int, select: Select = lambda batches: batches
+) -> tf.data.Dataset:
+    """The same batches once, in order and without augmentation; arguments as of `training_batches`."""
+
+    def prepare(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, points = _gather(crops, points_norm, index)
+        return scale_pixels(images), points
+
+    index = tf.data.Dataset.range(len(crops), output_type=tf.int32)
+    return prepared_ahead(select(index.batch(batch_size)), prepare)
+
+
+def _gather(crops: np.ndarray, points_norm: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows of arrays that stay outside the graph, so that crops on disk are read where they lie."""
+    images = tf.numpy_function(lambda rows: crops[rows], [index], tf.uint8, stateful=False)
+    images.set_shape((None, *crops.shape[1:]))
+    return images, tf.gather(tf.constant(points_norm, tf.float32), index)

@@ -1,0 +1,193 @@
+"""Photographs to crops: read, decode, crop, resize. Training and prediction crop with the same functions.
+
+`tf.data` decodes plain files (`core.images.is_plain`) itself, a JPEG only where the window needs it. All others go
+through `core.images.open_photograph`, so that every reader sees the same upright, opaque, 8-bit picture.
+"""
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import tensorflow as tf
+from tqdm import tqdm
+
+from kp_tf.core.errors import KpError, raise_problems
+from kp_tf.core.geometry import MAX_EMPTINESS, misses_image
+from kp_tf.core.hardware import available_cores
+from kp_tf.core.images import box_outside, crop_image, is_plain, open_photograph
+from kp_tf.data.samples import Samples
+
+AHEAD = 64  # crops that are kept ready
+CANNOT_USE = "images cannot be used"
+
+
+def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
+    """Read one photograph and cut a window out of it, in grey.
+
+    Args:
+        file: () string, the path.
+        window: (4,) int32 left, top, width, height in pixels of the upright photograph; black where it leaves it.
+        shape: (H, W) to resize to, with antialiasing and half-pixel centres.
+
+    Returns:
+        (H, W, 1) uint8.
+
+    Raises:
+        tf.errors.OpError: if the file cannot be read or decoded, or the window (almost) misses the photograph.
+    """
+    content = tf.io.read_file(file)
+    plain = tf.numpy_function(is_plain, [content], tf.bool, stateful=False)
+    crop = tf.cond(
+        tf.ensure_shape(plain, ()),
+        lambda: _plain_crop(content, window, shape),
+        lambda: tf.numpy_function(_other_crop(shape), [file, content, window], tf.uint8, stateful=False),
+    )
+    return tf.ensure_shape(crop, (*shape, 1))
+
+
+def _plain_crop(content: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
+    part, padding = tf.cond(
+        tf.io.is_jpeg(content),
+        lambda: _part_of_jpeg(content, window),
+        lambda: _part_of_png(content, window),
+    )
+    resized = tf.image.resize(tf.pad(part, padding), shape, method="bilinear", antialias=True)
+    return tf.cast(tf.round(tf.ensure_shape(resized, (*shape, 1))), tf.uint8)
+
+
+def _other_crop(shape: tuple[int, int]) -> Callable[[bytes, bytes, np.ndarray], np.ndarray]:
+    def crop(file: bytes, content: bytes, window: np.ndarray) -> np.ndarray:
+        picture = open_photograph(os.fsdecode(file), content).upright
+        if misses_image(window[None], np.array([picture.size]))[0]:
+            raise box_outside(os.fsdecode(file), window, picture.size)
+        return crop_image(picture.convert("L"), window, shape)[..., None]
+
+    return crop
+
+
+def _part_of_jpeg(content: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    size = tf.image.extract_jpeg_shape(content)
+    inside, padding = _clamp_window(window, size[0], size[1])
+    # Decoding a part does not notice that the rest is missing. A complete file ends with this marker; one that does
+    # not (some cameras append data) is decoded as a whole, which fails on a truncated file.
+    complete = tf.strings.substr(content, -2, 2) == b"\xff\xd9"
+    part = tf.cond(
+        complete,
+        lambda: tf.image.decode_and_crop_jpeg(content, inside, channels=1, dct_method="INTEGER_ACCURATE"),
+        lambda: _cut(tf.image.decode_jpeg(content, channels=1, dct_method="INTEGER_ACCURATE"), inside),
+    )
+    return part, padding
+
+
+def _part_of_png(content: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    image = tf.image.decode_png(content, channels=1)
+    inside, padding = _clamp_window(window, tf.shape(image)[0], tf.shape(image)[1])
+    return _cut(image, inside), padding
+
+
+def _clamp_window(window: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The part (top, left, height, width) of a window inside a photograph, and the (3, 2) padding around it."""
+    left, top, w, h = tf.unstack(window)
+    x0, x1 = tf.clip_by_value(left, 0, width), tf.clip_by_value(left + w, 0, width)
+    y0, y1 = tf.clip_by_value(top, 0, height), tf.clip_by_value(top + h, 0, height)
+    # 64 bits: the area of a hostile box overflows 32
+    area, inside = tf.cast(w, tf.int64) * tf.cast(h, tf.int64), tf.cast((x1 - x0) * (y1 - y0), tf.int64)
+    tf.debugging.assert_less_equal(area, MAX_EMPTINESS * inside, "the window misses the photograph")
+    padding = [[y0 - top, top + h - y1], [x0 - left, left + w - x1], [0, 0]]
+    return tf.stack([y0, x0, y1 - y0, x1 - x0]), tf.convert_to_tensor(padding)
+
+
+def _cut(image: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+    top, left, height, width = tf.unstack(inside)
+    return image[top : top + height, left : left + width]
+
+
+def stream_crops(
+    samples: Samples, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the crop of every face in order, decoded ahead on all cores, with a progress bar.
+
+    Args:
+        samples: N faces.
+        windows: (N, 4) int32 windows in pixels of the upright photographs.
+        shape: (H, W) of the crops.
+        bad: if passed, images that cannot be used are left out and their problems stored here by index.
+
+    Yields:
+        (H, W, 1) uint8.
+
+    Raises:
+        KpError: without `bad`, naming the images that cannot be used, once all have been checked.
+    """
+    paths = [str(samples.root / file) for file in samples.files]
+    faces = tf.data.Dataset.from_tensor_slices((paths, windows))
+    crops = prepared_ahead(faces, lambda file, window: load_crop(file, window, shape), AHEAD)
+    problems, iterator = {} if bad is None else bad, iter(crops)
+    for index in tqdm(range(len(samples)), desc="decoding", unit=" images", leave=False, disable=None):
+        try:
+            crop = next(iterator).numpy()
+        except tf.errors.OpError:
+            problems[index] = f"{samples.entries[index]}: {_what_is_wrong(Path(paths[index]), windows[index])}"
+            continue
+        if bad is not None or not problems:
+            yield crop
+    if bad is None:
+        raise_problems(list(problems.values()), CANNOT_USE)
+
+
+def _what_is_wrong(path: Path, window: np.ndarray) -> str:
+    """The reason why an image could not be cropped."""
+    try:
+        size = open_photograph(path).upright.size
+    except KpError as error:
+        return str(error)
+    if misses_image(window[None], np.array([size]))[0]:
+        return str(box_outside(str(path), window, size))
+    return f"cannot read {path}: TensorFlow cannot decode it"
+
+
+def decode_crops(
+    samples: Samples, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
+) -> np.ndarray:
+    """Decode every image once; arguments as of `stream_crops`.
+
+    Returns:
+        (N, H, W, 1) uint8 without the bad ones, in memory, or on disk if half of the free memory is too little.
+
+    Raises:
+        KpError: as `stream_crops`, or if the disk has no room.
+    """
+    size = (len(samples), *shape, 1)
+    in_memory = math.prod(size) <= psutil.virtual_memory().available // 2
+    crops = np.empty(size, np.uint8) if in_memory else _on_disk(size)
+    for index, crop in enumerate(stream_crops(samples, windows, shape, bad)):
+        crops[index] = crop
+    return crops[: len(samples) - len(bad or ())]
+
+
+def _on_disk(size: tuple[int, ...]) -> np.memmap:
+    """Bytes in a temporary file, allocated at once: a disk that fills up later would kill the process."""
+    try:
+        with tempfile.TemporaryFile() as file:  # it has no name: its space is freed with the array
+            if hasattr(os, "posix_fallocate"):  # neither macOS nor Windows
+                os.posix_fallocate(file.fileno(), 0, math.prod(size))
+            return np.memmap(file, np.uint8, "r+", shape=size)
+    except OSError as error:
+        raise KpError(
+            f"cannot keep {math.prod(size) / 1e9:.3g} GB of decoded pictures in {tempfile.gettempdir()} "
+            f"({error.strerror}); half of the free memory cannot hold them either. Set TMPDIR to a larger disk"
+        ) from None
+
+
+def prepared_ahead(source: tf.data.Dataset, prepare: Callable, count: int = 2) -> tf.data.Dataset:
+    """Map on all cores and keep so many results ready.
+
+    Autotuning is off: its thread wakes ever less often, and `fit` does not return before it does.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return source.map(prepare, num_parallel_calls=available_cores()).prefetch(count).with_options(options)

@@ -1,0 +1,164 @@
+"""Labelled photographs to what training holds in memory."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.core.errors import format_problems, raise_problems
+from kp_tf.core.geometry import crop_windows, median_scale_to_cover, to_unit
+from kp_tf.core.mean_face import MeanFace
+from kp_tf.data.datasets import Split
+from kp_tf.data.samples import Samples
+from kp_tf.data.splits import is_mirror
+from kp_tf.input.decode import CANNOT_USE, decode_crops
+from kp_tf.training import distributed
+from kp_tf.training.config import TrainConfig
+
+NUM_EXAMPLES = 8  # test photographs that are drawn
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N faces whose photographs have been decoded.
+
+    Attributes:
+        samples: in pixels of the photographs as stored.
+        upright: the same in pixels of the upright photographs.
+        crops: (N, H, W, 1) uint8.
+        points_norm: (N, K, 2) in the unit square of the crops.
+    """
+
+    samples: Samples
+    upright: Samples
+    crops: np.ndarray
+    points_norm: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that was read: the network's description, both sides, test photographs, and what was left out."""
+
+    info: ModelInfo
+    training: Faces
+    validation: Faces
+    test: Samples | None
+    skipped: list[str]
+
+    @property
+    def files(self) -> dict[str, list[str]]:
+        """The photographs of both sides, for split.json."""
+        sides = {"training": self.training, "validation": self.validation}
+        return {name: list(side.samples.files) for name, side in sides.items()}
+
+
+def load(config: TrainConfig, device: str) -> Loaded:
+    """Read the labels and decode the photographs.
+
+    Args:
+        config: of the training.
+        device: the name of what it will run on, for the message.
+
+    Raises:
+        KpError: if labels or photographs cannot be used and are not to be skipped.
+    """
+    split, skipped = _read_split(config)
+    info = _describe_network(config, split.training)
+    if distributed.is_chief():
+        sizes = f"{len(split.training)} training and {len(split.validation)} validation images"
+        print(f"{config.title}: {sizes} of {config.dataset.root}, on {device}")
+    training = _decode_training(config, info, split.training, skipped)
+    validation = _decode_validation(config, info, split.validation, skipped)
+    test = config.dataset.read_test()
+    if test:  # a bad one is reported now instead of after the training
+        originals = [index for index, file in enumerate(test.files) if not is_mirror(file)]
+        places = np.linspace(0, len(originals) - 1, NUM_EXAMPLES).round().astype(int)
+        test = test if config.skip_bad else test.checked()
+        test = _decodable(config, info, test.take([originals[place] for place in places]), skipped)
+    if skipped:
+        print(
+            format_problems(skipped, "problems; these are left out") if len(skipped) > 1 else f"Left out: {skipped[0]}"
+        )
+    return Loaded(info, training, validation, test, skipped)
+
+
+def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
+    """The faces for training and validation, and what is left out with `skip_bad`.
+
+    Raises:
+        KpError: if labels cannot be used and are not to be skipped.
+    """
+    split = config.dataset.read_split()
+    if not config.skip_bad:
+        raise_problems(split.problems, f"entries of {config.dataset.root} cannot be used")
+    return split, list(split.problems)
+
+
+def _describe_network(config: TrainConfig, training: Samples) -> ModelInfo:
+    """The network that will be trained, with what the training faces determine: the mean face, and how far from the
+    face the crop reaches."""
+    recipe, own = config.recipe, replace(training, boxes=config.dataset.face_boxes(training))
+    orientations = training.orientations()
+    frames, own = training.upright(orientations).boxes, own.upright(orientations)
+    if recipe.crop_margin and recipe.crop_scale is None and recipe.stored_shape:
+        # the points may lie well inside the box, which then shows how large the object is
+        scale = round(recipe.crop_margin * max(1.0, median_scale_to_cover(own.labels, own.boxes)), 3)
+        stored_scale = round(scale * recipe.stored_shape[0] / recipe.shape[0], 3)
+        recipe = replace(recipe, crop_scale=scale, stored_scale=stored_scale)
+    mean_face = MeanFace.from_faces(frames, own.boxes, own.labels) if recipe.num_passes > 1 else None
+    kind = "framing" if recipe.takes_photographs else "mean_face"
+    return ModelInfo(Path(), recipe, training.scheme, config.is_sample, **{kind: mean_face})
+
+
+def _decode_training(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:
+    """The crops that training keeps, around the faces themselves.
+
+    Args:
+        config: of the training.
+        info: of the network.
+        samples: the faces for training.
+        skipped: gets the images that cannot be used, if they are to be skipped.
+    """
+    recipe = info.recipe
+    if info.framing:
+        samples = replace(samples, boxes=config.dataset.face_boxes(samples))
+    shape, scale = (
+        (recipe.stored_shape, recipe.stored_scale) if recipe.stored_shape else (recipe.shape, recipe.crop_scale)
+    )
+    upright = samples.upright(samples.orientations())
+    return _decode(samples, upright, crop_windows(upright.boxes, scale), shape, config.skip_bad, skipped)
+
+
+def _decode_validation(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:
+    """The windows of the network's first pass; arguments as of `_decode_training`."""
+    upright = samples.upright(samples.orientations())
+    boxes = info.framing.boxes_in(upright.boxes) if info.framing else upright.boxes
+    windows = crop_windows(boxes, info.recipe.crop_scale)
+    return _decode(samples, upright, windows, info.recipe.shape, config.skip_bad, skipped)
+
+
+def _decodable(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Samples:
+    """The samples without labels whose images can be used; arguments as of `_decode_training`."""
+    upright = samples.upright(samples.orientations())
+    windows = crop_windows(upright.boxes, info.recipe.crop_scale)
+    bad: dict[int, str] | None = {} if config.skip_bad else None
+    decode_crops(upright, windows, info.recipe.shape, bad)
+    skipped += (bad or {}).values()
+    return samples.take([index for index in range(len(samples)) if index not in (bad or {})])
+
+
+def _decode(
+    samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
+) -> Faces:
+    bad: dict[int, str] | None = {} if skip else None
+    crops = decode_crops(upright, windows, shape, bad)
+    if bad:
+        if len(bad) == len(samples):
+            raise_problems(list(bad.values()), CANNOT_USE)
+        skipped += bad.values()
+    kept = np.array([index for index in range(len(samples)) if index not in (bad or {})])
+    return Faces(samples.take(kept), upright.take(kept), crops, to_unit(upright.labels, windows)[kept])

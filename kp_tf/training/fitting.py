@@ -1,0 +1,161 @@
+"""A network, its batches and its callbacks, and the training itself."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kp_tf.core.files import replacing, write_json
+from kp_tf.input.augment import training_transform
+from kp_tf.input.batches import fixed_batches, training_batches
+from kp_tf.models.build import build_network
+from kp_tf.predict.cascade import BATCH_SIZE
+from kp_tf.recipes import COOLDOWN_STRENGTH
+from kp_tf.training import distributed
+from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
+from kp_tf.training.checkpoint import Checkpoint
+from kp_tf.training.config import TrainConfig
+from kp_tf.training.faces import Loaded
+from kp_tf.training.model import compiled, start_from_init, teacher_points
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A network that is ready to be trained, with its batches and callbacks.
+
+    Attributes:
+        config: of the training.
+        faces: what was read.
+        strategy: of TensorFlow.
+        path: the run directory; None on a machine that is not the chief.
+        model: in float32, which is saved.
+        trained: the same network in the precision of the training.
+        fitted: `trained`, compiled.
+        batches_from: training batches from an epoch on.
+        steps: in an epoch.
+        checkpoint: None on a machine that is not the chief.
+        interruption: whether Ctrl-C stopped the training.
+    """
+
+    config: TrainConfig
+    faces: Loaded
+    strategy: tf.distribute.Strategy
+    path: Path | None
+    model: keras.Model
+    trained: keras.Model
+    fitted: keras.Model
+    batches_from: Callable[[int], tf.data.Dataset]
+    steps: int
+    checkpoint: Checkpoint | None
+    interruption: StopOnInterrupt
+
+
+def build(
+    config: TrainConfig,
+    faces: Loaded,
+    strategy: tf.distribute.Strategy,
+    make_directory: Callable[[str], Path],
+    is_resumed: bool,
+) -> Fitting:
+    """Build and compile the network, make its batches and the run directory.
+
+    Args:
+        config: of the training.
+        faces: to train on.
+        strategy: of TensorFlow.
+        make_directory: makes the run directory, or returns that of a resumed run.
+        is_resumed: whether a checkpoint will be restored.
+    """
+    info = faces.info
+    recipe, num_points = info.recipe, len(info.scheme)
+    model = build_network(recipe, num_points, config.seed)
+    with strategy.scope():
+        trained = build_network(recipe, num_points, config.seed, recipe.precision)
+    distributed.synchronize(trained, strategy)
+    if recipe.init and not is_resumed:
+        start_from_init(trained, info, faces.training)
+    batches_from = _make_batches(config, faces, strategy)
+    steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size)
+    with strategy.scope():
+        fitted = compiled(trained, recipe, info.scheme.eyes, steps)
+    path = checkpoint = None
+    if distributed.is_chief():
+        path = make_directory(config.label)
+        write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
+        write_json(path / "split.json", faces.files)
+        _write_architecture(path / "architecture.txt", model)
+        checkpoint = Checkpoint(path, trained)
+    interruption = StopOnInterrupt(lambda requested: distributed.total(strategy, requested) > 0)
+    return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
+
+
+def _make_batches(
+    config: TrainConfig, faces: Loaded, strategy: tf.distribute.Strategy
+) -> Callable[[int], tf.data.Dataset]:
+    """Training batches from an epoch on; the last epochs of some recipes have weaker augmentation."""
+    recipe, scheme, training = faces.info.recipe, faces.info.scheme, faces.training
+    targets, flip_indices = training.points_norm, scheme.flip_indices
+    if recipe.teacher:
+        targets = np.concatenate([targets, teacher_points(recipe, training.samples)], axis=1)
+        flip_indices = flip_indices and (*flip_indices, *(len(scheme) + partner for partner in flip_indices))
+    cooldown = round((1 - recipe.cooldown_fraction) * recipe.epochs)  # from this epoch on
+
+    def batches(strength: float, first: int, until: int) -> tf.data.Dataset:
+        return training_batches(
+            training.crops,
+            targets,
+            recipe.batch_size,
+            config.seed,
+            training_transform(recipe, flip_indices, strength),
+            first,
+            until,
+            select=lambda indices: distributed.equal_parts(strategy, indices),
+        )
+
+    def batches_from(epoch: int) -> tf.data.Dataset:
+        last = np.iinfo(np.int64).max
+        return batches(1.0, epoch, cooldown).concatenate(batches(COOLDOWN_STRENGTH, max(epoch, cooldown), last))
+
+    return batches_from
+
+
+def fit(fitting: Fitting) -> None:
+    """Train from the last checkpoint, if there is one, to the last epoch, or until Ctrl-C."""
+    recipe, validation, strategy = fitting.faces.info.recipe, fitting.faces.validation, fitting.strategy
+    val_batch = recipe.batch_size * max(1, BATCH_SIZE // recipe.batch_size)
+    first, callbacks = 0, []
+    if fitting.checkpoint:
+        with strategy.scope():  # each device has its own variables of the optimizer too
+            first = fitting.checkpoint.restore(fitting.fitted)
+        callbacks = [fitting.checkpoint, keras.callbacks.TensorBoard(fitting.path / "logs")]
+    check = StopOnNonFinite(lambda epoch, batch: next(iter(fitting.batches_from(epoch).skip(batch))))
+
+    def validation_batches() -> tf.data.Dataset:
+        return fixed_batches(
+            validation.crops,
+            validation.points_norm,
+            val_batch,
+            select=lambda indices: distributed.equal_parts(strategy, indices),
+        )
+
+    with fitting.interruption:
+        fitting.fitted.fit(
+            distributed.distribute(strategy, lambda: fitting.batches_from(first)),
+            steps_per_epoch=fitting.steps,
+            initial_epoch=first,
+            epochs=recipe.epochs,
+            validation_data=distributed.distribute(strategy, validation_batches),
+            validation_steps=distributed.num_steps(strategy, len(validation), val_batch),
+            shuffle=False,  # the batches are
+            callbacks=[check, fitting.interruption, *callbacks],
+            verbose=(1 if sys.stdout.isatty() else 2) if fitting.checkpoint else 0,
+        )
+
+
+def _write_architecture(path: Path, model: keras.Model) -> None:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        model.summary(line_length=100, print_fn=lambda line: file.write(line + "\n"))

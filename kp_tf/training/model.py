@@ -1,0 +1,122 @@
+"""The network of a training, compiled, and the weights it starts from."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends.keras_backend import load_keras_network, load_model
+from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import crop_windows, to_unit
+from kp_tf.data.samples import Samples, points_to_upright
+from kp_tf.input.augment import window
+from kp_tf.input.batches import scale_pixels
+from kp_tf.models.heatmap import with_variance
+from kp_tf.models.losses import heatmap_loss, nme
+from kp_tf.predict.cascade import BATCH_SIZE
+from kp_tf.predict.samples import predict_samples
+from kp_tf.recipes import Recipe
+from kp_tf.training.distributed import for_strategy
+from kp_tf.training.faces import Faces
+
+NUM_MATCHED = 256  # faces on which the points of one scheme are matched with those of another
+
+
+def compiled(model: keras.Model, recipe: Recipe, eyes: tuple[int, int] | None, steps: int) -> keras.Model:
+    """The model ready for `fit`: the same layers, with the variance as a further output if it has heatmaps.
+
+    Args:
+        model: from `build_network`.
+        recipe: its loss and optimizer.
+        eyes: of the scheme, for NME as a metric.
+        steps: optimizer steps in an epoch.
+    """
+    if recipe.loss == "heatmap":
+        model = for_strategy(with_variance(model))
+        metrics = [nme(eyes)] if eyes else []
+        model.compile(_optimizer(recipe, steps), heatmap_loss(**recipe.loss_settings), metrics=metrics)
+    else:
+        model = for_strategy(model)
+        model.compile(_optimizer(recipe, steps), recipe.loss)
+    # otherwise the first step creates the optimizer's variables, and is traced twice
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    if recipe.weight_decay is None:
+        return keras.optimizers.Adam(recipe.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
+    warmup = min(recipe.warmup_epochs, recipe.epochs - 1) * steps
+    rate = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 100 if warmup else recipe.learning_rate,
+        recipe.epochs * steps - warmup,
+        alpha=0.005,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=5.0)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
+def start_from_init(model: keras.Model, info: ModelInfo, faces: Faces) -> None:
+    """Set the weights to those of the recipe's `init`, matching points of other names on some training faces."""
+    recipe = info.recipe
+    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+    present = (~np.isnan(faces.points_norm[..., 0])).argmax(axis=0)  # a face that has the point, for each point
+    chosen = np.union1d(np.arange(min(NUM_MATCHED, len(faces))), present)
+    crops, points = faces.crops[chosen].astype("f4"), faces.points_norm[chosen].astype("f4")
+    images, points_norm = window(tf.constant(crops), tf.constant(points), recipe.shape, extent)
+    copy_weights(model, find_model(recipe.init), info.scheme.names, scale_pixels(images).numpy(), points_norm.numpy())
+
+
+def copy_weights(
+    model: keras.Model, source: ModelInfo, names: Sequence[str], images: np.ndarray, points_norm: np.ndarray
+) -> None:
+    """Set a heatmap network's weights to those of another.
+
+    If the points have other names, each starts as the point of `source` that is nearest to it on these images: it
+    takes that point's share of the last layer.
+
+    Args:
+        model: of the same layers, but maybe other points.
+        source: the network to copy.
+        names: of the model's points.
+        images: (N, H, W, 1) in [-0.5, 0.5], windows of some faces.
+        points_norm: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
+    """
+    network = load_model(source)
+    weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
+    if source.scheme.names != tuple(names):
+        batches = np.array_split(images, -(-len(images) // BATCH_SIZE))
+        predicted = np.concatenate([network.predict_on_batch(batch) for batch in batches])
+        distances = np.linalg.norm(points_norm[:, :, None] - predicted[:, None], axis=-1)
+        nearest = np.nanmean(distances, axis=0).argmin(axis=1)  # of the (K, old K) means
+        for path in ("scores/kernel", "scores/bias"):
+            by_point = weights[path].reshape(*weights[path].shape[:-1], -1, predicted.shape[1])
+            weights[path] = by_point[..., nearest].reshape(*weights[path].shape[:-1], -1)
+    for weight in model.weights:
+        weight.assign(weights[weight.path])
+
+
+def teacher_points(recipe: Recipe, samples: Samples) -> np.ndarray:
+    """The teacher's points (N, K, 2) on the training photographs, in the unit square of the stored crops.
+
+    They move with the picture in augmentation, so the teacher need not see it again. They scatter less than labels
+    made by hand, and learning from them takes no time (after Hinton et al., Distilling the Knowledge in a Neural
+    Network, 2015).
+
+    Raises:
+        KpError: if the teacher has other points.
+    """
+    info = find_model(recipe.teacher)
+    if info.scheme != samples.scheme:
+        raise KpError(f"--teacher {recipe.teacher}: its points are not those of {samples.scheme.name}")
+    flips = samples.scheme.flip_indices is not None
+    outputs = predict_samples(load_keras_network(info), samples, info, flips=flips)
+    orientations = samples.orientations()
+    windows = crop_windows(samples.upright(orientations).boxes, recipe.stored_scale)
+    return to_unit(points_to_upright(outputs[..., :2], orientations), windows)

@@ -1,0 +1,108 @@
+"""The end of a training: the network saved and scored, metrics.json, and what is printed."""
+
+import os
+import platform
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kp_tf.backends.keras_backend import for_prediction
+from kp_tf.core.files import replacing, write_json
+from kp_tf.core.hardware import cpu_model
+from kp_tf.training import distributed
+from kp_tf.training.fitting import Fitting
+from kp_tf.training.pictures import TrainedRun
+from kp_tf.training.scores import score
+
+
+def finish(fitting: Fitting) -> TrainedRun:
+    """Save the network and score it."""
+    faces, checkpoint, path = fitting.faces, fitting.checkpoint, fitting.path
+    fitting.model.set_weights(fitting.trained.get_weights())  # kept and scored in float32 whatever it was trained in
+    with replacing(path / "model.keras") as temporary:
+        fitting.model.save(temporary)
+    images, points = next(iter(fitting.batches_from(0)))
+    network = for_prediction(fitting.model, faces.info)
+    return TrainedRun(
+        path=path,
+        title=fitting.config.title,
+        info=replace(faces.info, path=path),
+        model=fitting.model,
+        network=network,
+        history=[*checkpoint.rows, *checkpoint.unfinished],
+        batch=(images.numpy(), points.numpy()[:, : len(faces.info.scheme)]),  # without a teacher's
+        validation=faces.validation.samples,
+        scores=score(network, faces.info, faces.training, faces.validation),
+        test=faces.test,
+    )
+
+
+def write_metrics(run: TrainedRun, fitting: Fitting, device: str) -> None:
+    """Write metrics.json, which marks the run as complete or interrupted, and print the scores.
+
+    Raises:
+        KeyboardInterrupt: if the training was interrupted.
+    """
+    recipe, checkpoint, faces = run.info.recipe, fitting.checkpoint, fitting.faces
+    stopped = fitting.interruption.at if len(checkpoint.rows) < recipe.epochs else None
+    report = {
+        "part": recipe.part,
+        "recipe": recipe.name,
+        "dataset": "sample" if run.info.is_sample else recipe.dataset,
+        "training_images": len(faces.training),
+        "validation_images": len(faces.validation),
+        **run.scores.report,
+        "seconds_per_epoch": [row["seconds"] for row in run.history],
+        "epochs": len(checkpoint.rows),
+        "optimizer_steps": int(fitting.fitted.optimizer.iterations.numpy()),
+        "device": device,
+        "devices": fitting.strategy.num_replicas_in_sync,
+        "machines": distributed.machines()[0],
+        "precision": recipe.precision,
+        "versions": _versions(),
+        "completed": datetime.now(UTC).isoformat(),
+    }
+    if stopped:
+        report["interrupted"] = {"epoch": stopped[0], "batch": stopped[1]}
+    if fitting.config.skip_bad:
+        report["skipped_bad"] = len(faces.skipped)
+    write_json(run.path / "metrics.json", report)
+    _print_scores(run.path, report)
+    if stopped:
+        print(
+            f"Interrupted in epoch {stopped[0]} after batch {stopped[1]} of {fitting.steps}; "
+            f"--resume continues after epoch {len(checkpoint.rows)}"
+        )
+        raise KeyboardInterrupt
+    checkpoint.remove()
+
+
+def _print_scores(run: Path, report: dict) -> None:
+    line = (
+        f"Validation: mean error {report['val_mean_error_px']:.2f} px "
+        f"(mean shape: {report['mean_shape_error_px']:.2f} px)"
+    )
+    if "val_nme" in report:
+        nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
+        line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
+    print(f"{line}\nThe run is in {run}, its figures in {run / 'figures'}")
+
+
+def device_name() -> str:
+    """Name the device that TensorFlow will place the training on, and let a GPU's memory grow as needed."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+        return f"GPU {', '.join(names)}"
+    return f"CPU {cpu_model()}, {os.cpu_count()} cores"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+    return {"python": platform.python_version(), **versions}

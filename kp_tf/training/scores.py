@@ -1,0 +1,90 @@
+"""How good a trained network is on the validation faces, beside always predicting the mean shape."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends.network import Network
+from kp_tf.core.geometry import crop_windows, to_pixels, to_unit
+from kp_tf.data.samples import Samples, points_to_stored, points_to_upright
+from kp_tf.evaluate import metrics
+from kp_tf.predict.confidence import calibrate, errors_in_crops
+from kp_tf.predict.samples import predict_samples
+from kp_tf.training.faces import Faces
+
+# the six pictures of each person of IMM
+IMM_CONDITIONS = {
+    "1": "frontal, neutral",
+    "2": "frontal, happy",
+    "3": "turned to their right",
+    "4": "turned to their left",
+    "5": "frontal, spot light",
+    "6": "as they liked",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predictions on the validation faces and what they are worth.
+
+    Attributes:
+        predicted: (N, K, 2) in pixels of the photographs as stored.
+        mean_shape: (N, K, 2) likewise, of always predicting the mean shape of the training.
+        report: figures for metrics.json.
+    """
+
+    predicted: np.ndarray
+    mean_shape: np.ndarray
+    report: dict
+
+
+def score(network: Network, info: ModelInfo, training: Faces, validation: Faces) -> Scores:
+    """Predict the validation faces and compare with their labels."""
+    samples, recipe = validation.samples, info.recipe
+    outputs = predict_samples(network, samples, info, framed=info.framing is not None)
+    orientations = samples.orientations()
+    predicted = points_to_upright(outputs[..., :2], orientations)
+    average = _mean_shape(info, training.upright, validation.upright)
+    report = _errors(predicted, average, validation.upright)
+    if recipe.has_heatmaps and recipe.crop_scale:
+        boxes = validation.upright.boxes
+        boxes = info.framing.boxes_around(predicted, boxes) if info.framing else boxes
+        errors = errors_in_crops(predicted, validation.upright.labels, boxes, recipe.crop_scale)
+        report["calibration"] = calibrate(outputs[..., 2], errors)
+    if recipe.takes_photographs:
+        errors = by_condition(samples, metrics.face_errors(predicted, validation.upright.labels))
+        report["val_mean_error_px_by_condition"] = {name: round(float(e.mean()), 3) for name, e in errors.items()}
+    return Scores(outputs[..., :2], points_to_stored(average, orientations), report)
+
+
+def by_condition(samples: Samples, errors: np.ndarray) -> dict[str, np.ndarray]:
+    """Errors (N,) of IMM's faces, by pose and expression."""
+    keys = np.array([file.split("-")[1][0] for file in samples.files])
+    return {name: errors[keys == key] for key, name in IMM_CONDITIONS.items() if (keys == key).any()}
+
+
+def _mean_shape(info: ModelInfo, training: Samples, validation: Samples) -> np.ndarray:
+    """The mean shape of the training's windows in those of the validation: (N, K, 2) in upright pixels."""
+    if info.framing:
+        return info.framing.points_in(validation.boxes)
+    scale = info.recipe.crop_scale
+    shape = metrics.mean_shape(to_unit(training.labels, crop_windows(training.boxes, scale)))
+    windows = crop_windows(validation.boxes, scale)
+    return to_pixels(np.repeat(shape[None], len(validation), axis=0), windows)
+
+
+def _errors(predicted: np.ndarray, average: np.ndarray, samples: Samples) -> dict:
+    truth, eyes = samples.labels, samples.scheme.eyes
+    errors = {
+        "val_mae_px": metrics.mean_absolute_error(predicted, truth),
+        "val_mean_error_px": np.nanmean(metrics.face_errors(predicted, truth)),
+        "mean_shape_error_px": np.nanmean(metrics.face_errors(average, truth)),
+    }
+    if len(samples.scheme) > 1:  # a single point moved onto the truth has no error
+        errors["val_aligned_error_px"] = np.nanmean(metrics.aligned_error(predicted, truth))
+        errors["mean_shape_aligned_error_px"] = np.nanmean(metrics.aligned_error(average, truth))
+    if eyes and not np.isnan(metrics.eye_distances(truth, eyes)).all():
+        errors["val_nme"] = np.nanmean(metrics.nme(predicted, truth, eyes))
+        errors["mean_shape_nme"] = np.nanmean(metrics.nme(average, truth, eyes))
+    return {name: round(float(value), 6) for name, value in errors.items()}
