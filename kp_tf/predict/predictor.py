@@ -21,6 +21,7 @@ from kp_tf.core.images import Photograph, Picture, box_outside, check_boxes, cro
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
 from kp_tf.predict.confidence import confidence_of, is_calibrated
 from kp_tf.predict.detector import Detector, dlib_faces
+from kp_tf.predict.tracking import OneEuro, Tracker
 
 MIN_CONFIDENCE = 0.7  # mean of a detection; faces of 300-W have 0.8 and more, other things 0.4
 MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
@@ -98,8 +99,6 @@ class Predictor:
         Raises:
             KpError: as `predict`.
         """
-        from kp_tf.predict.tracking import OneEuro, Tracker  # it builds on this module
-
         tracker = Tracker(self, OneEuro if steady else None)
         for place, frame in enumerate(frames):
             yield tracker.update(frame, place / rate)

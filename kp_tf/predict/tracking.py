@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, misses_image, overlaps
 from kp_tf.core.images import Photograph, Picture, open_photograph
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.predict.predictor import Predictor
+
+if TYPE_CHECKING:
+    from kp_tf.predict.predictor import Predictor
 
 DETECT_EVERY = 2.0  # seconds, while all faces are tracked with confidence
 DETECT_SOON = 0.2  # seconds, while there is no face, or one is lost
@@ -101,7 +104,7 @@ class _Track:
 class Tracker:
     """Frames one by one to faces that keep their numbers. `Predictor.track` is the short form."""
 
-    def __init__(self, predictor: Predictor, make_filter: Callable[[], OneEuro] | None = OneEuro) -> None:
+    def __init__(self, predictor: "Predictor", make_filter: Callable[[], OneEuro] | None = OneEuro) -> None:
         """Start without faces.
 
         Args:
