@@ -1,11 +1,11 @@
-"""How many pictures it takes: this project beside dlib's own trainer on IMM's 58 points.
+"""The error by the number of training pictures, on IMM's 58 points, beside dlib's own trainer.
 
     python -m benchmarks.learning_curve --data DIR --out curve
 
-Writes IMM as dlib XML with boxes around the points, as a marker would draw them: the first 10, 25, 50, 100 and 192
-pictures of one random order of people 1–32 for training, people 33–40 for the test, scored once. Each row trains
-`train.py --labels` with `--init compact` and without, and dlib's shape predictor on the same files. What is done
-already is kept: the command goes on where it was stopped. Writes curve/curve.json, curve.md and curve.png.
+Writes IMM as dlib XML with boxes around the points: for training, the first 10, 25, 50, 100 and 192 pictures of a
+random order of people 1–32; for the test, people 33–40, scored once. Each row trains `train.py --labels` with
+`--init compact` and without, and dlib's shape predictor on the same files. Rows that are finished are kept, so the
+command continues where it was interrupted. Writes OUT/curve.json, OUT/curve.md and OUT/curve.png.
 """
 
 import argparse
@@ -18,53 +18,68 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.environments import python_of
-from kp_tf.artifacts.runs import load_run
-from kp_tf.backends.inference import load_network, predict_records
-from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_json, replacing, write_json
-from kp_tf.core.geometry import bounding_boxes
+from benchmarks.launch import ROOT, start_worker
+from benchmarks.report import save_table
+from kp_tf.backends import load_network
+from kp_tf.cli import exit_status
+from kp_tf.core.files import read_json, write_json
+from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.keypoints import IMM58, NOSE_POINT, describe
-from kp_tf.data.datasets import find_data, split
-from kp_tf.data.dlib_xml import read_dlib_xml, write_dlib_xml
+from kp_tf.data.datasets import find_data
+from kp_tf.data.dlib_xml import write_dlib_xml
 from kp_tf.data.imm import read_imm
-from kp_tf.evaluate import figures
+from kp_tf.data.samples import Samples
+from kp_tf.data.splits import in_imm_validation
+from kp_tf.evaluate import plots
 from kp_tf.evaluate.metrics import face_errors, point_errors
+from kp_tf.predict.samples import predict_samples
 
 SIZES = (10, 25, 50, 100, 192)
 METHODS = ("kp_tf from compact", "kp_tf from scratch", "dlib")
-OVERSAMPLING, DEPTH = 80, 3  # of dlib: the best of what was tried
-ROOT = Path(__file__).parents[1]
+DLIB_OPTIONS = {"oversampling": 80, "depth": 3}  # the best of those tried
 
 
-def write_files(source: Path, folder: Path, sizes: list[int]) -> None:
-    """IMM's photographs, with the training's XML for each size, the test's, and the scheme."""
-    records = read_imm(source)
-    records = replace(records, boxes=bounding_boxes(records.points), root=folder)
+def compare(data: str | None, out: Path, sizes: list[int], methods: list[str]) -> None:
+    """Train and score every method on every number of pictures that has no row yet."""
+    source = find_data(data, "imm").folder("imm")
+    truth = _write_files(source, out / "imm", sizes)
+    kept = out / "curve.json"
+    rows = read_json(kept)["rows"] if kept.is_file() else []
+    for size in sizes:
+        for method in methods:
+            if not any((row["method"], row["pictures"]) == (method, size) for row in rows):
+                rows.append(_train(method, size, out / "imm", truth))
+                print(json.dumps(rows[-1]), flush=True)
+                write_json(kept, {"rows": rows})
+    curves = {m: [(row["pictures"], row["mean_px"]) for row in rows if row["method"] == m] for m in METHODS}
+    plots.learning_curve(out / "curve.png", curves, "IMM, 58 points: error by number of pictures")
+    save_table(out / "curve", {"rows": rows}, _table(rows))
+
+
+def _write_files(source: Path, folder: Path, sizes: list[int]) -> Samples:
+    """Write IMM's photographs, an XML of each size for training, the test's XML and the scheme; return the test."""
+    samples = read_imm(source)
+    samples = replace(samples, boxes=boxes_around_points(samples.labels), root=folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in records.files:
+    for file in samples.files:
         shutil.copyfile(source / file, folder / file)
-    training, test = split(records, "imm")
+    held_out = np.array([in_imm_validation(file) for file in samples.files])
+    training, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     order = np.random.default_rng(0).permutation(training)
     for size in sizes:
-        write_dlib_xml(folder / f"train-{size}.xml", records.take(order[:size]))
-    write_dlib_xml(folder / "test.xml", records.take(test))
+        write_dlib_xml(folder / f"train-{size}.xml", samples.take(order[:size]))
+    write_dlib_xml(folder / "test.xml", samples.take(test))
     write_json(folder / "scheme.json", describe(replace(IMM58, name="imm")))
+    return samples.take(test)
 
 
-def train(method: str, size: int, folder: Path, source: Path) -> dict:
-    """Train one method on the first `size` pictures and score it on the test's."""
-    labels, test = folder / f"train-{size}.xml", folder / "test.xml"
-    truth = read_dlib_xml(test, IMM58)
-    exact = dict(zip((whole := read_imm(source)).files, whole.points, strict=True))  # the XML has whole pixels
-    truth = replace(truth, points=np.array([exact[file] for file in truth.files]))
+def _train(method: str, size: int, folder: Path, truth: Samples) -> dict:
+    """Train one method on the first `size` pictures; return its row."""
+    labels, test = str(folder / f"train-{size}.xml"), str(folder / "test.xml")
     if method == "dlib":
-        answer = folder / f"dlib-{size}.json"
-        options = [str(OVERSAMPLING), str(DEPTH)]
-        script = str(ROOT / "benchmarks" / "dlib_trainer.py")
-        subprocess.run([python_of("dlib"), script, labels, test, answer, *options], check=True)
-        result = read_json(answer)
-        points, seconds = np.array(result["points"], float), result["seconds"]
+        with start_worker("dlib") as dlib:
+            answer = dlib.ask("train", labels=labels, test=test, **DLIB_OPTIONS)
+        points, seconds = np.array(answer["points"], float), answer["seconds"]
     else:
         out = folder / f"{method.replace(' ', '-')}-{size}"
         command = [sys.executable, ROOT / "train.py", "--labels", labels, "--val-labels", test, "--out", out]
@@ -74,17 +89,28 @@ def train(method: str, size: int, folder: Path, source: Path) -> dict:
         elif method == "kp_tf from compact":
             command += ["--init", "compact"]
         subprocess.run(command, check=True)
-        run = load_run(out)
-        points = predict_records(load_network(run), truth, run)
-        seconds = sum(run.metrics["seconds_per_epoch"])
-    errors = point_errors(points, truth.points)
+        info, network = load_network(out)
+        # the XML, like a user's own, has whole pixels
+        points = predict_samples(network, replace(truth, boxes=truth.boxes.round()), info)[..., :2]
+        seconds = sum(info.metrics["seconds_per_epoch"])
     return {
         "method": method,
         "pictures": size,
-        "mean_px": float(face_errors(points, truth.points).mean()),
-        "nose_px": float(errors[:, NOSE_POINT].mean()),
+        "mean_px": float(face_errors(points, truth.labels).mean()),
+        "nose_px": float(point_errors(points, truth.labels)[:, NOSE_POINT].mean()),
         "seconds": seconds,
     }
+
+
+def _table(rows: list[dict]) -> list[str]:
+    lines = ["| pictures | " + " | ".join(METHODS) + " |", "|---" * (1 + len(METHODS)) + "|"]
+    cells = {
+        (row["pictures"], row["method"]): "{mean_px:.2f} px, nose {nose_px:.2f} px, {seconds:.0f} s".format(**row)
+        for row in rows
+    }
+    for size in sorted({row["pictures"] for row in rows}):
+        lines.append(f"| {size} | " + " | ".join(cells.get((size, method), "–") for method in METHODS) + " |")
+    return lines
 
 
 def main() -> int:
@@ -93,39 +119,7 @@ def main() -> int:
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("curve"))
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", default=SIZES)
     parser.add_argument("--methods", metavar="METHOD", nargs="+", choices=METHODS, default=METHODS)
-    arguments = parser.parse_args()
-    kept = arguments.out / "curve.json"
-    rows = read_json(kept)["rows"] if kept.is_file() else []
-    try:
-        source = find_data(arguments.data, "imm").folder("imm")
-        write_files(source, arguments.out / "imm", arguments.sizes)
-        for size in arguments.sizes:
-            for method in arguments.methods:
-                if not any((row["method"], row["pictures"]) == (method, size) for row in rows):
-                    rows.append(train(method, size, arguments.out / "imm", source))
-                    print(json.dumps(rows[-1]), flush=True)
-                    write_json(kept, {"rows": rows})
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    with replacing(arguments.out / "curve.md") as temporary:
-        temporary.write_text(_markdown(rows), encoding="utf-8")
-    curves = {m: [(r["pictures"], r["mean_px"]) for r in rows if r["method"] == m] for m in METHODS}
-    figures.learning_curve(arguments.out / "curve.png", curves, "IMM, 58 points: error by number of pictures")
-    print(_markdown(rows))
-    return 0
-
-
-def _markdown(rows: list[dict]) -> str:
-    lines = ["| pictures | " + " | ".join(METHODS) + " |", "|---" * (1 + len(METHODS)) + "|"]
-    for size in sorted({row["pictures"] for row in rows}):
-        cells = []
-        for method in METHODS:
-            row = next((r for r in rows if (r["method"], r["pictures"]) == (method, size)), None)
-            text = "{mean_px:.2f} px, nose {nose_px:.2f} px, {seconds:.0f} s"
-            cells.append(text.format(**row) if row else "–")
-        lines.append(f"| {size} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return exit_status("benchmarks.learning_curve:compare", **vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,135 +1,110 @@
-"""This project's networks beside the ready-made ones, on the same photographs, boxes and metric.
+"""This project's networks beside ready-made ones, on the same photographs, boxes and metric.
 
     python -m benchmarks.peers --labels DIR/ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml \
         --split validation --out peers
 
-Each tool is a process in a virtual environment of its own (made on first use, in ~/.cache/kp_tf). Times are taken
-in turns, one face of each tool after the other. Writes peers.json, peers.md and peers-ced.png.
+Each tool is a worker in a virtual environment of its own. Times are measured in turns, one face of each tool after
+the other. Writes OUT.json, OUT.md and OUT-ced.png.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.environments import python_of
-from kp_tf.core.environment import exit_status
-from kp_tf.core.errors import KpError
-from kp_tf.core.files import replacing, write_json
+from benchmarks.interleave import interleave, quartiles
+from benchmarks.launch import face_list, start_worker
+from benchmarks.report import OUTER_EYES, processor, save_table
+from benchmarks.workers.protocol import Worker
+from kp_tf.cli import exit_status
 from kp_tf.core.keypoints import IBUG68
-from kp_tf.data.datasets import held_out_faces
 from kp_tf.data.dlib_xml import read_dlib_xml
-from kp_tf.evaluate import figures, metrics
-from kp_tf.training.train import device_name
+from kp_tf.data.splits import in_validation, is_mirror
+from kp_tf.evaluate import metrics, plots
 
-TOOLS = {  # by label: tool, network, what may be in its training data
-    "kp_tf compact": ("kp_tf", "compact", "300-W without the photographs of validation"),
-    "kp_tf large": ("kp_tf", "large", "300-W without the photographs of validation"),
-    "dlib 68 points": ("dlib", "", "all of 300-W, these photographs too"),
-    "MediaPipe FaceMesh": ("mediapipe", "", "Google's own photographs; its points are other ones, mapped to 68"),
+TOOLS = {  # by label: worker, its settings, what may be in its training data
+    "kp_tf compact": ("predictor", {"network": "compact"}, "300-W without the photographs of validation"),
+    "kp_tf large": ("predictor", {"network": "large"}, "300-W without the photographs of validation"),
+    "dlib 68 points": ("dlib", {}, "all of 300-W, these photographs too"),
+    "MediaPipe FaceMesh": ("mediapipe", {}, "Google's own photographs; its points are other ones, mapped to 68"),
 }
-SINGLE, BATCH, ROUNDS = 40, 64, 5
+SINGLE = 40  # faces that are timed one at a time
+BATCH, ROUNDS = 64, 5  # faces of a batch, and how often it is timed
 
 
-class Peer:
-    """A tool's process, and how long it took to its first answer."""
-
-    def __init__(self, tool: str, network: str, first: list) -> None:
-        python = python_of(tool)
-        start = time.perf_counter()
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3"}
-        environment["PYTHONPATH"] = str(Path(__file__).parents[1]) if tool == "kp_tf" else ""
-        self.process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("peer.py")), tool, network],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self.ask([first])
-        self.cold_start = time.perf_counter() - start
-
-    def ask(self, faces: list) -> dict:
-        self.process.stdin.write(json.dumps(faces) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise KpError(f"{' '.join(self.process.args)}: expected points, found that it ended")
-        return json.loads(line)
-
-
-def compare(labels: Path, split: str, out: Path, tools: list[str]) -> dict:
-    """Score and time the tools; writes OUT.json, OUT.md and OUT-ced.png."""
-    records = read_dlib_xml(labels, IBUG68)
+def compare(labels: Path, split: str, out: Path, tools: list[str]) -> None:
+    """Score and time the tools; write OUT.json, OUT.md and OUT-ced.png."""
+    samples = read_dlib_xml(labels, IBUG68)
     if split == "validation":
-        records = records.take(np.flatnonzero(np.logical_and(*held_out_faces(records, "ibug"))))
-    files = [str((records.root / file).resolve()) for file in records.files]
-    faces = [[file, box.tolist()] for file, box in zip(files, records.boxes, strict=True)]
-    peers = {label: Peer(*TOOLS[label][:2], faces[0]) for label in tools}
+        held_out = [in_validation(file) and not is_mirror(file) for file in samples.files]
+        samples = samples.take(np.flatnonzero(held_out))
+    faces = face_list(samples)
+    workers, cold_starts = {}, {}
+    for label in tools:
+        workers[label], cold_starts[label] = _start(label, faces[0])
 
-    single, batch = ({label: [] for label in peers} for _ in range(2))
-    for face in faces[:SINGLE]:
-        for label, peer in peers.items():
-            single[label].append(peer.ask([face])["seconds"])
-    for _ in range(ROUNDS):
-        for label, peer in peers.items():
-            batch[label].append(peer.ask(faces[:BATCH])["seconds"] / len(faces[:BATCH]))
+    def seconds(worker: Worker, faces: list) -> float:
+        return worker.ask("landmarks", faces=faces)["seconds"] / len(faces)
 
+    sides = {label: partial(seconds, worker) for label, worker in workers.items()}
+    single = interleave(sides, [[face] for face in faces[:SINGLE]])
+    batch = interleave(sides, [faces[:BATCH]] * ROUNDS)
     table, curves = {}, {}
-    for label, peer in peers.items():
-        parts = [peer.ask(faces[k : k + BATCH]) for k in range(0, len(faces), BATCH)]
-        points = np.concatenate([part["points"] for part in parts])
-        found = np.isfinite(points).all(axis=(1, 2))
-        scores = metrics.summary(points[found], records.points[found], IBUG68)["all"]
-        # a face that a tool does not find has no error; the curve counts it as one beyond every limit
-        errors = np.where(found, metrics.nme(points, records.points, IBUG68.eyes), np.inf)
-        curves[f"{label}" + ("" if found.all() else f", {np.count_nonzero(~found)} not found")] = errors
+    for label, worker in workers.items():
+        batches = [worker.ask("landmarks", faces=faces[k : k + BATCH]) for k in range(0, len(faces), BATCH)]
+        worker.close()
+        points = np.concatenate([answer["points"] for answer in batches])
+        scores, errors = _score(points, samples.labels)
+        missing = int(np.isinf(errors).sum())
+        curves[label + (f", {missing} not found" if missing else "")] = errors
         table[label] = {
             "faces": len(faces),
-            "not_found": int(np.count_nonzero(~found)),
-            **{name: value["value"] for name, value in scores.items() if name != "faces"},
-            "ms_single": _spread(single[label]),
-            "ms_batch": _spread(batch[label]),
-            "seconds_cold_start": peer.cold_start,
-            "megabytes": parts[0]["bytes"] / 1e6,
+            "not_found": missing,
+            **scores,
+            "ms_single": quartiles(1000 * np.array(single[label]), 2),
+            "ms_batch": quartiles(1000 * np.array(batch[label]), 2),
+            "seconds_cold_start": cold_starts[label],
+            "megabytes": batches[0]["bytes"] / 1e6,
             "training_data": TOOLS[label][2],
         }
-        peer.process.stdin.close()
-        peer.process.wait()
-    result = {"labels": str(labels), "split": split, "device": device_name(), "tools": table}
-    write_json(out.with_suffix(".json"), result)
-    figures.ced_plot(out.with_name(f"{out.name}-ced.png"), curves, f"{len(faces)} faces, {split}: cumulative error")
-    with replacing(out.with_suffix(".md")) as temporary:
-        temporary.write_text(text := _markdown(result), encoding="utf-8")
-    print(text)
-    return result
+    result = {"labels": str(labels), "split": split, "device": processor(), "tools": table}
+    plots.ced_plot(out.with_name(f"{out.name}-ced.png"), curves, f"{len(faces)} faces, {split}: cumulative error")
+    save_table(out, result, _table(result))
 
 
-def _spread(seconds: list[float]) -> list[float]:
-    """Median, lower and upper quartile in milliseconds."""
-    return [round(1000 * float(value), 2) for value in np.percentile(seconds, [50, 25, 75])]
+def _start(label: str, face: list) -> tuple[Worker, float]:
+    """Start a tool; return it and the seconds to its first answer."""
+    name, settings, _ = TOOLS[label]
+    worker = start_worker(name, **settings)
+    worker.ask("landmarks", faces=[face])
+    return worker, time.perf_counter() - worker.started
 
 
-def _markdown(result: dict) -> str:
+def _score(points: np.ndarray, truth: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    """The metrics of the faces that have points (N, 68, 2), and the NME (N,), infinite where a face has none."""
+    present = np.isfinite(points).all(axis=(1, 2))
+    summary = metrics.summary(points[present], truth[present], IBUG68)["all"]
+    scores = {name: measure["value"] for name, measure in summary.items() if name != "faces"}
+    return scores, np.where(present, metrics.nme(points, truth, OUTER_EYES), np.inf)
+
+
+def _table(result: dict) -> list[str]:
     lines = [
         "| | NME % | median % | over 10 % | one face, ms | of a batch, ms | cold start, s | MB | trained on |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for label, row in result["tools"].items():
         missing = f" ({row['not_found']} of {row['faces']} not found)" if row["not_found"] else ""
-        single, batch = (f"{row[k][0]} ({row[k][1]}–{row[k][2]})" for k in ("ms_single", "ms_batch"))
+        single, batch = ("{} ({}–{})".format(*row[name]) for name in ("ms_single", "ms_batch"))
         lines.append(
             f"| {label} | {100 * row['nme_mean']:.2f}{missing} | {100 * row['nme_median']:.2f} "
             f"| {100 * row['failure_10_percent']:.1f} % | {single} | {batch} | {row['seconds_cold_start']:.1f} "
             f"| {row['megabytes']:.1f} | {row['training_data']} |"
         )
-    return "\n".join([*lines, "", f"Times: median and quartiles, file to points, in turns, {result['device']}."])
+    return [*lines, "", f"Times: median and quartiles, file to points, in turns, {result['device']}."]
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Clips whose truth is known: a labelled photograph that is moved and zoomed over a frame, with camera noise."""
+"""Clips whose truth is known: a labelled photograph that moves across a frame and is zoomed, with camera noise."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,93 +8,93 @@ from PIL import Image
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
-from kp_tf.data.samples import Records
-from kp_tf.predict.detector import find_faces
+from kp_tf.data.samples import Samples
+from kp_tf.predict.detector import dlib_faces
 
-SIZE, FACE = (640, 480), 160  # pixels: of a frame, of the side of a face's box at rest
-RATE, FRAMES = 30, 120  # frames a second, of a clip
+FRAME_SIZE = (640, 480)  # width and height in pixels
+FACE_SIDE = 160  # pixels: the side of a face's box at rest
+RATE, FRAMES = 30, 120  # frames per second, and of a clip
 NOISE = 5.0  # standard deviation of each colour of a pixel, of 255
-ROOM = 640  # pixels around the photograph, its edges replicated
+MARGIN = 640  # pixels added around the photograph by replicating its edges
 
 
 @dataclass(frozen=True)
 class Motion:
-    """From side to side, nearer and farther, as a sine: pixels and times of zoom at most, seconds of a period."""
+    """A sinusoidal motion from side to side, or a sinusoidal zoom."""
 
-    pixels: float
-    zoom: float
-    period: float
+    pixels: float  # largest distance from the middle of the frame
+    zoom: float  # largest factor of the face's size; the smallest is its inverse
+    period: float  # seconds
 
-    def at(self, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The face's centre in pixels right of the frame's, and its size in parts of FACE."""
-        wave = np.sin(2 * np.pi * seconds / self.period)
+    def at(self, seconds: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the face's distance in pixels to the right of the middle, and its size relative to FACE_SIDE."""
+        wave = np.sin(2 * np.pi * np.asarray(seconds) / self.period)
         return self.pixels * wave, self.zoom**wave
 
 
 MOTIONS = {
     "still": Motion(0, 1, 1),
-    "slow": Motion(40, 1, 4),  # 63 pixels a second at most: 2 a frame, 0.4 faces a second
-    "fast": Motion(150, 1, 1.5),  # 628 a second: 21 a frame, 3.9 faces a second
+    "slow": Motion(40, 1, 4),  # at most 63 pixels per second: 2 per frame, 0.4 faces per second
+    "fast": Motion(150, 1, 1.5),  # at most 628 per second: 21 per frame, 3.9 faces per second
     "zoom": Motion(0, 1.3, 3),
 }
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A photograph that can be moved.
+    """A photograph of a face, ready to be moved."""
 
-    Attributes:
-        picture: scaled until the face's box is FACE pixels, with ROOM around it.
-        points: (K, 2) of its face, in the picture's pixels.
-        centre: (2,) of the face's box, likewise.
-    """
-
-    picture: Image.Image
-    points: np.ndarray
-    centre: np.ndarray
+    picture: Image.Image  # scaled so that the face's box has FACE_SIDE, with MARGIN around it
+    points: np.ndarray  # (K, 2) of the face in the picture's pixels
+    centre: np.ndarray  # (2,) of the face's box in the picture's pixels
 
     @classmethod
-    def of(cls, photograph: Image.Image, points: np.ndarray, box: np.ndarray) -> "Scene":
-        """From a photograph of any size, and the points (K, 2) and the box (4,) of its face."""
-        size = np.rint(np.array(photograph.size) * FACE / max(box[2:])).astype(int)
+    def from_photograph(cls, photograph: Image.Image, points: np.ndarray, box: np.ndarray) -> "Scene":
+        """Make a scene from a photograph of any size, and the points (K, 2) and box (4,) of its face in pixels."""
+        size = np.rint(np.array(photograph.size) * FACE_SIDE / max(box[2:])).astype(int)
         scale = size / photograph.size
         pixels = np.asarray(photograph.convert("RGB").resize(tuple(size), Image.Resampling.LANCZOS))
-        picture = Image.fromarray(np.pad(pixels, ((ROOM, ROOM), (ROOM, ROOM), (0, 0)), "edge"))
+        picture = Image.fromarray(np.pad(pixels, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "edge"))
         centre = box[:2] + box[2:] / 2 - 0.5
-        return cls(picture, *((place + 0.5) * scale - 0.5 + ROOM for place in (points, centre)))
+        return cls(picture, *((place + 0.5) * scale - 0.5 + MARGIN for place in (points, centre)))
 
     def truth(self, motion: Motion, seconds: np.ndarray) -> np.ndarray:
-        """The points (T, K, 2) in the pixels of the frames at T times."""
+        """Return the points (T, K, 2) in pixels of the frames at times (T,)."""
         x, zoom = motion.at(seconds)
-        centre = np.array(SIZE) / 2 - 0.5 + np.stack([x, 0 * x], axis=-1)
+        centre = np.array(FRAME_SIZE) / 2 - 0.5 + np.stack([x, 0 * x], axis=-1)
         return zoom[:, None, None] * (self.points - self.centre) + centre[:, None]
 
     def frame(self, motion: Motion, seconds: float) -> np.ndarray:
-        """The frame (H, W, 3) at a time, without noise."""
+        """Return the frame (H, W, 3) at a time, without noise."""
         x, zoom = motion.at(seconds)
-        corner = self.centre + 0.5 - (np.array(SIZE) / 2 + (x, 0)) / zoom  # Pillow counts from pixels' edges
-        back = (1 / zoom, 0, corner[0], 0, 1 / zoom, corner[1])
+        corner = self.centre + 0.5 - (np.array(FRAME_SIZE) / 2 + np.array([x, 0.0])) / zoom  # Pillow counts from edges
+        inverse = (1 / zoom, 0, corner[0], 0, 1 / zoom, corner[1])
         # Pillow's bicubic filter moves pixels by up to 0.06
-        return np.asarray(self.picture.transform(SIZE, Image.Transform.AFFINE, back, Image.Resampling.BILINEAR))
+        frame = self.picture.transform(FRAME_SIZE, Image.Transform.AFFINE, inverse, Image.Resampling.BILINEAR)
+        return np.asarray(frame)
 
     def clip(self, motion: Motion, seed: Sequence[int]) -> np.ndarray:
-        """FRAMES frames (T, H, W, 3) with camera noise."""
-        rng, clip = np.random.default_rng(seed), np.empty((FRAMES, *SIZE[::-1], 3), np.uint8)
+        """Return FRAMES frames (T, H, W, 3) with camera noise."""
+        rng, clip = np.random.default_rng(seed), np.empty((FRAMES, *FRAME_SIZE[::-1], 3), np.uint8)
         for k in range(FRAMES):
             noise = NOISE * rng.standard_normal(clip.shape[1:], np.float32)
             clip[k] = np.clip(self.frame(motion, k / RATE) + noise + 0.5, 0, 255)
         return clip
 
 
-def scenes(records: Records, count: int) -> Iterator[Scene]:
-    """As many faces as asked for, in a drawn order, without those that dlib's detector does not find at rest."""
-    rest, taken = np.array([(SIZE[0] - FACE) / 2, (SIZE[1] - FACE) / 2, FACE, FACE]), 0
-    for k in np.random.default_rng(0).permutation(len(records)):
-        with Image.open(records.root / records.files[k]) as photograph:
-            scene = Scene.of(photograph, records.points[k], records.boxes[k])
-        if (overlaps(find_faces(Image.fromarray(scene.frame(MOTIONS["still"], 0))), rest) > 0.3).any():
+def random_scenes(samples: Samples, count: int) -> Iterator[Scene]:
+    """Yield scenes of faces in random order, leaving out those that dlib's detector does not find at rest.
+
+    Raises:
+        KpError: if there are fewer than `count`.
+    """
+    taken, at_rest = 0, np.array([*(np.array(FRAME_SIZE) - FACE_SIDE) / 2, FACE_SIDE, FACE_SIDE])
+    for k in np.random.default_rng(0).permutation(len(samples)):
+        with Image.open(samples.root / samples.files[k]) as photograph:
+            scene = Scene.from_photograph(photograph, samples.labels[k], samples.boxes[k])
+        if (overlaps(dlib_faces(Image.fromarray(scene.frame(MOTIONS["still"], 0))), at_rest) > 0.3).any():
             yield scene
             taken += 1
             if taken == count:
                 return
-    raise KpError(f"--faces {count}: expected so many that the detector finds, found {taken}")
+    raise KpError(f"--faces {count}: dlib's detector finds only {taken} of the faces")

@@ -1,55 +1,58 @@
-"""Training ResNet18 at 224×224 beside stock Keras and PyTorch, programs taking turns on one batch.
+"""Training ResNet18 at 224×224 on one batch, in images per second, beside stock Keras and PyTorch.
 
     python -m benchmarks.training --out training.json
 
-PyTorch: channels last, in float32 and with bfloat16 autocast, each with and without torch.compile. The machine's
-own rate is the best product of bfloat16 matrices that either side reaches.
+PyTorch runs channels last, in float32 and with bfloat16 autocast, each with and without torch.compile. The rate of
+the machine itself is that of the fastest product of bfloat16 matrices on either side.
 """
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.turns import Side, best, conditions, in_turns, ratio, report, summary
+from benchmarks.interleave import best, measure_rounds, ratio, summarize_all
+from benchmarks.launch import start_keras, start_pytorch, start_worker
+from benchmarks.report import machine, parse_arguments, save
+from benchmarks.workers.protocol import Worker
+from kp_tf.cli import exit_status
 
-SIZES = (1024, 2048, 3072, 4096)
-PASSES = 3  # forward, and backward by data and by weights
+SIZES = (1024, 2048, 3072, 4096)  # of the square matrices
+PRODUCTS_PER_CONVOLUTION = 3  # the output, and the gradients of the input and of the kernel
+QUICK = {"batch_size": 4, "steps": 1, "rounds": 1, "compiled": False}
 
 
-def measure(size: int, steps: int, rounds: int, compiled: bool) -> dict:
-    """Images per second of every side, their ratios, and our share of the machine's matrix rate."""
-    sides = {
-        "kp_tf auto": Side("ours", precision="auto"),
-        "kp_tf float32": Side("ours", precision="float32"),
-        "stock Keras float32": Side("ours", precision="float32", stock=True),
+def measure(out: Path, batch_size: int, steps: int, rounds: int, compiled: bool = True) -> None:
+    """Measure every side's rate, their ratios, and the share of the machine's matrix rate that ours reaches."""
+    pytorch = start_pytorch(compiled)
+    workers = {
+        "kp_tf auto": start_keras("auto"),
+        "kp_tf float32": start_keras("float32"),
+        "stock Keras float32": start_worker("keras", precision="float32", stock=True),
+        **pytorch,
     }
-    for dtype in ("float32", "bfloat16"):
-        for compiling in (False, True)[: 1 + compiled]:
-            label = f"PyTorch {dtype}" + ", compiled" * compiling
-            sides[label] = Side("pytorch", dtype=dtype, compiled=compiling)
-    machine = conditions(*sides.values())
-    asked = {
-        label: lambda side=side: side.ask("train", size=size, steps=steps)["value"] for label, side in sides.items()
-    }
-    taken = in_turns(asked, rounds)
-    ours, torch = "kp_tf auto", best(taken, "PyTorch")
-    plain = best(taken, "PyTorch float32")
-    shapes = sides[ours].ask("convolutions", size=size)
-    square, own = _rates(sides[ours], sides[torch], shapes["shapes"], 1.0 if rounds > 1 else 0.1)
-    for side in sides.values():
-        side.close()
-    reached = 2e-9 * PASSES * shapes["multiply_adds"] * float(np.median(taken[ours]))
-    return {
-        **machine,
+    conditions = machine(*pytorch.values())
+    sides = {label: partial(worker.ask, "train", size=batch_size, steps=steps) for label, worker in workers.items()}
+    rates = measure_rounds(sides, rounds)
+    ours, torch, torch_float32 = "kp_tf auto", best(rates, "PyTorch"), best(rates, "PyTorch float32")
+    convolutions = workers[ours].ask("convolutions", size=batch_size)
+    seconds = 1.0 if rounds > 1 else 0.1
+    square, own = _matrix_rates([workers[ours], workers[torch]], convolutions["shapes"], seconds)
+    for worker in workers.values():
+        worker.close()
+    flops_per_image = 2 * PRODUCTS_PER_CONVOLUTION * convolutions["multiply_adds"]
+    reached = 1e-9 * flops_per_image * float(np.median(rates[ours]))
+    result = {
+        **conditions,
         "network": "ResNet18, grey, 224×224, L1, Adam",
-        "batch_size": size,
-        "images_per_second": summary(taken),
+        "batch_size": batch_size,
+        "images_per_second": summarize_all(rates),
         "ratios": {
-            f"{ours} / {torch}": ratio(taken, ours, torch),
-            f"kp_tf float32 / {plain}": ratio(taken, "kp_tf float32", plain),
-            f"{ours} / stock Keras float32": ratio(taken, ours, "stock Keras float32"),
+            f"{ours} / {torch}": ratio(rates, ours, torch),
+            f"kp_tf float32 / {torch_float32}": ratio(rates, "kp_tf float32", torch_float32),
+            f"{ours} / stock Keras float32": ratio(rates, ours, "stock Keras float32"),
         },
         "gflops_per_second": {
             "training": reached,
@@ -59,30 +62,28 @@ def measure(size: int, steps: int, rounds: int, compiled: bool) -> dict:
         "share_of_matrix_product": reached / max(square.values()),
         "share_at_own_shapes": reached / own,
     }
+    save(out, result)
 
 
-def _rates(ours: Side, torch: Side, shapes: list[list[int]], seconds: float) -> tuple[dict, float]:
-    """GFLOP/s in bfloat16, the better of both sides: square products by size, and the convolutions' together."""
+def _matrix_rates(workers: list[Worker], shapes: list[list[int]], seconds: float) -> tuple[dict, float]:
+    """GFLOP/s in bfloat16 on the faster worker: of square products by size, and of these shapes together."""
 
-    def fastest(m: int, k: int, n: int) -> float:
-        return min(side.ask("product", m=m, k=k, n=n, seconds=seconds)["value"] for side in (ours, torch))
+    def seconds_of(m: int, k: int, n: int) -> float:
+        return min(worker.ask("product", m=m, k=k, n=n, seconds=seconds) for worker in workers)
 
-    square = {str(size): 2e-9 * size**3 / fastest(size, size, size) for size in SIZES}
-    times = {tuple(shape): fastest(*shape) for shape in {tuple(shape) for shape in shapes}}
+    square = {str(size): 2e-9 * size**3 / seconds_of(size, size, size) for size in SIZES}
+    seconds_by_shape = {shape: seconds_of(*shape) for shape in {tuple(shape) for shape in shapes}}
     work = sum(2e-9 * np.prod(shape, dtype=float) for shape in shapes)
-    return square, work / sum(times[tuple(shape)] for shape in shapes)
+    return square, float(work / sum(seconds_by_shape[tuple(shape)] for shape in shapes))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Images per second of training ResNet18, beside PyTorch.")
     parser.add_argument("--out", metavar="JSON", type=Path, default=Path("training.json"))
     parser.add_argument("--batch-size", metavar="N", type=int, default=32)
-    parser.add_argument("--steps", metavar="N", type=int, default=4, help="of each turn")
+    parser.add_argument("--steps", metavar="N", type=int, default=4, help="of each measurement")
     parser.add_argument("--rounds", metavar="N", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="one round of one step of 4 images, nothing compiled")
-    given = parser.parse_args()
-    amount = (4, 1, 1, False) if given.quick else (given.batch_size, given.steps, given.rounds, True)
-    return report(given.out, measure, *amount)
+    return exit_status("benchmarks.training:measure", **parse_arguments(parser, QUICK))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Both sides of the benchmarks compute the same, and what they call true is true."""
+"""Workers answer, PyTorch's network computes what ours does, and the clips have the truth they claim."""
 
-import json
-import subprocess
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,15 +10,38 @@ import pytest
 from PIL import Image
 
 from benchmarks import tracking
-from benchmarks.environments import installed
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
+from benchmarks.virtualenvs import installed
+from benchmarks.workers.protocol import Worker
+from kp_tf.core.errors import KpError
 from kp_tf.models.resnet18 import resnet18
 
-PROGRAM = Path(__file__).parents[1] / "benchmarks" / "pytorch.py"
+WORKERS = Path(__file__).parents[1] / "benchmarks" / "workers"
 PYTHON = sys.executable if find_spec("torch") else installed("pytorch")
+ECHO = """
+import os
+from protocol import serve, settings
+
+def echo(text):
+    print("a library prints")
+    os.write(1, b"and so does its C code")
+    return settings()["prefix"] + text
+
+serve(echo)
+"""
 
 
-@pytest.mark.skipif(PYTHON is None, reason="no PyTorch: `python -m benchmarks.environments pytorch` installs it")
+def test_a_worker_answers_whatever_its_libraries_print_and_shows_why_it_ended(tmp_path):
+    script = tmp_path / "echo_worker.py"
+    script.write_text(ECHO)
+    with Worker(sys.executable, script, {"prefix": "é"}, {**os.environ, "PYTHONPATH": str(WORKERS)}) as worker:
+        assert worker.ask("echo", text="1") == "é1"
+        assert worker.ask("echo", text="2") == "é2"
+        with pytest.raises(KpError, match=r"echo_worker\.py ended during echo:(.|\n)*TypeError"):
+            worker.ask("echo", text=3)
+
+
+@pytest.mark.skipif(PYTHON is None, reason="no PyTorch: `python -m benchmarks.virtualenvs pytorch` installs it")
 def test_pytorchs_resnet18_is_ours(tmp_path):
     model = resnet18((64, 64), 68, seed=0)
     rng = np.random.default_rng(0)
@@ -29,13 +51,11 @@ def test_pytorchs_resnet18_is_ours(tmp_path):
     images = rng.uniform(-0.5, 0.5, (3, 64, 64, 1)).astype(np.float32)
     np.savez(tmp_path / "weights.npz", **{weight.path: weight.numpy() for weight in model.weights})
     np.save(tmp_path / "images.npy", images)
-    request = {"do": "outputs", **{name: str(tmp_path / file) for name, file in FILES.items()}}
-    subprocess.run([PYTHON, PROGRAM, "{}"], input=json.dumps(request), text=True, check=True, capture_output=True)
+    files = {"weights": "weights.npz", "images": "images.npy", "out": "out.npy"}
+    with Worker(str(PYTHON), WORKERS / "pytorch_worker.py", {}, os.environ) as worker:
+        worker.ask("outputs", **{name: str(tmp_path / file) for name, file in files.items()})
     expected = model.predict_on_batch(images)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=2e-4 * np.abs(expected).max())
-
-
-FILES = {"weights": "weights.npz", "images": "images.npy", "out": "out.npy"}
 
 
 @pytest.mark.parametrize("kind", MOTIONS)
@@ -44,7 +64,7 @@ def test_points_of_a_scene_go_where_its_pixels_go(kind):
     dot = np.array([150.3, 180.8])
     spot = 250 * np.exp(-((x - dot[0]) ** 2 + (y - dot[1]) ** 2) / 50)
     photograph = Image.fromarray(spot.astype(np.uint8))
-    scene = Scene.of(photograph, dot[None], np.array([120.0, 110.0, 100.0, 104.0]))
+    scene = Scene.from_photograph(photograph, dot[None], np.array([120.0, 110.0, 100.0, 104.0]))
     for seconds in np.array([0.0, 0.4, 1.1]):
         bright = scene.frame(MOTIONS[kind], seconds)[..., 0].astype(float)
         centre = [(bright * place).sum() / bright.sum() for place in np.mgrid[:480, :640][::-1]]
@@ -53,7 +73,7 @@ def test_points_of_a_scene_go_where_its_pixels_go(kind):
 
 def test_the_box_of_a_scene_is_in_the_middle_and_as_large_as_said():
     corners = np.array([[99.5, 49.5], [299.5, 249.5]])
-    scene = Scene.of(Image.new("RGB", (400, 400)), corners, np.array([100, 50, 200, 200]))
+    scene = Scene.from_photograph(Image.new("RGB", (400, 400)), corners, np.array([100, 50, 200, 200]))
     expected = [[320 - 80 - 0.5, 240 - 80 - 0.5], [320 + 80 - 0.5, 240 + 80 - 0.5]]
     np.testing.assert_allclose(scene.truth(MOTIONS["still"], np.zeros(1))[0], expected)
 
@@ -61,19 +81,18 @@ def test_the_box_of_a_scene_is_in_the_middle_and_as_large_as_said():
 def test_jitter_lag_and_error_of_points_that_are_made_to_have_them():
     shape = np.random.default_rng(0).uniform(0, 100, (68, 2))
     shape[[36, 45]] = (30, 50), (70, 50)
-    scene = Scene.of(
-        Image.new("RGB", (100, 100)), shape, np.array([0, 0, 100, 100])
-    )  # 1.6 times as large in a frame
+    black = Image.new("RGB", (100, 100))
+    scene = Scene.from_photograph(black, shape, np.array([0, 0, 100, 100]))  # 1.6 times as large in a frame
     seconds = np.arange(FRAMES) / RATE
     noise = np.random.default_rng(1).normal(0, 0.3, (FRAMES, 68, 2))
-    found = tracking.measures(scene.truth(MOTIONS["still"], seconds) + noise, scene, "still")
-    assert found["jitter, px"] == pytest.approx(0.3, rel=0.02)
-    assert found["jitter, %"] == pytest.approx(100 * 0.3 / 64, rel=0.02)
+    measured = tracking.measures(scene.truth(MOTIONS["still"], seconds) + noise, scene, "still")
+    assert measured["jitter, px"] == pytest.approx(0.3, rel=0.02)
+    assert measured["jitter, %"] == pytest.approx(100 * 0.3 / 64, rel=0.02)
     late = scene.truth(MOTIONS["fast"], seconds - 0.7 / RATE) + (5, 0)
     late[20:30] = np.nan
-    found = tracking.measures(late, scene, "fast")
-    assert found["lag, fast"] == pytest.approx(0.7, abs=0.02)
-    assert found["missed, fast"] == pytest.approx(100 * 10 / 105)
+    measured = tracking.measures(late, scene, "fast")
+    assert measured["lag, fast"] == pytest.approx(0.7, abs=0.02)
+    assert measured["missed, fast"] == pytest.approx(100 * 10 / 105)
     aside = scene.truth(MOTIONS["zoom"], seconds) + (6.4, 0) * MOTIONS["zoom"].at(seconds)[1][:, None, None]
     assert tracking.measures(aside, scene, "zoom")["nme, zoom"] == pytest.approx(10)
 
@@ -81,6 +100,6 @@ def test_jitter_lag_and_error_of_points_that_are_made_to_have_them():
 def test_of_many_faces_the_nearest_counts_and_none_that_is_far():
     truth = np.random.default_rng(0).uniform(0, 100, (3, 68, 2))
     truth[:, [36, 45]] = (30, 50), (70, 50)
-    found = tracking.nearest([[truth[0] + 80, truth[0] + 1], [], [truth[2] + 15]], truth)
-    np.testing.assert_array_equal(found[0], truth[0] + 1)
-    assert np.isnan(found[1:]).all()
+    points = tracking.nearest([[truth[0] + 80, truth[0] + 1], [], [truth[2] + 15]], truth)
+    np.testing.assert_array_equal(points[0], truth[0] + 1)
+    assert np.isnan(points[1:]).all()

@@ -1,11 +1,12 @@
-"""Part 2 or 3 as a student writes it in PyTorch: a Dataset that reads every file at each access, and two workers.
+"""Part 2 or 3 of the course as a student writes it in PyTorch; `benchmarks/course.py` writes its task.
 
-    python benchmarks/torch_course.py task.json out
+    python benchmarks/workers/pytorch_course.py task.json out
 
-Runs in a virtual environment of its own and imports nothing of this project; benchmarks/course.py writes task.json.
-With `best` it has channels last and bfloat16 autocast. Writes out.csv for the test photographs, if there are any,
-and prints the seconds of each epoch as JSON.
+A Dataset reads every file at each access, with two worker processes. With `best`, the network is channels last
+and computes in bfloat16 by autocast. Writes out.pt and, if there are test photographs, out.csv; prints the seconds
+of each epoch as JSON. Runs in the virtual environment of PyTorch and imports nothing of this project.
 """
+# pyright: reportMissingImports=false
 
 import csv
 import json
@@ -18,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from pytorch_resnet18 import ResNet18
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from torch_resnet18 import ResNet18
 
 
 class Faces(Dataset):
-    """[file, [left, top, width, height], points in the window's unit square or None] to image and points."""
+    """Faces [file, [left, top, width, height], points in the window's unit square or None] to image and points."""
 
     def __init__(self, faces, shape, mirror=None):
         self.faces, self.shape, self.mirror = faces, shape, mirror
@@ -44,11 +45,11 @@ class Faces(Dataset):
 
 
 def cnn(shape, convs, hidden, points):
-    """Part 2's network."""
-    layers, before = [], 1
+    """Build the network of part 2."""
+    layers, channels = [], 1
     for filters, kernel in convs:
-        layers += [nn.Conv2d(before, filters, kernel), nn.ReLU(), nn.MaxPool2d(2)]
-        before = filters
+        layers += [nn.Conv2d(channels, filters, kernel), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = filters
     flat = nn.Sequential(*layers, nn.Flatten())
     width = flat(torch.zeros(1, 1, *shape)).shape[1]
     return nn.Sequential(
@@ -91,9 +92,9 @@ def main():
     torch.save(model.state_dict(), out.with_suffix(".pt"))
     if task["test"]:
         with torch.no_grad():
-            units = np.concatenate([run(images).numpy() for images, _ in loader(task["test"])])
+            unit_points = np.concatenate([run(images).numpy() for images, _ in loader(task["test"])])
         windows = np.array([window for _, window, _ in task["test"]], np.float64)[:, None]
-        points = windows[..., :2] - 0.5 + units * windows[..., 2:]
+        points = windows[..., :2] - 0.5 + unit_points * windows[..., 2:]
         with out.with_suffix(".csv").open("w", newline="") as file:
             csv.writer(file).writerows([("Id", "Predicted"), *enumerate(points.ravel())])
     print(json.dumps({"seconds_per_epoch": seconds}))

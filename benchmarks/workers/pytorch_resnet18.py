@@ -1,4 +1,5 @@
-"""kp_tf/models/resnet18.py once more in PyTorch, modules under the same names; imports nothing of this project."""
+"""kp_tf/models/resnet18.py in PyTorch, with modules of the same names; imports nothing of this project."""
+# pyright: reportMissingImports=false
 
 import torch
 from torch import nn
@@ -7,7 +8,7 @@ STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut, which is projected where the shape changes."""
+    """Two 3×3 convolutions and a shortcut, which is projected where the shape changes."""
 
     def __init__(self, before, filters, stride):
         super().__init__()
@@ -28,7 +29,7 @@ class Block(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """(B, 1, H, W) in [-0.5, 0.5] to (B, points, 2)."""
+    """Images (B, 1, H, W) in [-0.5, 0.5] to points (B, points, 2) in the unit square."""
 
     def __init__(self, points):
         super().__init__()
@@ -58,7 +59,11 @@ NAMES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "movi
 
 
 def load_keras(model, weights):
-    """Set a model's weights from Keras' by path, such as `stage1_block1_conv1/kernel` (H, W, in, out)."""
+    """Set a model's weights from Keras' by their path, such as `stage1_block1_conv1/kernel` (H, W, in, out).
+
+    Raises:
+        ValueError: if they are the weights of another network.
+    """
     state = {}
     for path, value in weights.items():
         layer, kind = path.split("/")
@@ -69,7 +74,9 @@ def load_keras(model, weights):
         if kind == "kernel":
             kind, tensor = "weight", tensor.T if tensor.ndim == 2 else tensor.permute(3, 2, 0, 1)
         state[".".join(part for part in (head, tail, NAMES.get(kind, kind)) if part)] = tensor
-    missing = model.load_state_dict(state, strict=False)
-    left = [name for name in missing.missing_keys if not name.endswith("num_batches_tracked")]
-    if left or missing.unexpected_keys:
-        raise ValueError(f"expected the same network, found {left} and {missing.unexpected_keys} on one side only")
+    loaded = model.load_state_dict(state, strict=False)
+    absent = [name for name in loaded.missing_keys if not name.endswith("num_batches_tracked")]
+    if absent or loaded.unexpected_keys:
+        raise ValueError(
+            f"the weights are of another network. Received: without {absent}, with {loaded.unexpected_keys}"
+        )
