@@ -22,6 +22,24 @@ from kp_tf.core.files import read_json
 
 RUNS = Path("runs")
 LOCK = "lock"
+FIGURES = (
+    "training_samples.png",
+    "losses.png",
+    "filters.png",
+    "validation_faces.png",
+    "error_by_condition.png",
+    "test_photographs.png",
+)
+OWN_FILES = (
+    "config.json",
+    "split.json",
+    "model.keras",
+    "architecture.txt",
+    "history.csv",
+    "checkpoint.npz",
+    "metrics.json",
+    *FIGURES,
+)
 
 
 def new_run(label: str, out: Path | None, overwrite: bool) -> Path:
@@ -105,9 +123,12 @@ def locked(run: Path) -> Iterator[None]:
 
 
 def clear_leftovers(run: Path) -> None:
-    """Remove the temporary files (see `files.replacing`) of a training that was killed."""
-    for path in run.rglob(".*-[0-9]*.*"):
-        path.unlink()
+    """Remove the temporary files (see `files.replacing`) of a training that was killed, and nothing else."""
+    for folder in (run, run / "figures"):
+        for path in folder.glob(".*-*.*"):
+            name, _, process = path.stem[1:].rpartition("-")
+            if process.isdigit() and name + path.suffix in OWN_FILES and path.is_file():
+                path.unlink()
 
 
 def is_complete(run: Path) -> bool:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import tempfile
 import tokenize
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from kp_tf.core.errors import KpError
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file under a temporary name beside it and rename it once the block has succeeded.
 
+    A link is followed, so that its target is replaced. What exists and is not a regular file, such as /dev/stdout,
+    gets the finished content written into it.
+
     Args:
         path: the file to write or replace.
 
@@ -27,14 +31,26 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         KpError: if the file cannot be written (no such folder, no permission, a full disk).
     """
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    is_special = path.exists() and not path.is_file()
+    target = Path(tempfile.gettempdir(), path.name) if is_special else Path(os.path.realpath(path))
+    temporary = target.with_name(temporary_name(target.name, os.getpid()))
     try:
         yield temporary
-        os.replace(temporary, path)
+        if is_special:
+            with path.open("wb") as file:
+                file.write(temporary.read_bytes())
+        else:
+            os.replace(temporary, target)
     except OSError as error:
         raise KpError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(name: str, process: int | str) -> str:
+    """The name under which a process writes a file before it renames it."""
+    path = Path(name)
+    return f".{path.stem}-{process}{path.suffix}"
 
 
 def write_json(path: Path, content: object) -> None:
@@ -49,6 +65,7 @@ def read_json(path: Path) -> dict:
     Raises:
         KpError: if the file is missing or does not hold a JSON object.
     """
+    check_regular(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -56,6 +73,19 @@ def read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise KpError(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
+
+
+def check_regular(path: Path) -> None:
+    """Refuse a path that is missing, a folder, or a pipe or device, which might never end.
+
+    Raises:
+        KpError: saying which of these it is.
+    """
+    try:
+        if not path.is_file():
+            raise KpError(f"cannot read {path}: {'not a regular file' if path.exists() else 'no such file'}")
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise KpError(f"cannot read {path}: {error.strerror}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,6 +104,7 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
     Raises:
         KpError: if the file is missing or damaged, or claims arrays that are larger than the file.
     """
+    check_regular(path)
     try:
         # opened here, because NumPy does not close a damaged file
         with path.open("rb") as file:

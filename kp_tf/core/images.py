@@ -21,8 +21,10 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kp_tf.core.errors import KpError
+from kp_tf.core.files import check_regular
 
 MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
+MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
 # what is tried on a file, whatever its name: no format that starts another program, as EPS does
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
@@ -178,8 +180,18 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
         (H, W) uint8.
     """
     left, top, width, height = (int(value) for value in window)
-    crop = grey.crop((left, top, left + width, top + height))
-    return np.asarray(crop.resize(shape[::-1], Image.Resampling.BILINEAR))
+    if width * height <= MAX_CROP_PIXELS:
+        crop = grey.crop((left, top, left + width, top + height))
+        return np.asarray(crop.resize(shape[::-1], Image.Resampling.BILINEAR))
+    # of a very large window, only the part inside the picture is cut out and resized
+    x, y = max(left, 0), max(top, 0)
+    right, bottom = min(left + width, grey.width), min(top + height, grey.height)
+    scale_x, scale_y = shape[1] / width, shape[0] / height
+    size = (max(1, round((right - x) * scale_x)), max(1, round((bottom - y) * scale_y)))
+    canvas = Image.new("L", shape[::-1])
+    part = grey.resize(size, Image.Resampling.BILINEAR, box=(x, y, right, bottom))
+    canvas.paste(part, (round((x - left) * scale_x), round((y - top) * scale_y)))
+    return np.asarray(canvas)
 
 
 def check_boxes(name: str, boxes: object) -> np.ndarray:
@@ -217,8 +229,8 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
 
 def _opened(path: Path, content: bytes | None) -> Image.Image:
     """The file as Pillow opens it; nothing is decoded yet."""
-    if content is None and not path.is_file():
-        raise KpError(f"cannot read {path}: no such file")
+    if content is None:
+        check_regular(path)
     if not (path.stat().st_size if content is None else content):
         raise KpError(f"cannot read {path}: the file is empty")
     has_heif = _register_heif()

@@ -11,11 +11,12 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from kp_tf.core.errors import KpError, raise_problems
-from kp_tf.core.files import replacing
+from kp_tf.core.files import check_regular, replacing
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.samples import Samples, check_inside
 
 MAX_COORDINATE = 1e6  # pixels
+MAX_DEPTH = 50  # levels of elements; dlib's XML has five
 
 
 def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False) -> Samples:
@@ -53,7 +54,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
             entries.append(entry)
     if not files:
         raise_problems(problems, f"entries of {path} cannot be used")
-        raise KpError(f"{path}: it has no boxes that are not ignored")
+        raise KpError(f"{path}: there are no boxes, or all of them have ignore='1'")
     return Samples(
         root=root,
         files=tuple(files),
@@ -109,12 +110,13 @@ def write_dlib_xml(path: Path, samples: Samples, files: Iterable[str] = ()) -> N
 
 def _images(path: Path) -> Iterator[Element]:
     """The <image> entries in <dataset><images>, one at a time: a tree of all would be twenty times the file."""
-    if not path.is_file():
-        raise KpError(f"cannot read {path}: no such file (expected dlib's XML of photographs and boxes)")
+    check_regular(path)
     above, count = [], 0
     try:
         for event, element in iterparse(path, events=("start", "end")):
             if event == "start":
+                if len(above) == MAX_DEPTH:
+                    raise KpError(f"{path}: the XML is nested more than {MAX_DEPTH} levels deep")
                 above.append(element)
                 continue
             above.pop()
@@ -124,6 +126,8 @@ def _images(path: Path) -> Iterator[Element]:
                 above[-1].clear()
     except ParseError as error:
         raise KpError(f"{path}: not valid XML: {error}") from None
+    except OSError as error:
+        raise KpError(f"cannot read {path}: {error.strerror}") from None
     except (DefusedXmlException, ValueError, LookupError) as error:
         raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
     if not count:
@@ -171,7 +175,7 @@ def _number(element: Element, name: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not abs(value) <= MAX_COORDINATE:  # NaN is not either
+    if not abs(value) <= MAX_COORDINATE:  # also if it is NaN
         too_large = ", which is too large" if math.isfinite(value) else ""
         raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}{too_large}")
     return value

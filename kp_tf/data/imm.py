@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.core.errors import KpError, raise_problems
+from kp_tf.core.files import check_regular
 from kp_tf.core.geometry import to_pixels
 from kp_tf.core.images import read_orientation
 from kp_tf.core.keypoints import IMM58
@@ -55,6 +56,7 @@ def read_imm(folder: Path) -> Samples:
 
 def _read_asf(path: Path) -> tuple[str, np.ndarray]:
     """The photograph's name and the (58, 2) points relative to its size, read by position."""
+    check_regular(path)
     try:
         text = path.read_text(encoding="latin-1")
     except OSError as error:
@@ -84,7 +86,7 @@ def _read_point(path: Path, number: int, columns: list[str]) -> tuple[float, flo
     except ValueError:
         row = " ".join(columns)[:60]
         raise KpError(f"{path}, line {number}: expected numbers x and y in columns 3 and 4, found {row!r}") from None
-    if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE):  # NaN is not either
+    if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE):  # also if one is NaN
         raise KpError(f"{path}, line {number}: expected finite x and y near the photograph, found {x} and {y}")
     return x, y
 
@@ -92,6 +94,6 @@ def _read_point(path: Path, number: int, columns: list[str]) -> tuple[float, flo
 def _image_size(path: Path, image: Path) -> tuple[int, int]:
     try:
         check_inside(image.parent, image.name)
+        return read_orientation(image).stored_size  # the points are relative to it
     except KpError as error:
         raise KpError(f"{path}: {error}") from None
-    return read_orientation(image).stored_size  # the points are relative to it

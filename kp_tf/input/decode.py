@@ -124,7 +124,8 @@ def stream_crops(
         KpError: without `bad`, naming the images that cannot be used, once all have been checked.
     """
     paths = [str(samples.root / file) for file in samples.files]
-    faces = tf.data.Dataset.from_tensor_slices((paths, windows))
+    known = {path: os.path.isfile(path) for path in dict.fromkeys(paths)}  # reading a pipe might never end
+    faces = tf.data.Dataset.from_tensor_slices(([os.fsencode(path) if known[path] else b"" for path in paths], windows))
     crops = prepared_ahead(faces, lambda file, window: load_crop(file, window, shape), AHEAD)
     problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(samples)), desc="decoding", unit=" images", leave=False, disable=None):

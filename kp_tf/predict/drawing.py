@@ -1,5 +1,6 @@
 """Faces drawn into their photographs."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,5 +43,7 @@ def point_colours(scheme: Scheme) -> list[str]:
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture whole or not at all. Raises KpError if it cannot be written."""
+    encoded = io.BytesIO()  # Pillow does not notice a short write to a full disk
+    picture.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=92)
     with replacing(path) as temporary:
-        picture.save(temporary, quality=92)
+        temporary.write_bytes(encoded.getvalue())
