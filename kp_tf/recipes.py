@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+NETWORKS = ("cnn", "resnet18", "heatmap")
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
 COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
 
@@ -54,7 +55,7 @@ class Recipe:
     part: int | None  # of the course; None: a user's own labels
     dataset: str  # imm, ibug or labels
     scheme: str | None  # a name in keypoints.SCHEMES; None: as the labels have it
-    network: str  # a name in models.build.NETWORKS
+    network: str  # one of NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
     loss: str  # Keras' name, or heatmap for models.losses.heatmap_loss
     learning_rate: float

@@ -4,13 +4,25 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import Scheme, describe, parse_scheme
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.recipes import Augmentation, Recipe
+from kp_tf.recipes import NETWORKS, Augmentation, Recipe
 
 # how versions before 0.2 called these settings
 _OLD_SETTINGS = {"looks": "num_passes", "wide": "first_pass_scale", "calm": "cooldown_fraction"}
+# of settings that determine how a network is used: the least and the greatest that make sense
+_RANGES = {
+    "crop_scale": (0.1, 20),
+    "stored_scale": (0.1, 20),
+    "first_pass_scale": (0.1, 20),
+    "num_passes": (1, 10),
+    "epochs": (1, 1e6),
+    "batch_size": (1, 1e6),
+    "learning_rate": (0, 1),
+}
 _OLD_LOSS_SETTINGS = {"spread": "variance_weight", "teacher": "teacher_weight"}
 
 
@@ -61,7 +73,7 @@ class ModelInfo:
         """
         try:
             config = upgraded(config)
-            return cls(
+            info = cls(
                 path=path,
                 recipe=recipe_from_json(config["recipe"]),
                 scheme=parse_scheme(config["scheme"], str(path)),
@@ -70,6 +82,9 @@ class ModelInfo:
                 framing=MeanFace.from_json(config.get("framing")),
                 metrics=dict(metrics),
             )
+            check_recipe(info.recipe)
+            _check_faces(info)
+            return info
         except KeyError as error:
             raise KpError(f"{path}: the setting {error} is missing") from None
         except (TypeError, ValueError, AttributeError) as error:
@@ -90,6 +105,30 @@ def recipe_from_json(content: dict) -> Recipe:
     """A recipe from its fields. Raises TypeError if one is missing or unknown."""
     shapes = {name: tuple(content[name]) for name in ("shape", "stored_shape") if content.get(name)}
     return Recipe(**{**content, **shapes, "augmentation": Augmentation(**content["augmentation"])})
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse settings that no training writes. Raises ValueError naming the setting."""
+    sides = [*recipe.shape, *(recipe.stored_shape or ())]
+    if len(sides) not in (2, 4) or not all(isinstance(side, int) and 8 <= side <= 2048 for side in sides):
+        raise ValueError(f"shape is {recipe.shape}, stored_shape {recipe.stored_shape}")
+    for name, (low, high) in _RANGES.items():
+        value = getattr(recipe, name)
+        if value is not None and not (isinstance(value, int | float) and low <= value <= high):
+            raise ValueError(f"{name} is {value!r}, not a number from {low:g} to {high:g}")
+    if recipe.network not in NETWORKS:
+        raise ValueError(f"network is {recipe.network!r}, not one of {', '.join(NETWORKS)}")
+
+
+def _check_faces(info: ModelInfo) -> None:
+    for face in (info.mean_face, info.framing):
+        if face and (face.box.shape != (4,) or face.points.shape != (len(info.scheme), 2)):
+            raise ValueError(f"a mean face has a box of {face.box.shape} and points of {face.points.shape}")
+        if face and not (np.isfinite(face.box).all() and np.isfinite(face.points).all() and face.box[2:].min() > 0):
+            raise ValueError("a mean face has no finite size")
+    calibration = info.metrics.get("calibration")
+    if calibration is not None and not (len(calibration) == 2 and np.isfinite(calibration).all()):
+        raise ValueError(f"calibration is {calibration}")
 
 
 def upgraded(config: dict) -> dict:

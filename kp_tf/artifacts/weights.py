@@ -68,6 +68,9 @@ def load_weights(path: Path, model: "keras.Model") -> None:
     """
     archive = read_npz(path, _WRITTEN)
     for weight in model.weights:
-        if weight.path not in archive or archive[weight.path].shape != tuple(weight.shape):
+        values = archive.get(weight.path)
+        if values is None or values.shape != tuple(weight.shape) or values.dtype.kind != "f":
             raise KpError(f"{path}: the weights {weight.path} of shape {tuple(weight.shape)} are missing")
-        weight.assign(archive[weight.path].astype(np.float32))
+        if not np.isfinite(values).all():
+            raise KpError(f"{path}: the weights {weight.path} are not finite")
+        weight.assign(values.astype(np.float32))

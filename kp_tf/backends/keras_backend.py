@@ -1,5 +1,8 @@
 """Keras on TensorFlow."""
 
+import zipfile
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,9 +12,12 @@ from kp_tf.artifacts.weights import load_weights
 from kp_tf.backends.network import Network, pad_variance
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
+from kp_tf.core.files import check_regular
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import with_variance
 from kp_tf.models.layers import folded
+
+MAX_CONFIG_BYTES = 10_000_000  # of a model; ours have 100,000
 
 
 def load_model(info: ModelInfo, precision: str = "float32") -> keras.Model:
@@ -29,20 +35,37 @@ def load_model(info: ModelInfo, precision: str = "float32") -> keras.Model:
     """
     precision = resolve_precision(precision)
     if info.path.suffix == ".npz":
-        model = build_network(info.recipe, len(info.scheme), seed=0, precision=precision)
+        model = _build(info, precision)
         load_weights(info.path, model)
         return model
-    path = info.path / "model.keras"
+    saved = _read_keras(info.path / "model.keras")
+    if (saved.input_shape, saved.output_shape) != ((None, *info.recipe.shape, 1), (None, len(info.scheme), 2)):
+        shapes = f"{saved.input_shape} to {saved.output_shape}"
+        raise KpError(f"{info.path / 'model.keras'}: it goes from {shapes}, which is not what config.json says")
+    if precision == "float32":
+        return saved
+    model = _build(info, precision)
+    model.set_weights(saved.get_weights())
+    return model
+
+
+def _build(info: ModelInfo, precision: str) -> keras.Model:
     try:
-        model = keras.saving.load_model(path, compile=False)
+        return build_network(info.recipe, len(info.scheme), seed=0, precision=precision)
+    except (TypeError, ValueError, KeyError) as error:
+        raise KpError(f"{info.path}: its settings do not make a network: {error}") from None
+
+
+def _read_keras(path: Path) -> keras.Model:
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (size := archive.getinfo("config.json").file_size) > MAX_CONFIG_BYTES:
+                raise ValueError(f"its configuration has {size:,} bytes")
+        return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras lets through whatever a damaged file leads its parts to
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise KpError(f"cannot read {path}: {reason}") from None
-    if precision == "float32":
-        return model
-    again = build_network(info.recipe, len(info.scheme), seed=0, precision=precision)
-    again.set_weights(model.get_weights())
-    return again
 
 
 def load_keras_network(info: ModelInfo, precision: str = "float32") -> Network:

@@ -7,7 +7,7 @@ from kp_tf.models.heatmap import heatmap_network
 from kp_tf.models.resnet18 import resnet18
 from kp_tf.recipes import Recipe
 
-NETWORKS = {"cnn": cnn, "resnet18": resnet18, "heatmap": heatmap_network}
+_BUILDERS = {"cnn": cnn, "resnet18": resnet18, "heatmap": heatmap_network}
 
 
 def build_network(recipe: Recipe, num_points: int, seed: int, precision: str = "float32") -> keras.Model:
@@ -25,6 +25,6 @@ def build_network(recipe: Recipe, num_points: int, seed: int, precision: str = "
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return NETWORKS[recipe.network](recipe.shape, num_points, seed=seed, **recipe.settings)
+        return _BUILDERS[recipe.network](recipe.shape, num_points, seed=seed, **recipe.settings)
     finally:
         keras.config.set_dtype_policy(before)
