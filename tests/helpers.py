@@ -1,11 +1,27 @@
-"""Small files laid out as the real data sets are."""
+"""Small files laid out as the real data sets are, a tiny network, and a face that is a disc."""
 
+import json
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.core.mean_face import MeanFace
+from kp_tf.recipes import COMPACT
+
+# a network with heatmaps and two passes, small enough to build in a moment
+RECIPE = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
+SHAPE = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))  # of its mean face, in units of the face's box
+INFO = ModelInfo(Path("tiny"), RECIPE, IBUG68, mean_face=MeanFace(np.array([0.0, 0, 1, 1]), SHAPE))
+CONFIG = INFO.to_json()
+DISC_INFO = replace(INFO, path=Path("disc"))  # of `disc_network`
+DISC_SIZE = 40  # pixels across a face
 
 
 def picture(width, height, seed=0):
@@ -33,6 +49,82 @@ def xml_image(file, boxes, parts=68):
 def write_xml(path, images):
     head = "<?xml version='1.0' encoding='ISO-8859-1'?>"
     path.write_text(f"{head}<dataset><name>x</name><images>{''.join(images)}</images></dataset>")
+
+
+def write_run(folder, info=INFO):
+    """A completed run whose network was never trained."""
+    from kp_tf.models.build import build_network
+
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(info.to_json()))
+    (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
+    build_network(info.recipe, len(info.scheme), seed=0).save(folder / "model.keras")
+    return folder
+
+
+def draw_discs(*centres):
+    """White discs on black (120, 320), the later ones in front: faces for `disc_network`."""
+    y, x = np.mgrid[:120, :320]
+    pixels = np.zeros((120, 320), np.uint8)
+    for cx, cy in centres:
+        pixels[(x - cx) ** 2 + (y - cy) ** 2 < (DISC_SIZE / 2) ** 2] = 200
+    return pixels
+
+
+def disc_network(crops):
+    """The points of the disc nearest to the middle of each crop; what is no disc gets a large variance."""
+    places, outputs = (np.stack(np.meshgrid(range(32), range(32)), axis=-1) + 0.5) / 32, []
+    for crop in crops[..., 0] + 0.5:
+        centre = np.full(2, 0.5)
+        for _ in range(10):  # drawn to what is bright nearby, as a trained network is
+            weight = crop * np.exp(-((places - centre) ** 2).sum(axis=-1) / 0.1)
+            centre = (weight[..., None] * places).sum(axis=(0, 1)) / max(weight.sum(), 1e-9)
+        variance = 1e-4 if crop.mean() > 0.1 else 0.1
+        points = centre + (SHAPE - SHAPE.mean(axis=0)) / COMPACT.crop_scale
+        outputs.append(np.concatenate([points, np.full((68, 1), variance)], axis=1))
+    return np.array(outputs, np.float32)
+
+
+class FakeDetector:
+    """A detector that is told where the discs are, and counts its calls."""
+
+    def __init__(self, *centres):
+        self.centres, self.calls = centres, 0
+
+    def __call__(self, picture):
+        self.calls += 1
+        half = DISC_SIZE / 2
+        return np.array([(x - half, y - half, DISC_SIZE, DISC_SIZE) for x, y in self.centres]).reshape(-1, 4)
+
+
+def write_imm(root):
+    """A data folder with IMM's people 31–34, two pictures of each."""
+    folder = root / "imm_face_db"
+    folder.mkdir(parents=True)
+    for person in range(31, 35):
+        for number in (1, 3):
+            units = np.random.default_rng([person, number]).uniform(0.2, 0.8, (58, 2))
+            write_asf(folder / f"{person}-{number}m.asf", units)
+            picture(160, 120, person).save(folder / f"{person}-{number}m.jpg")
+    return root
+
+
+def write_ibug(root):
+    """A data folder with twenty photographs in iBUG's layout, one in five a PNG, and four test photographs."""
+    folder = root / "ibug_300W_large_face_landmark_dataset"
+    (folder / "helen").mkdir(parents=True)
+    train, test = [], []
+    for number in range(24):
+        file = f"helen/{number:03d}x.{'png' if number % 5 == 0 else 'jpg'}"
+        picture(150, 200, number).save(folder / file)
+        box = (30 + number, 20, 60, 64)
+        if number < 20:
+            train.append(xml_image(file, [box]))
+        else:
+            test.append(xml_image(file, [box], parts=0))
+    write_xml(folder / "labels_ibug_300W_train.xml", train)
+    write_xml(folder / "labels_ibug_300W_test_parsed.xml", test)
+    return root
 
 
 @contextmanager
