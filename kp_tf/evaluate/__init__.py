@@ -1,1 +1,1 @@
-"""Errors of predictions on labelled faces: metrics, tables, figures."""
+"""How well predictions match labelled faces: metrics, tables and figures."""

@@ -1,7 +1,8 @@
 """What the figures share: colours, panels, points, legends.
 
-The truth is blue with a wider ring, the prediction is orange and on top. Colour-blind readers can tell the two apart,
-and their outlines show on any skin and in grey. Nothing here touches pyplot's global state.
+The ground truth is blue and larger, the prediction is orange and on top of it. Colour-blind readers can tell the two
+colours from each other, and the outlines of the points show on any skin and in grey. Nothing here uses pyplot, whose
+state is global.
 """
 
 import math
@@ -37,7 +38,7 @@ def new_plot(title: str, x: str, y: str, width: float = 7) -> tuple[Figure, Axes
 
 
 def new_panels(count: int, columns: int, title: str, aspect: float = 1.0) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels without ticks, `PANEL` inches wide each."""
+    """A figure of `count` panels without ticks, each `PANEL` inches wide and `aspect` times as high."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     size = (max(columns * PANEL, 4.5), rows * PANEL * aspect + 0.9)
@@ -53,11 +54,12 @@ def new_panels(count: int, columns: int, title: str, aspect: float = 1.0) -> tup
 
 
 def set_title(figure: Figure, title: str) -> None:
+    """Set the title of a figure, in as many lines as its width needs."""
     figure.suptitle(textwrap.fill(title, int(figure.get_figwidth() * 9)), fontsize=13)
 
 
 def show_pixels(axes: Axes, pixels: np.ndarray, *inside: np.ndarray) -> None:
-    """Pixels (H, W), (H, W, 1) or (H, W, 3) of 0 to 255, within limits that hold the points `inside` as well."""
+    """Show pixels (H, W), (H, W, 1) or (H, W, 3) of 0 to 255; the limits include the points `inside` as well."""
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     height, width = pixels.shape[:2]
     every = np.concatenate([[(-0.5, -0.5), (width - 0.5, height - 0.5)], *inside])
@@ -66,7 +68,7 @@ def show_pixels(axes: Axes, pixels: np.ndarray, *inside: np.ndarray) -> None:
 
 
 def draw_points(axes: Axes, points: np.ndarray, style: dict, scale: float = 1.0) -> None:
-    """Points (K, 2), with a diameter in typographic points that leaves room between them."""
+    """Draw points (K, 2) as dots that are small enough not to cover each other."""
     points = points[~np.isnan(points).any(axis=-1)]
     panel = max(np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim()))
     extent = np.ptp(points, axis=0).max() if len(points) > 1 else panel
@@ -77,21 +79,22 @@ def draw_points(axes: Axes, points: np.ndarray, style: dict, scale: float = 1.0)
 
 
 def add_legend(figure: Figure, **labels: str) -> None:
-    """What the lines of a plot, or the named marks on its panels, mean; below them, where nothing is hidden."""
-    marks = {
+    """Explain the lines of a plot, or the symbols named, below the plot, where the legend hides nothing."""
+    symbols = {
         "truth": {"marker": "o", "color": BLUE, "markeredgecolor": "white", "markersize": 9},
         "prediction": {"marker": "o", "color": ORANGE, "markeredgecolor": "black", "markersize": 7},
         "box": {"marker": "s", "color": "none", "markeredgecolor": GREEN, "markersize": 10, "markeredgewidth": 2},
         "edge": {"marker": "s", "color": "none", "markeredgecolor": "black", "markersize": 10},
     }
-    handles = [Line2D([], [], linestyle="", label=text, **marks[name]) for name, text in labels.items()]
+    handles = [Line2D([], [], linestyle="", label=text, **symbols[name]) for name, text in labels.items()]
     handles = handles or figure.axes[0].get_legend_handles_labels()[0]
-    row = sum(len(handle.get_label()) + 6 for handle in handles) < 13 * figure.get_figwidth()
+    row = sum(len(str(handle.get_label())) + 6 for handle in handles) < 13 * figure.get_figwidth()
     columns = len(handles) if row else 1
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all. Raises KpError if it cannot be written."""
     with replacing(path) as temporary:
         figure.savefig(temporary, bbox_inches="tight", pad_inches=0.1)
 
@@ -99,15 +102,15 @@ def save_figure(figure: Figure, path: Path) -> None:
 def square_crop(
     photograph: np.ndarray, points: Sequence[np.ndarray], margin: float = 0.15
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a square around all points; what it covers outside the photograph is white.
+    """Cut a square around all points out of a photograph; white where it leaves the photograph.
 
     Args:
         photograph: (H, W) or (H, W, 3) uint8.
-        points: arrays (…, 2) in its pixels; NaN is left out. For one point add the corners of the face's box.
+        points: arrays (…, 2) in its pixels; NaN is ignored.
         margin: on each side, as a share of the points' larger extent.
 
     Returns:
-        The square, and (2,) what to subtract from points to place them in it.
+        The square, and the offset (2,) to subtract from points in the photograph.
     """
     every = np.concatenate([np.reshape(each, (-1, 2)) for each in points])
     every = every[~np.isnan(every).any(axis=1)]
@@ -116,7 +119,7 @@ def square_crop(
     offset = np.rint((low + high - side) / 2).astype(int)
     result = np.full((side, side, *photograph.shape[2:]), 255, np.uint8)
     left, top = np.maximum(offset, 0)
-    part = photograph[top : max(offset[1] + side, 0), left : max(offset[0] + side, 0)]
+    inside = photograph[top : max(offset[1] + side, 0), left : max(offset[0] + side, 0)]
     y, x = top - offset[1], left - offset[0]
-    result[y : y + part.shape[0], x : x + part.shape[1]] = part
+    result[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
     return result, offset

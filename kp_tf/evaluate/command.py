@@ -1,7 +1,8 @@
-"""`python -m kp_tf evaluate`: how good a network is on labelled photographs."""
+"""`python -m kp_tf evaluate`: the errors of a network on labelled photographs."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -31,7 +32,7 @@ MIN_OVERLAP = 0.3  # intersection over union from which a detected box is that o
 
 @dataclass(frozen=True)
 class _Predictions:
-    """The faces that were predicted, their points (N, K, 2) in pixels, and the confidence (N, K)."""
+    """N faces, their predicted points (N, K, 2) in pixels as stored, and the confidence (N, K)."""
 
     samples: Samples
     points: np.ndarray
@@ -52,26 +53,26 @@ def evaluate(
 
     Args:
         labels: dlib's XML with boxes and the network's points, its photographs beside it; or IMM's folder.
-        run: see `find_model`; or a file of `export`.
-        split: `validation` takes the photographs that no training on this data has seen, `all` every face.
-        json: where to write the figures; beside it, as PNG, the CED plot, the twelve worst faces, twelve faces evenly
-            spaced from the best to the worst, and how well confidence predicts the error.
+        run: see `find_model`; or a file that `export` wrote.
+        split: `all` faces, or those of the `validation` photographs, which are never used for training.
+        json: the file for the scores. Pictures are written beside it: the CED plot, the twelve worst faces, twelve
+            faces evenly spaced from the best to the worst, and how well confidence predicts the error.
         flips: average each prediction with that of the mirrored face.
-        found: detect the faces instead of taking their boxes; a face that is not detected has no error.
+        found: detect the faces instead of taking their boxes; faces that are not detected are not scored.
         precision: see `resolve_precision`.
-        detector: with `found`.
+        detector: used with `found`.
 
     Returns:
-        `metrics.summary` with what was evaluated.
+        `metrics.summary`, together with the network, labels, split and precision.
 
     Raises:
-        KpError: if there is no such run, the labels or a photograph cannot be used, or no face is left.
+        KpError: if there is no such network, the labels or a photograph cannot be used, or no face is left.
     """
     is_exported = run is not None and Path(run).suffix in EXPORTED
     predictor = None
     if is_exported or found:
         if flips:
-            raise KpError("--flips needs a run or packed file and its boxes; it excludes --found and exported files")
+            raise KpError("--flips cannot be used with --found or with exported files")
         predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
     info = predictor.info if predictor and is_exported else find_model(run)
     samples, framed = _read_labels(labels, info)
@@ -85,13 +86,13 @@ def evaluate(
 
         outputs = predict_samples(load_keras_network(info, precision), samples, info, framed, flips)
         predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
-    summary = {"network": str(info.path), "labels": str(labels), "split": split}
+    summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split}
     summary |= {"precision": resolve_precision(precision) if precision == "auto" else precision}
     samples = predictions.samples
     summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files)
     if found:
         summary["found"] = {"faces": len(samples), "of": total}
-        print(f"{len(samples)} of {total} faces were detected; the others have no part in the figures.")
+        print(f"{len(samples)} of {total} faces were detected; the others are not scored.")
     print(f"{info.path} on {len(samples)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:
@@ -101,10 +102,10 @@ def evaluate(
 
 
 def _read_labels(labels: Path, info: ModelInfo) -> tuple[Samples, bool]:
-    """The labelled faces, and whether their boxes are whole photographs."""
+    """Read the labelled faces; the second value is whether their boxes are whole photographs."""
     if labels.is_dir():
         if info.scheme not in (NOSE, IMM58):
-            raise KpError(f"--labels {labels}: IMM's folder needs a network of its points, not {info.scheme.name}")
+            raise KpError(f"--labels {labels}: IMM's folder needs a network of nose or imm58, not {info.scheme.name}")
         return ImmDataset(labels, info.scheme).read().checked(), True
     return read_dlib_xml(labels, info.scheme, partial=info.recipe.part is None).checked(), False
 
@@ -119,13 +120,15 @@ def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
     else:
         held_out = np.array([in_validation(file) and not is_mirror(file) for file in samples.files])
     if not held_out.any():
-        raise KpError(f"{labels}: it has no photographs of the validation split")
+        raise KpError(f"{labels}: none of its photographs is in the validation split")
     return samples.take(np.flatnonzero(held_out))
 
 
 def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool, labels: Path) -> _Predictions:
-    """Predictions at the samples' boxes, or of the detections that overlap those boxes most; faces without are left
-    out."""
+    """Predict through the photographs' files, as `Predictor` does.
+
+    Each face gets the prediction whose box overlaps its own most; faces that no box overlaps are left out.
+    """
     points = np.full(samples.labels.shape, np.nan)
     confidence = np.full(samples.labels.shape[:2], np.nan)
     images = [samples.root / file for file in samples.files]
@@ -142,7 +145,7 @@ def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool,
 
 
 def _draw(json: Path, info: ModelInfo, predictions: _Predictions, framed: bool) -> None:
-    """The figures beside the JSON."""
+    """Draw the pictures beside the JSON."""
     samples, predicted, name = predictions.samples, predictions.points, info.path.name.removesuffix(".npz")
 
     def beside(what: str) -> Path:

@@ -1,4 +1,4 @@
-"""Which faces a figure shows, and their photographs cut out."""
+"""Figures of chosen faces: their order by error, and their cut-outs with ground truth and prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from kp_tf.evaluate.canvas import square_crop
 
 
 def face_scores(samples: Samples, predicted: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The error of each face, by which faces are ordered.
+    """The error of each face, by which figures order them.
 
     Args:
         samples: N faces with labels.
         predicted: (N, K, 2) in pixels.
 
     Returns:
-        (N,) NME and True; or the mean error in pixels and False if the scheme, or every face, has no eyes.
+        The NME (N,) and True; or, if there are no eyes to compute it from, the mean error (N,) in pixels and False.
     """
     eyes = samples.scheme.eyes
     if eyes and not np.isnan(metrics.eye_distances(samples.labels, eyes)).all():
@@ -28,14 +28,19 @@ def face_scores(samples: Samples, predicted: np.ndarray) -> tuple[np.ndarray, bo
 
 
 def best_first(scores: np.ndarray) -> np.ndarray:
-    """Indices of the scores from the best to the worst, without NaN: a face without its eyes has no NME."""
+    """Indices of the scores from the best to the worst, without NaN, the NME of a face without eyes."""
     return np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]
 
 
 def draw_selected(
-    path: Path, samples: Samples, predicted: np.ndarray, chosen: Sequence[int], best: int | None, title: str
+    path: Path,
+    samples: Samples,
+    predicted: np.ndarray,
+    chosen: Sequence[int] | np.ndarray,
+    best: int | None,
+    title: str,
 ) -> None:
-    """Draw some of N faces with truth, prediction and error.
+    """Draw some of N faces with ground truth, prediction and error.
 
     Args:
         path: the picture.
@@ -59,7 +64,7 @@ def draw_selected(
 
 
 def _crop(samples: Samples, predicted: np.ndarray, face: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A face cut out of its upright photograph, with truth and prediction in pixels of that."""
+    """A face cut out of its upright photograph, with ground truth and prediction in pixels of the cut-out."""
     photograph = open_photograph(samples.root / samples.files[face])
     truth, prediction = (photograph.orientation.to_upright(points[face]) for points in (samples.labels, predicted))
     height = photograph.orientation.boxes_to_upright(samples.boxes[face : face + 1])[0, 3]

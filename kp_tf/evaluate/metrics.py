@@ -1,11 +1,12 @@
-"""Arrays of points to numbers, in pixels of the photograph; knows no network.
+"""Error metrics of predicted points, from arrays of pixel coordinates alone.
 
-A point of the truth that is NaN is missing: it is left out everywhere, whatever was predicted there. A
-prediction that is NaN where the truth is there is never left out: it makes the number NaN.
+A point that is NaN in the ground truth is missing: every metric leaves it out, whatever was predicted there. A
+prediction that is NaN where the ground truth is present is never left out: it makes the metric NaN.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,8 @@ THRESHOLDS = (0.08, 0.10)  # of NME: what the papers on 300-W call a failure
 
 
 def _present(truth: np.ndarray) -> np.ndarray:
-    """Which points (…, K) of the truth (…, K, 2) are there."""
-    return ~np.isnan(truth).any(axis=-1)
+    """Which points (…, K) of the truth (…, K, 2) are present."""
+    return np.logical_not(np.isnan(truth).any(axis=-1))
 
 
 def mean_absolute_error(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -37,30 +38,30 @@ def face_errors(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def eye_distances(truth: np.ndarray, eyes: tuple[int, int]) -> np.ndarray:
-    """Distance (N,) in pixels of each face's eye pair; NaN where one is missing or both are one."""
+    """Inter-ocular distance (N,) in pixels of each face; NaN if an eye is missing or both are at the same place."""
     distance = np.linalg.norm(truth[:, eyes[0]] - truth[:, eyes[1]], axis=-1)
     return np.where(distance > 0, distance, np.nan)
 
 
 def nme(prediction: np.ndarray, truth: np.ndarray, eyes: tuple[int, int]) -> np.ndarray:
-    """Normalised mean error (N,), a fraction: each face's mean Euclidean error over its eye distance."""
+    """Normalised mean error (N,) as a fraction: each face's mean Euclidean error over its inter-ocular distance."""
     return face_errors(prediction, truth) / eye_distances(truth, eyes)
 
 
 def mean_shape(units: np.ndarray) -> np.ndarray:
-    """Mean (K, 2) of the points (N, K, 2) that are there, in the unit square or any frame the faces share."""
+    """Mean (K, 2) of the points (N, K, 2) that are present, in the unit square or any frame that the faces share."""
     return np.nanmean(units, axis=0)
 
 
 def align(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Move and scale points onto the truth, each face by least squares, without turning them.
+    """Move and scale points onto the truth, each face by least squares, without rotation.
 
     Args:
-        points: (N, K, 2), or (K, 2) for one shape that goes onto every face.
-        truth: (N, K, 2) in pixels; the points that are missing in it have no say.
+        points: (N, K, 2), or (K, 2) for one shape that is aligned with every face.
+        truth: (N, K, 2) in pixels; points that are missing in it are ignored.
 
     Returns:
-        (N, K, 2) in pixels of the truth. A shape is never turned upside down by a scale below zero.
+        (N, K, 2) in pixels of the truth. The scale is never negative, which would turn a shape upside down.
     """
     present = _present(truth)[..., None]
     count = np.maximum(present.sum(axis=1, keepdims=True), 1)
@@ -72,23 +73,23 @@ def align(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
     target = centre(truth)
     moved = points - centre(points)
     fit = np.where(present, moved * (truth - target), 0).sum(axis=(1, 2), keepdims=True)
-    spread = np.where(present, moved**2, 0).sum(axis=(1, 2), keepdims=True)
-    scale = np.maximum(fit, 0) / np.where(spread == 0, 1, spread)  # one point alone has no spread
+    extent = np.where(present, moved**2, 0).sum(axis=(1, 2), keepdims=True)
+    scale = np.maximum(fit, 0) / np.where(extent == 0, 1, extent)  # a single point has no extent
     return scale * moved + target
 
 
 def aligned_error(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean Euclidean error (N,) in pixels of each face after `align`: the shape alone, not place and size."""
+    """Mean Euclidean error (N,) in pixels of each face after `align`: of its shape, not of its place and size."""
     return face_errors(align(points, truth), truth)
 
 
 def _head_room(errors: np.ndarray, limit: float) -> np.ndarray:
-    """What each error adds to the area: its step of 1 / N is as wide as what it leaves of the limit."""
+    """What each error adds to the area under the CED up to `limit`, which has an area of 1."""
     return np.maximum(limit - errors, 0) / limit
 
 
 def ced(errors: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative error distribution, exact, to draw as steps: x from 0 to limit, y the share up to x."""
+    """The exact cumulative error distribution, as steps: x from 0 to limit, and y, the share of errors up to x."""
     errors = np.sort(errors[~np.isnan(errors)])
     inside = errors[errors <= limit]
     share = np.arange(len(inside) + 1) / len(errors)
@@ -103,27 +104,30 @@ def summary(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict:
-    """Every number of an evaluation, with 95 % intervals from a bootstrap over the faces; fit for JSON.
+    """All metrics of an evaluation, with 95 % intervals from a bootstrap over the faces, ready for JSON.
 
     Args:
-        prediction, truth: (N, K, 2) in pixels.
-        scheme: the groups, and the eye pair of NME; without a pair there are pixels only.
-        files: N file names; their first folders make the parts of "folders".
-        seed, resamples: of the bootstrap.
+        prediction: (N, K, 2) in pixels.
+        truth: (N, K, 2) in pixels.
+        scheme: the groups of points, and the eyes that NME needs; without eyes there are errors in pixels only.
+        files: N file names; faces are also scored by the first folder of their file.
+        seed: of the bootstrap.
+        resamples: how many samples the bootstrap draws.
 
     Returns:
-        "scheme", "nme" (its definition) and "interval" as text; "all"; "folders" and "groups" by name. Each
-        part has "faces" and its measures (`table` explains them) as {"value", "low", "high"}; NME, failures
-        and AUC are fractions. A group has its own points alone, over the same eye distance.
+        "scheme", "nme" (its definition) and "interval" as text; then the scores of "all", and of "folders" and
+        "groups" by name. Scores are the number of "faces" and the metrics that `table` explains, each as {"value",
+        "low", "high"}; NME, failure rates and AUC are fractions. The scores of a group are those of its points
+        alone, over the same inter-ocular distance.
 
     Raises:
         ValueError: if the arrays, scheme and files do not fit one another, or a prediction is not finite.
     """
     _check(prediction, truth, scheme, files)
 
-    def part(faces: object = slice(None), points: object = slice(None)) -> dict:
+    def scores(faces: np.ndarray | slice = slice(None), points: list[int] | slice = slice(None)) -> dict:
         distance = eye_distances(truth[faces], scheme.eyes) if scheme.eyes else None
-        return _part(prediction[faces][:, points], truth[faces][:, points], distance, seed, resamples)
+        return _scores(prediction[faces][:, points], truth[faces][:, points], distance, seed, resamples)
 
     result = {"scheme": scheme.name}
     if scheme.eyes:
@@ -133,9 +137,9 @@ def summary(
     folders = np.array([PurePosixPath(file).parts[0] if "/" in file else "" for file in files or ()])
     return result | {
         "interval": f"95 %, {resamples} bootstrap resamples of the faces, seed {seed}",
-        "all": part(),
-        "folders": {str(name): part(folders == name) for name in np.unique(folders) if name},
-        "groups": {name: part(points=list(indices)) for name, indices in scheme.groups},
+        "all": scores(),
+        "folders": {str(name): scores(folders == name) for name in np.unique(folders) if name},
+        "groups": {name: scores(points=list(indices)) for name, indices in scheme.groups},
     }
 
 
@@ -152,12 +156,12 @@ def _check(prediction: np.ndarray, truth: np.ndarray, scheme: Scheme, files: Seq
         raise ValueError(f"predictions must be finite. Received: others in {len(bad)} faces, first {bad[0]}")
 
 
-def _part(prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None, seed: int, resamples: int) -> dict:
-    """The measures of some faces and points; without "mae_px" or "nme_mean" where no face has one."""
+def _scores(prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None, seed: int, resamples: int) -> dict:
+    """The scores of some faces and points; a metric that no face has is left out."""
     present = _present(truth)
     count = present.sum(axis=1)
-    seen = count > 0
-    result = {"faces": int(seen.sum())}
+    has_points = count > 0
+    result: dict[str, Any] = {"faces": int(has_points.sum())}
 
     def add(name: str, statistic: Callable, *columns: np.ndarray) -> None:
         if len(columns[0]):
@@ -165,8 +169,8 @@ def _part(prediction: np.ndarray, truth: np.ndarray, distance: np.ndarray | None
 
     absolute = np.where(present[..., None], np.abs(prediction - truth), 0).sum(axis=(1, 2))
     distances = np.where(present, point_errors(prediction, truth), 0).sum(axis=1)
-    add("mae_px", _ratio, absolute[seen], 2 * count[seen])
-    add("euclidean_px", _ratio, distances[seen], count[seen])
+    add("mae_px", _ratio, absolute[has_points], 2 * count[has_points])
+    add("euclidean_px", _ratio, distances[has_points], count[has_points])
     if distance is None:
         return result
     errors = face_errors(prediction, truth) / distance
@@ -185,12 +189,12 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean over points, not over faces: faces may lack some."""
+    """The mean over points, not over faces, which may lack some of them."""
     return sums.sum(axis=-1) / counts.sum(axis=-1)
 
 
 def _with_interval(statistic: Callable, columns: Sequence[np.ndarray], seed: int, resamples: int) -> dict:
-    """A statistic of per-face columns (n,) and its percentile interval over faces drawn (resamples, n)."""
+    """A statistic of per-face columns (n,), and its percentile interval over bootstrap samples (resamples, n)."""
     faces = len(columns[0])
     draws = np.random.default_rng(seed).integers(faces, size=(resamples, faces), dtype=np.int32)
     low, high = np.percentile(statistic(*(column[draws] for column in columns)), [2.5, 97.5])
@@ -210,23 +214,23 @@ _COLUMNS = {
 
 
 def table(summary: dict) -> str:
-    """The summary as text: one line for each part, each number with ± half its interval's width."""
+    """The summary as text: one line of scores for all faces, each folder and each group, with ± half the interval."""
     columns = [key for key in _COLUMNS if key in summary["all"]]
     lines = ["".join([f"{'':10}{'faces':>6}", *(f"{_COLUMNS[key][0]:>13}" for key in columns)])]
-    for name, part in [("all", summary["all"]), *summary["folders"].items(), *summary["groups"].items()]:
-        cells = [_cell(part.get(key), _COLUMNS[key][1]) for key in columns]
-        lines.append("".join([f"{name:10}{part['faces']:6}", *(f"{cell:>13}" for cell in cells)]))
-    lines += ["", "MAE: over all x and y. mean: Euclidean, over all points."]
+    for name, scores in [("all", summary["all"]), *summary["folders"].items(), *summary["groups"].items()]:
+        cells = [_cell(scores.get(key), _COLUMNS[key][1]) for key in columns]
+        lines.append("".join([f"{name:10}{scores['faces']:6}", *(f"{cell:>13}" for cell in cells)]))
+    lines += ["", "MAE: mean absolute error of x and y. mean: mean Euclidean error of the points."]
     if "nme" in summary:
         lines += [
             f"NME: {summary['nme']}.",
-            "fail: faces whose NME is above it. AUC: area under the share of faces by NME, up to 8 or 10 %.",
+            "fail: share of the faces whose NME is larger. AUC: area under the cumulative error curve up to this NME.",
         ]
     return "\n".join([*lines, f"±: half the width of the interval ({summary['interval']})."])
 
 
-def _cell(measure: dict | None, factor: int) -> str:
-    if measure is None:
+def _cell(metric: dict | None, factor: int) -> str:
+    if metric is None:
         return "–"
-    half = (measure["high"] - measure["low"]) / 2
-    return f"{factor * measure['value']:.2f} ±{factor * half:.2f}"
+    half = (metric["high"] - metric["low"]) / 2
+    return f"{factor * metric['value']:.2f} ±{factor * half:.2f}"

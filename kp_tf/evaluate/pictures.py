@@ -24,11 +24,13 @@ from kp_tf.evaluate.canvas import (
 
 
 def training_samples(path: Path, images: np.ndarray, points: np.ndarray, title: str) -> None:
-    """Up to 12 inputs of a network, each in its frame, with a margin that shows the points outside it.
+    """Draw up to 12 inputs of a network, with a margin that shows the points outside them.
 
     Args:
-        images: (N, H, W, 1) uint8, as cut and augmented.
+        path: the picture.
+        images: (N, H, W, 1) uint8, cropped and augmented.
         points: (N, K, 2) in the unit square of each image.
+        title: of the picture.
     """
     images, points = images[:12], points[:12]
     size = np.array(images.shape[2:0:-1])  # width, height
@@ -54,27 +56,30 @@ def faces(
     best: int | None,
     title: str,
 ) -> None:
-    """Faces with truth and prediction, the best above and the worst below.
+    """Draw faces with ground truth and prediction, the best above and the worst below.
 
     Args:
-        photographs: N uint8 arrays (H, W) or (H, W, 3) of any size, cut around the face (`square_crop`): first the
-            best, then the worst.
-        truth, prediction: N arrays (K, 2) in the pixels of those.
+        path: the picture.
+        photographs: N uint8 arrays (H, W) or (H, W, 3) of any size, cut out around the face (`square_crop`): first
+            the best, then the worst.
+        truth: N arrays (K, 2) in pixels of those.
+        prediction: N arrays (K, 2) in pixels of those.
         errors: N texts, such as "NME 3.1 %".
-        best: how many of the N are the best ones; 0 shows the worst alone, None calls none best or worst.
+        best: how many of the N are the best ones; 0 if all are the worst; None if they are neither.
+        title: of the picture.
     """
     row = best or len(photographs)
     columns = math.ceil(row / math.ceil(row / 4))
     named, best = best is not None, best or 0
-    gap = -best % columns  # so that the worst begin a row
+    gap = -best % columns  # so that the worst start a row
     aspect = max(photograph.shape[0] / photograph.shape[1] for photograph in photographs)
-    figure, panels = new_panels(len(photographs) + gap, columns, title, aspect + 0.09)  # their titles
+    figure, panels = new_panels(len(photographs) + gap, columns, title, aspect + 0.09)  # room for the errors
     for axes in panels[best : best + gap]:
         axes.remove()
     panels = [*panels[:best], *panels[best + gap :]]
     for i, axes in enumerate(panels):
         show_pixels(axes, photographs[i], truth[i], prediction[i])
-        axes.add_collection(LineCollection(np.stack([truth[i], prediction[i]], axis=1), colors="white", lw=0.8))
+        axes.add_collection(LineCollection(list(np.stack([truth[i], prediction[i]], axis=1)), colors="white", lw=0.8))
         draw_points(axes, truth[i], TRUTH, 1.5)
         draw_points(axes, prediction[i], PREDICTION)
         axes.set_title(errors[i], fontsize=10)
@@ -86,12 +91,12 @@ def faces(
 
 
 def filters(path: Path, kernels: np.ndarray, title: str) -> None:
-    """The filters (h, w, 1, n) of a first layer, on one scale about 0."""
+    """Draw the filters (h, w, 1, n) of a first layer, all on one colour scale that is symmetrical about 0."""
     limit = float(np.abs(kernels).max())
     h, w, _, count = kernels.shape
     columns = min(math.ceil(math.sqrt(count)), 8)
     rows = math.ceil(count / columns)
-    # one image with gaps: as many panels as filters take seconds
+    # a single image with gaps, because a panel for each filter takes seconds
     sheet = np.full((rows, h + 1, columns, w + 1), np.nan)
     for k in range(count):
         sheet[k // columns, :h, k % columns, :w] = kernels[:, :, 0, k]
@@ -108,20 +113,22 @@ def filters(path: Path, kernels: np.ndarray, title: str) -> None:
 def test_photographs(
     path: Path, photographs: Sequence[np.ndarray], boxes: np.ndarray, prediction: np.ndarray, title: str
 ) -> None:
-    """Up to 8 whole photographs with the given box and the predicted points.
+    """Draw up to 8 whole photographs with the box of the face and the predicted points.
 
     Args:
+        path: the picture.
         photographs: N uint8 arrays (H, W) or (H, W, 3) of any size.
         boxes: (N, 4) left, top, width, height in pixels.
         prediction: (N, K, 2) in pixels.
+        title: of the picture.
     """
     photographs = photographs[:8]
     figure, panels = new_panels(len(photographs), 4, title)
     for axes, photograph, box, points in zip(panels, photographs, boxes, prediction, strict=False):
         corner, size = np.array(box[:2]) - 0.5, np.array(box[2:])
-        show_pixels(axes, photograph, points, [corner, corner + size])
+        show_pixels(axes, photograph, points, np.stack([corner, corner + size]))
         for colour, line in (("white", 3.5), (GREEN, 2)):
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=line))
+            axes.add_patch(Rectangle(tuple(corner), *size, fill=False, edgecolor=colour, linewidth=line))
         draw_points(axes, points, PREDICTION)
-    add_legend(figure, prediction="predicted point", box="box that was given")
+    add_legend(figure, prediction="predicted point", box="box of the face")
     save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""Plots of numbers: losses, errors by condition, cumulative error, calibration, learning curves, paths over time."""
+"""Plots: losses, errors by condition, cumulative error, calibration, learning curves, coordinates over time."""
 
 import math
 import textwrap
@@ -15,7 +15,7 @@ from kp_tf.evaluate.metrics import ced
 
 
 def losses(path: Path, history: Mapping[str, Sequence[float]], title: str, loss_name: str) -> None:
-    """Training and validation loss against the epoch, from 1, with the epoch of the best validation loss."""
+    """Plot the training and validation loss by epoch, counted from 1, and mark the best validation loss."""
     figure, axes = new_plot(title, "epoch", loss_name)
     for key, colour, label in (("loss", BLUE, "training"), ("val_loss", ORANGE, "validation")):
         values = history[key]
@@ -45,10 +45,14 @@ def error_by_condition(
     title: str,
     unit: str = "mean error of a face's points (pixels)",
 ) -> None:
-    """Mean errors of the network beside those of the mean shape, with each face's error as a dot.
+    """Plot the mean errors of the network beside those of the mean shape, and the error of each face as a dot.
 
     Args:
-        errors_by_label, mean_shape_by_label: for each condition the errors (n,) of its faces.
+        path: the picture.
+        errors_by_label: for each condition, the errors (n,) of its faces.
+        mean_shape_by_label: the same of the mean shape.
+        title: of the picture.
+        unit: the label of the errors.
     """
     figure, axes = new_plot(title, "", unit, width=9)
     random = np.random.default_rng(0)
@@ -62,8 +66,8 @@ def error_by_condition(
             place = condition + side
             means.append((place, f"{values.mean():.1f}"))
             axes.bar(place, values.mean(), 0.36, color=colour, alpha=0.55, label="" if condition else name)
-            spread = place + random.uniform(-0.12, 0.12, len(values))
-            dots = axes.scatter(spread, values, s=12, color=colour, edgecolors="black", lw=0.4, zorder=3)
+            x = place + random.uniform(-0.12, 0.12, len(values))  # dots of similar errors side by side
+            dots = axes.scatter(x, values, s=12, color=colour, edgecolors="black", lw=0.4, zorder=3)
     dots.set_label("dot: one face")
     axes.set_xticks(*zip(*means, strict=True), minor=True, fontweight="bold")
     labels = [textwrap.fill(label, 14) for label in errors_by_label]
@@ -76,8 +80,9 @@ def error_by_condition(
 
 
 def ced_plot(path: Path, curves: Mapping[str, np.ndarray], title: str) -> None:
-    """Share of the faces whose NME is at most x, for x up to 10 %; each curve from errors (n,) as fractions."""
-    figure, axes = new_plot(title, "NME: mean error of a face's points / eye distance (%)", "faces up to this NME (%)")
+    """Plot cumulative error distributions up to an NME of 10 %; each curve has errors (n,) as fractions."""
+    x_label = "NME: mean error of a face's points / inter-ocular distance (%)"
+    figure, axes = new_plot(title, x_label, "faces up to this NME (%)")
     for (label, errors), colour in zip(curves.items(), cycle((ORANGE, BLUE, GREEN, PINK, GREY))):
         x, y = ced(np.asarray(errors), 0.1)
         text = f"{label} ({100 * (1 - y[-1]):.1f} % beyond 10 %)"
@@ -87,42 +92,43 @@ def ced_plot(path: Path, curves: Mapping[str, np.ndarray], title: str) -> None:
     save_figure(figure, path)
 
 
-def calibration(path: Path, confidence: np.ndarray, apart: np.ndarray, near: float, title: str) -> None:
-    """Whether confidence (N, K) keeps its word, in ten groups of as many points, and how it goes with the error.
+def calibration(path: Path, confidence: np.ndarray, errors: np.ndarray, near: float, title: str) -> None:
+    """Plot the share of points that are near against their confidence, in ten groups of as many points.
 
     Args:
         path: the picture.
-        confidence: the probability that a point is near.
-        apart: (N, K) errors in parts of the crop's side; NaN is left out.
-        near: what counts as near.
+        confidence: (N, K) predicted probability that a point is near.
+        errors: (N, K) in units of the crop's side; NaN is left out.
+        near: the largest error that counts as near.
         title: of the picture.
     """
-    known = ~np.isnan(apart)
+    known = ~np.isnan(errors)
     order = np.argsort(confidence[known])
-    groups = np.array_split(np.stack([confidence[known], apart[known]])[:, order], 10, axis=1)
-    said = [100 * group[0].mean() for group in groups]
-    held = [100 * (group[1] <= near).mean() for group in groups]
+    groups = np.array_split(np.stack([confidence[known], errors[known]])[:, order], 10, axis=1)
+    predicted = [100 * group[0].mean() for group in groups]
+    observed = [100 * (group[1] <= near).mean() for group in groups]
     error = [100 * group[1].mean() for group in groups]
     figure, axes = new_plot(
         title, "confidence of a tenth of the points, mean (%)", f"points within {100 * near:g} % (%)"
     )
-    axes.plot((0, 100), (0, 100), color=GREY, linestyle="--", label="as confidence says")
-    label = f"within {100 * near:g} % of the crop's side; beside it the mean error in the same measure"
-    axes.plot(said, held, color=ORANGE, marker="o", label=label)
+    axes.plot((0, 100), (0, 100), color=GREY, linestyle="--", label="perfect calibration")
+    label = f"points within {100 * near:g} % of the crop's side; labels: their mean error in % of it"
+    axes.plot(predicted, observed, color=ORANGE, marker="o", label=label)
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    for number, place in enumerate(zip(said, held, strict=True)):
-        # above and below in turns: the points lie close
-        side = {"xytext": (5, -11)} if number % 2 else {"xytext": (-5, 5), "ha": "right"}
-        axes.annotate(f"{error[number]:.1f} %", place, textcoords="offset points", fontsize=8, bbox=clear, **side)
-    low = 10 * math.floor(min(*said, *held) / 10)
+    for number, place in enumerate(zip(predicted, observed, strict=True)):
+        # below and above in turn, because the dots lie close to each other
+        offset, side = ((5, -11), "left") if number % 2 else ((-5, 5), "right")
+        text = f"{error[number]:.1f} %"
+        axes.annotate(text, place, offset, textcoords="offset points", ha=side, fontsize=8, bbox=clear)
+    low = 10 * math.floor(min(*predicted, *observed) / 10)
     axes.set(xlim=(low, 101), ylim=(low, 101))
     add_legend(figure)
     save_figure(figure, path)
 
 
 def learning_curve(path: Path, curves: Mapping[str, Sequence[tuple[int, float]]], title: str) -> None:
-    """Mean error in pixels against the number of training pictures, both on logarithmic scales."""
-    figure, axes = new_plot(title, "pictures for training", "mean error of a point (pixels)")
+    """Plot the mean error in pixels by the number of training pictures, both on logarithmic scales."""
+    figure, axes = new_plot(title, "training pictures", "mean error of a point (pixels)")
     for (label, rows), colour, marker in zip(curves.items(), cycle((ORANGE, BLUE, GREEN, PINK)), cycle("os^D")):
         if rows:
             axes.plot(*zip(*sorted(rows), strict=True), marker=marker, color=colour, label=label)
@@ -138,12 +144,13 @@ def learning_curve(path: Path, curves: Mapping[str, Sequence[tuple[int, float]]]
 
 
 def paths(path: Path, seconds: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]], title: str) -> None:
-    """One coordinate over time, a panel for each clip.
+    """Plot a coordinate over time, with a panel for each clip.
 
     Args:
         path: the picture.
-        seconds: (T,), NaN-free.
-        panels: by their titles the lines (T,) in pixels by name, drawn in this order; NaN is a gap.
+        seconds: (T,) times of the frames.
+        panels: for each panel's title, its lines (T,) in pixels by name, drawn in this order; NaN is a gap.
+        title: of the picture.
     """
     figure = Figure(figsize=(10, 4.2), dpi=DPI, layout="constrained")
     set_title(figure, title)
@@ -151,7 +158,7 @@ def paths(path: Path, seconds: np.ndarray, panels: Mapping[str, Mapping[str, np.
         for (label, values), colour, width in zip(lines.items(), (GREY, ORANGE, BLUE), (4, 1.2, 1.8), strict=False):
             axes.plot(seconds, values, color=colour, label=label, linewidth=width, marker=".", markersize=3)
         axes.set_title(name, fontsize=10)
-        axes.set(xlabel="seconds", ylabel="x of the nose's tip (pixels)")
+        axes.set(xlabel="seconds", ylabel="x of the nose tip (pixels)")
         axes.grid(True, color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
     add_legend(figure)

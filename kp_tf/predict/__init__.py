@@ -1,1 +1,1 @@
-"""Photographs, frames and clips to faces with landmarks."""
+"""From photographs, frames and clips to faces with landmarks."""

@@ -1,4 +1,4 @@
-"""The passes of a network: a wide crop first, then tighter crops centred on the landmarks just predicted."""
+"""The passes of a network: a large window first, then smaller ones centred on the landmarks just predicted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -10,7 +10,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels
 
-BATCH_SIZE = 64  # crops through a network at once, when it is not trained
+BATCH_SIZE = 64  # crops through the network at once
 STEP = 0.5  # of the box, between the nine windows of a first pass over whole photographs
 
 
@@ -33,17 +33,18 @@ def run_cascade(
 ) -> np.ndarray:
     """Predict the landmarks of N faces in as many passes as the recipe has.
 
-    Each pass after the first takes the box that the mean face would have, moved and scaled onto the landmarks just
-    predicted. So it matters less how the first box was made, and the first window may be larger.
+    Each pass after the first takes the mean face's box, moved and scaled onto the landmarks just predicted. So the
+    result depends little on who or what made the first box, and the first window may be larger.
 
     Args:
-        network: the backend.
-        info: of the network.
-        crop: gives the crops of windows in pixels of the upright photographs.
+        network: the network at work.
+        info: its recipe, mean face and flip partners.
+        crop: yields the crops of windows in pixels of the upright photographs.
         boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs.
         sizes: (N, 2) width and height of the upright photographs.
-        framed: the first pass takes the sharpest of nine windows around the place where faces lie on average.
-        flips: in the last pass, predict the mirrored crop as well and take the mean of both.
+        framed: the boxes are whole photographs. The first pass tries nine windows around the place where faces lie on
+            average and keeps the one in which the heatmaps are sharpest.
+        flips: in the last pass, predict the mirrored crop as well and average the two.
 
     Returns:
         (N, K, 3): x and y in pixels of the upright photographs, and the variance of the point's heatmap in units of

@@ -2,15 +2,17 @@
 
 import glob
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from kp_tf.core.errors import KpError, PartialError, format_problems
+from kp_tf.core.face import Face
 from kp_tf.core.files import write_text
-from kp_tf.core.images import SUFFIXES
+from kp_tf.core.images import SUFFIXES, Photograph
 from kp_tf.predict import writers
+from kp_tf.predict.detector import Detector, dlib_faces
 from kp_tf.predict.drawing import draw_faces, save_picture
 from kp_tf.predict.predictor import Predictor
 
@@ -21,14 +23,15 @@ DRAWN = "drawn"  # the folder of pictures below --out, so that predicting that f
 
 @dataclass
 class _Output:
-    """Where results go: into a folder with pictures, or to standard output."""
+    """Where the results go: into a folder, with pictures, or to standard output."""
 
     folder: Path | None
     format: str
-    names: dict[Path, str]  # of each photograph's results
-    results: list = field(default_factory=list)  # (file, faces)
+    names: dict[Path, str]  # of the results of each photograph
+    results: list[tuple[str, Sequence[Face]]] = field(default_factory=list)  # by file
 
-    def add(self, file: Path, photograph: object, faces: Sequence) -> None:
+    def add(self, file: Path, photograph: Photograph, faces: Sequence[Face]) -> None:
+        """Take the faces of one photograph, and write what is written for each photograph."""
         self.results.append((str(file), faces))
         if self.folder is None:
             return
@@ -38,22 +41,23 @@ class _Output:
                 write_text(self.folder / f"{self.names[file]}_{number}.pts", writers.as_pts(face))
 
     def finish(self, predictor: Predictor) -> None:
-        """Write what holds all photographs, and say where it is."""
+        """Write the file that holds the results of all photographs, and say where it is."""
+        if self.folder is None:
+            sys.stdout.write(self._text(predictor))
+            return
+        path = self.folder / f"points.{self.format}"
         if self.format == "xml":
-            writers.write_xml(self.folder / "points.xml", self.results, predictor.scheme)
+            writers.write_xml(path, self.results, predictor.scheme)
         elif self.format != "pts":
-            if self.format == "json":
-                text = writers.as_json(self.results, predictor.scheme, predictor.info.name)
-            else:
-                text = writers.as_csv(self.results, predictor.scheme)
-            if self.folder is None:
-                sys.stdout.write(text)
-            else:
-                write_text(self.folder / f"points.{self.format}", text)
-        if self.folder is not None:
-            faces = _count(sum(len(faces) for _, faces in self.results), "face")
-            photographs = _count(len(self.results), "photograph")
-            print(f"{faces} in {photographs}: {self.folder}, pictures in {self.folder / DRAWN}")
+            write_text(path, self._text(predictor))
+        faces = _count(sum(len(faces) for _, faces in self.results), "face")
+        photographs = _count(len(self.results), "photograph")
+        print(f"{faces} in {photographs}: {self.folder}, pictures in {self.folder / DRAWN}")
+
+    def _text(self, predictor: Predictor) -> str:
+        if self.format == "json":
+            return writers.as_json(self.results, predictor.scheme, predictor.info.name)
+        return writers.as_csv(self.results, predictor.scheme)
 
 
 def predict(
@@ -62,30 +66,33 @@ def predict(
     boxes: Sequence[tuple[float, float, float, float]] | None = None,
     out: Path | None = None,
     format: str = "json",
+    detector: Detector = dlib_faces,
 ) -> None:
     """Predict the landmarks of faces; print them, or write them and the pictures into a folder.
 
     Args:
-        photographs: paths, folders (the pictures directly in them) and patterns; or one clip, see `video`.
+        photographs: paths, folders (for the pictures directly in them) and patterns; or one clip, see `video`.
         run: see `backends.load_network`.
-        boxes: of the faces of one photograph, in pixels as stored; None: faces are detected.
+        boxes: of the faces in a single photograph, in pixels as stored; None: faces are detected.
         out: folder for the points (`points.json`, `.csv` or `.xml`, or one `.pts` for each face) and, in `drawn/`,
             the pictures; None prints the points.
         format: one of `writers.FORMATS`; `pts` and `xml` need `out`.
+        detector: see `detector.Detector`.
 
     Raises:
-        KpError: if nothing could be done; `PartialError` if some photographs could not be used.
+        KpError: if nothing could be done.
+        PartialError: if some photographs could not be used; the results of the others are written.
     """
     if out is None and format in ("pts", "xml"):
         raise KpError(f"--format {format} writes files and needs --out DIR")
     files = expand(photographs)
     if any(file.suffix.lower() in CLIPS for file in files):
-        return _predict_clip(files, run, boxes, out, format)
+        return _predict_clip(files, run, boxes, out, format, detector)
     if boxes and len(files) > 1:
         raise KpError(f"--box takes one photograph, not {len(files)}")
     if format == "xml" and out is not None:
         writers.names_in(out, [str(file) for file in files])  # fails now instead of after the work
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(run, detector)
     if out is not None:
         _make_folder(out / DRAWN)
     output, problems = _Output(out, format, _result_names(files)), []
@@ -102,16 +109,18 @@ def predict(
         raise PartialError(format_problems(problems, CANNOT_USE))
 
 
-def _predict_clip(files: Sequence[Path], run: str | None, boxes: object, out: Path | None, format: str) -> None:
+def _predict_clip(
+    files: Sequence[Path], run: str | None, boxes: object, out: Path | None, format: str, detector: Detector
+) -> None:
     if len(files) > 1:
-        raise KpError(f"predict takes photographs or one clip; there is a clip among {len(files)} files")
+        raise KpError(f"predict takes photographs or a single clip, but there is a clip among {len(files)} files")
     if out is None or boxes or format != "json":
-        raise KpError(f"{files[0]}: a clip needs --out DIR, and takes neither --box nor another --format")
+        raise KpError(f"{files[0]}: a clip needs --out DIR, and cannot be used with --box or --format")
     if not files[0].is_file():
         raise KpError(f"cannot read {files[0]}: no such file")
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(run, detector)
     _make_folder(out / DRAWN)
     drawn = out / DRAWN / f"{files[0].stem}.mp4"
     frames, faces = predict_clip(predictor, files[0], out / "points.json", drawn)
@@ -143,7 +152,7 @@ def expand(photographs: Sequence[str]) -> list[Path]:
 
 
 def _result_names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file's results: its stem, with a number if another file has the same."""
+    """The name of each file's results: its stem, with a number if another file has the same stem."""
     names, taken = {}, set()
     for file in files:
         name, number = file.stem, 1
@@ -166,7 +175,7 @@ def _make_folder(folder: Path) -> None:
         raise KpError(f"--out {folder.parent}: cannot make the folder: {error.strerror}") from None
 
 
-def _with_progress(results: Iterator, count: int) -> Iterator:
+def _with_progress(results: Iterator, count: int) -> Iterable:
     """A progress bar for many photographs on a terminal, if tqdm is installed."""
     if count == 1 or not find_spec("tqdm"):
         return results

@@ -1,4 +1,4 @@
-"""From the variance of a heatmap to the confidence in its point."""
+"""The confidence in a point, from the variance of its heatmap."""
 
 import math
 
@@ -10,7 +10,7 @@ MIN_POINTS = 200  # to calibrate on
 
 
 def confidence_of(variance: np.ndarray, calibration: tuple[float, float] | None) -> np.ndarray:
-    """The probability that points lie within NEAR of the truth.
+    """The probability that each point lies within NEAR of the truth.
 
     Args:
         variance: any shape, of the points' heatmaps, in units of the crop's side; NaN stays NaN.
@@ -38,7 +38,7 @@ def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] |
         errors: the same shape, in units of the crop's side; NaN is left out.
 
     Returns:
-        Two numbers for `confidence_of`; None if the points are too few, or all near or all far.
+        Two numbers for `confidence_of`; None if there are too few points, or if all are near or none is.
     """
     known = ~np.isnan(errors) & (variance > 0)
     near = (errors[known] <= NEAR).astype(float)
@@ -56,5 +56,5 @@ def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] |
 
 
 def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:
-    """Errors (N, K) of points (N, K, 2) in units of the side of their crops, `crop_scale` boxes (N, 4); NaN stays."""
+    """Errors (N, K) of points (N, K, 2) in units of their crop's side, `crop_scale` times that of the boxes (N, 4)."""
     return np.linalg.norm(points - truth, axis=-1) / (crop_scale * boxes[:, 2:].max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Detecting faces in photographs. dlib's frontal detector, an extra, is the default.
+"""Face detection. The default is dlib's frontal detector, an extra.
 
 dlib's detector made most boxes of 300-W, so its boxes are like those the networks were trained on. docs/predict.md
 compares it with others (`python -m benchmarks.detectors`).
@@ -14,7 +14,7 @@ from PIL import Image
 from kp_tf.core.errors import KpError
 
 Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
-"""An upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0."""
+"""From an upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0."""
 
 SEARCH_SIZE = 1600  # pixels of the longer side; smaller photographs are enlarged, at most twice
 INSTALL = "pip install dlib-bin"
@@ -25,13 +25,13 @@ _local = threading.local()  # dlib's detector must not be shared between threads
 def dlib_faces(picture: Image.Image) -> np.ndarray:
     """Detect faces with dlib.
 
-    It misses faces that are turned far to the side or upside down, and those below 80 pixels at the search size.
+    It misses faces in profile or upside down, and those smaller than 80 pixels at the search size.
 
     Args:
         picture: an upright RGB picture.
 
     Returns:
-        Boxes (N, 4) of left, top, width, height in pixels.
+        The boxes (N, 4): left, top, width, height in pixels.
 
     Raises:
         KpError: if dlib is not installed.
@@ -41,7 +41,7 @@ def dlib_faces(picture: Image.Image) -> np.ndarray:
     except ImportError:
         raise KpError(f"detecting faces needs dlib ({INSTALL}); otherwise pass a box") from None
     if not hasattr(_local, "detector"):
-        _local.detector = dlib.get_frontal_face_detector()
+        _local.detector = dlib.get_frontal_face_detector()  # pyright: ignore[reportAttributeAccessIssue]
     scale = min(2.0, SEARCH_SIZE / max(picture.size))
     width, height = (max(1, round(side * scale)) for side in picture.size)
     rectangles = _local.detector(np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)), 0)

@@ -1,4 +1,4 @@
-"""Faces drawn into their photographs."""
+"""Drawing faces into their photographs."""
 
 import io
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def draw_faces(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:
         canvas.rectangle((left, top, left + width - 1, top + height - 1), outline="white", width=line)
         points = photograph.orientation.to_upright(face.points)
         for colour, (x, y) in zip(point_colours(face.scheme), points, strict=True):
-            # a dark rim, so that a point shows on skin and on white
+            # a dark rim makes the point visible on skin and on white
             dot = (x - radius, y - radius, x + radius, y + radius)
             canvas.ellipse(dot, fill=colour, outline="black", width=max(1, round(radius / 3)))
     return picture

@@ -1,4 +1,4 @@
-"""Photographs to faces with landmarks, whatever file holds the network; TensorFlow only if that file needs it."""
+"""From photographs to faces with landmarks, with any backend. TensorFlow is imported only if the backend is Keras."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +28,10 @@ MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a bat
 
 
 class Predictor:
-    """A network and a face detector at work on photographs.
+    """Predicts the landmarks of the faces in photographs.
 
     Attributes:
-        info: what the network is and how it was trained.
+        info: what is known of the network.
         scheme: what its points are.
     """
 
@@ -41,17 +41,21 @@ class Predictor:
         Args:
             info: from `backends.load_network`.
             network: from `backends.load_network`.
-            detector: from an upright RGB picture to the boxes (N, 4) of its faces.
+            detector: see `detector.Detector`.
         """
         self.info, self.scheme = info, info.scheme
         self._network, self._detector = network, detector
 
     @classmethod
     def load(cls, source: str | Path | None = None, detector: Detector = dlib_faces) -> "Predictor":
-        """Load a run directory, a file of `export` or `pack`, "compact" or "large"; None means `compact`.
+        """Load a network.
+
+        Args:
+            source: a run directory, a file that `export` or `pack` wrote, "compact" or "large"; None: "compact".
+            detector: see `detector.Detector`.
 
         Raises:
-            KpError: if there is no such network, or what computes it is not installed.
+            KpError: if there is no such network, or its runtime is not installed.
         """
         return cls(*load_network(source), detector)
 
@@ -71,14 +75,15 @@ class Predictor:
     def predict_batch(self, images: Iterable[Picture], boxes: Iterable[object] | None = None) -> Iterator[list[Face]]:
         """Predict the faces of any number of photographs, in order.
 
-        Photographs are decoded ahead on all cores, go through the network in batches, and are released once yielded.
+        Photographs are decoded ahead on all cores, pass through the network in batches, and are released once their
+        faces have been yielded.
 
         Args:
-            images: each as for `predict`; consumed as they are needed.
+            images: each as for `predict`; consumed as needed.
             boxes: for each photograph as for `predict`. None: all faces are detected.
 
         Raises:
-            KpError: as `predict`, when it comes to the photograph.
+            KpError: as `predict`, once it is the photograph's turn.
         """
         for result in self.results(images, boxes):
             if isinstance(result, KpError):
@@ -86,14 +91,14 @@ class Predictor:
             yield result[1]
 
     def track(self, frames: Iterable[Picture], rate: float = 30.0, steady: bool = True) -> Iterator[list[Face]]:
-        """Predict the faces of frames that come one by one; each face keeps its `number`.
+        """Predict the faces of frames one by one; each face keeps its `number`.
 
-        The box in the next frame comes from the landmarks of this one. The detector runs now and then, and when the
-        confidence falls. For frames with timestamps, see `tracking.Tracker`.
+        The box of a face in the next frame comes from its landmarks in this one. The detector runs from time to time,
+        and when a face is lost. For frames with timestamps, see `tracking.Tracker`.
 
         Args:
-            frames: each as for `predict`; consumed as they are needed.
-            rate: frames a second.
+            frames: each as for `predict`; consumed as needed.
+            rate: frames per second.
             steady: filter jitter out of the landmarks.
 
         Raises:
@@ -104,13 +109,13 @@ class Predictor:
             yield tracker.update(frame, place / rate)
 
     def with_info(self, info: ModelInfo) -> "Predictor":
-        """The same network and detector with other settings."""
+        """The same network and detector, with other settings."""
         return Predictor(info, self._network, self._detector)
 
     def results(
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
     ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
-        """As `predict_batch`, with the decoded photographs; an error takes the place of one that cannot be used."""
+        """As `predict_batch`, with each photograph beside its faces; a KpError takes the place of a failure."""
         items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
         jobs = _map_ahead(self._open, items)
         while batch := list(_batch(jobs)):
@@ -119,7 +124,7 @@ class Predictor:
                 yield (job.photograph, next(faces)) if isinstance(job, _Job) else job
 
     def _open(self, item: tuple[Picture, object]) -> "_Job":
-        """Decode a photograph and determine the boxes of its faces."""
+        """Decode a photograph, and detect its faces if it comes without boxes."""
         photograph, boxes = open_photograph(item[0]), item[1]
         orientation, size = photograph.orientation, photograph.upright.size
         framed = boxes is None and self.info.recipe.takes_photographs
@@ -136,7 +141,7 @@ class Predictor:
         return _Job(photograph, photograph.upright.convert("L"), stored, upright, framed, detected)
 
     def _faces(self, jobs: list["_Job"]) -> Iterator[list[Face]]:
-        """The faces of each photograph, all of them through the network together."""
+        """The faces of each photograph; all pass through the network together."""
         outputs = [np.empty((len(job.stored), len(self.scheme), 3)) for job in jobs]
         for framed in (True, False):
             places = [(j, b) for j, job in enumerate(jobs) if job.framed == framed for b in range(len(job.stored))]
@@ -148,11 +153,11 @@ class Predictor:
             confidence = confidence_of(output[..., 2], self.info.calibration)
             doubtful = confidence.mean(axis=1) < MIN_CONFIDENCE
             discarded = doubtful & (job.detected and is_calibrated(self.info.calibration))
-            faces = zip(job.stored, points, confidence, discarded, strict=True)
-            yield [Face(*face, self.scheme) for *face, is_discarded in faces if not is_discarded]
+            faces = (Face(*face, self.scheme) for face in zip(job.stored, points, confidence, strict=True))
+            yield [face for face, is_discarded in zip(faces, discarded, strict=True) if not is_discarded]
 
     def _outputs(self, jobs: list["_Job"], places: list[tuple[int, int]], framed: bool) -> np.ndarray:
-        """Outputs (N, K, 3) in upright pixels for N boxes, each given by its job and its index there."""
+        """Outputs (N, K, 3) in upright pixels of N boxes, each named by its job and its index in that job."""
 
         def crop(faces: np.ndarray, windows: np.ndarray) -> Iterator[np.ndarray]:
             for face, window in zip(faces, windows, strict=True):
@@ -165,9 +170,15 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _Job:
-    """A photograph, its grey picture, and its boxes in pixels as stored and upright.
+    """A decoded photograph and the boxes of its faces.
 
-    `framed`: the box is the whole photograph. `detected`: the boxes come from the detector.
+    Attributes:
+        photograph: as decoded.
+        grey: the upright picture in grey.
+        stored: (N, 4) boxes in pixels as stored.
+        upright: (N, 4) the same boxes in upright pixels.
+        framed: whether the only box is the whole photograph.
+        detected: whether the boxes come from the detector.
     """
 
     photograph: Photograph
@@ -191,7 +202,7 @@ def _batch(jobs: Iterator[_Job | KpError]) -> Iterator[_Job | KpError]:
 
 
 def _map_ahead(function: Callable[[tuple], _Job], items: Iterable[tuple]) -> Iterator[_Job | KpError]:
-    """`map` on all cores, a few items ahead of what is consumed; a KpError becomes a result."""
+    """`map` on all cores, a few items ahead of those consumed; a KpError becomes a result."""
 
     def run(item: tuple) -> _Job | KpError:
         try:

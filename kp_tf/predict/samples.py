@@ -1,4 +1,4 @@
-"""The landmarks of labelled or test samples: photographs in files, decoded by `tf.data`."""
+"""The landmarks of samples, whose photographs `tf.data` decodes."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ from kp_tf.predict.cascade import run_cascade
 def predict_samples(
     network: Network, samples: Samples, info: ModelInfo, framed: bool = False, flips: bool = False
 ) -> np.ndarray:
-    """Predict the landmarks of every face, batch by batch while the next photographs are decoded.
+    """Predict the landmarks of every face in batches, while the next photographs are decoded.
 
     Args:
-        network: the backend.
-        samples: N faces with boxes.
-        info: of the network.
+        network: the network at work.
+        samples: N faces with boxes; labels are not needed.
+        info: what is known of the network.
         framed: the boxes are whole photographs; see `cascade.run_cascade`.
         flips: average each prediction with that of the mirrored crop.
 
@@ -28,7 +28,7 @@ def predict_samples(
         the crop's side, NaN if the network has no heatmaps.
 
     Raises:
-        KpError: if images cannot be used, or flips are requested for points without flip partners.
+        KpError: if an image cannot be used, or flips are requested for points without flip partners.
     """
     from kp_tf.input.decode import stream_crops  # TensorFlow, which exported networks do not need
 

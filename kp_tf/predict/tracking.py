@@ -1,4 +1,4 @@
-"""Faces from frame to frame: detected once, followed by their own landmarks, filtered, each with its number."""
+"""Tracking faces from frame to frame: detected once, then followed by their landmarks; each keeps its number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ MIN_RELATIVE_CONFIDENCE = 0.6  # of the confidence that the track has had; below
 MAX_LOST = 1.0  # seconds after which the number of a lost face is given up
 SAME_FACE = 0.3  # intersection over union above which two boxes are of one face
 MAX_GROWTH = 1.2  # of a face in one frame; a track of something else shrinks to nothing
-ISOLATED = 0.05  # intersection over union below which a face's speed is not affected by another face
+ISOLATED = 0.05  # intersection over union below which another face does not disturb the speed of a face
 STILL = 0.01  # of the box's width: smaller moves are ignored, so that the same pixels give the same landmarks
-# chosen on clips of training faces: smooth when still, and hardly more error in fast motion than without a filter
+# chosen on clips of training faces: steady at rest, and hardly more error in fast motion than without a filter
 MIN_CUTOFF = 0.5  # Hz, for a face that does not move
 SPEED_COEFFICIENT = 100.0  # Hz for each face width per second
 SPEED_CUTOFF = 4.0  # Hz, of the filter of the speed itself
@@ -32,7 +32,7 @@ class OneEuro:
     """The 1 € filter: a low-pass filter whose cutoff rises with speed, so that it smooths at rest and lags little.
 
     Casiez, Roussel, Vogel: 1 € Filter, CHI 2012, doi:10.1145/2207676.2208639. The speed is that of each point in widths
-    of the face, so that one setting serves all sizes.
+    of the face, so that one setting fits faces of all sizes.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class OneEuro:
 
 
 def _weight(cutoff: np.ndarray | float, passed: float) -> np.ndarray | float:
-    """How much of a new value a first-order low-pass filter takes after so many seconds."""
+    """The weight of a new value in a first-order low-pass filter with this cutoff in Hz, `passed` seconds later."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * passed))
 
 
@@ -81,14 +81,14 @@ class _Track:
     """A tracked face, in upright pixels.
 
     Attributes:
-        number: of the face; it stays.
-        mean_face: from landmarks to the box in the next frame.
-        box: (4,) where to predict next.
-        filter: of its landmarks, if they are filtered.
-        confidence: the best mean that it has had, slowly decaying; NaN if the network has no confidence.
-        seen: time of the last frame in which it was not lost.
-        speed: (2,) pixels a second, learned while no other face is near.
-        face: as last predicted.
+        number: of the face, the same in all frames.
+        mean_face: turns its landmarks into the box for the next frame.
+        box: (4,) where to predict it next.
+        filter: of its landmarks; None leaves them as predicted.
+        confidence: the best mean so far, slowly decaying; NaN if the network has no confidence.
+        seen: the time of the last frame in which the face was not lost.
+        speed: (2,) pixels per second, learned while no other face is near.
+        face: the last prediction.
     """
 
     number: int
@@ -102,7 +102,7 @@ class _Track:
 
 
 class Tracker:
-    """Frames one by one to faces that keep their numbers. `Predictor.track` is the short form."""
+    """Follows faces through frames that come one by one. `Predictor.track` is the short form."""
 
     def __init__(self, predictor: "Predictor", make_filter: Callable[[], OneEuro] | None = OneEuro) -> None:
         """Start without faces.
@@ -112,7 +112,7 @@ class Tracker:
             make_filter: makes the filter of each face; None leaves the landmarks as predicted.
         """
         self._detecting = predictor
-        # a single pass is enough if the box comes from landmarks
+        # a single pass is enough, because the box comes from landmarks
         recipe = replace(predictor.info.recipe, num_passes=1)
         self._following = predictor.with_info(replace(predictor.info, recipe=recipe, framing=None))
         self._make_filter = make_filter
@@ -144,7 +144,7 @@ class Tracker:
         return [_result(track, photograph, seconds) for track in sorted(seen, key=lambda track: track.number)]
 
     def _follow(self, upright: Photograph, before: float, seconds: float) -> None:
-        """Predict each face where it should be by now."""
+        """Predict each face at the place where it is expected in this frame."""
         passed = seconds - before
         for track in self._tracks:
             if track.seen < before:  # a lost face is assumed to keep its speed
@@ -155,8 +155,8 @@ class Tracker:
         tracks = [track for track, is_inside in zip(self._tracks, inside, strict=True) if is_inside]
         faces = self._following.predict(upright, [track.box for track in tracks])
         boxes = [_box_around(track, face) for track, face in zip(tracks, faces, strict=True)]
-        # When a face passes behind another, both tracks end on the one in front, which moves as it did before. So the
-        # track that strays least from its own speed gets the face.
+        # When a face passes behind another, both tracks end up on the one in front, which moves on as before. So the
+        # track that deviates least from its own speed keeps the face.
         strayed = [_strayed(track, box, passed, track.seen < before) for track, box in zip(tracks, boxes, strict=True)]
         taken: list[np.ndarray] = []
         for k in np.argsort(strayed, kind="stable"):
@@ -168,7 +168,7 @@ class Tracker:
     def _is_plausible(
         self, track: _Track, face: Face, box: np.ndarray, before: float, taken: Sequence[np.ndarray]
     ) -> bool:
-        """Whether a prediction is still the track's own face."""
+        """Whether a prediction still shows the face of the track."""
         is_hidden = any(overlaps(other[None], box)[0] > SAME_FACE for other in taken)
         has_gone = track.seen < before and overlaps(track.box[None], box)[0] < SAME_FACE
         has_size = 1 / MAX_GROWTH < box[2] / track.box[2] < MAX_GROWTH
@@ -183,7 +183,7 @@ class Tracker:
             track.speed = track.speed + _weight(1.0, passed) * (moved - track.speed)
 
     def _detect(self, upright: Photograph, seconds: float) -> None:
-        """Run the detector: a detection that overlaps a lost face is that face; one that overlaps none is new."""
+        """Run the detector. A detection that overlaps a lost face is that face again; one that overlaps none is new."""
         for face in self._detecting.predict(upright):
             own = [value[None] for value in (face.box, face.box, face.points)]
             mean_face = self._detecting.info.mean_face or MeanFace.from_faces(*own)
@@ -207,7 +207,7 @@ def _see(track: _Track, face: Face, box: np.ndarray, seconds: float) -> None:
 
 
 def _result(track: _Track, photograph: Photograph, seconds: float) -> Face:
-    """The track's face in pixels as stored, filtered."""
+    """The filtered face of a track, in pixels as stored."""
     face, points = track.face, track.face.points
     if track.filter:
         points = track.filter(points, seconds, face.box[2])
@@ -221,7 +221,7 @@ def _box_around(track: _Track, face: Face) -> np.ndarray:
 
 
 def _strayed(track: _Track, box: np.ndarray, passed: float, was_lost: bool) -> float:
-    """The distance in widths from where its speed would have it; a lost track's box has been moved already."""
+    """How far a track deviates from its speed, in widths of the face; the box of a lost track was moved already."""
     expected = _centre(track.box) + (0 if was_lost else track.speed * passed)
     return float(np.linalg.norm(_centre(box) - expected) / track.box[2])
 

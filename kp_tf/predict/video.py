@@ -1,9 +1,10 @@
-"""Clips: the landmarks of all frames as JSON, and the clip with them drawn in. Needs PyAV, an extra."""
+"""Clips: the landmarks of all frames as JSON, and the clip with the faces drawn in. Needs PyAV, an extra."""
 
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing, write_text
@@ -15,6 +16,7 @@ from kp_tf.predict.writers import face_to_json
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from PIL import Image
 
@@ -33,13 +35,14 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
         drawn: the `.mp4` to write (H.264, upright, without sound).
 
     Returns:
-        The number of frames, and the number of different faces.
+        The number of frames, and of different faces.
 
     Raises:
         KpError: if the file is not a clip or is damaged, or PyAV is not installed. Then nothing is written.
     """
     try:
         import av
+        from av.error import FFmpegError
     except ImportError:
         raise KpError(f"{path}: clips need PyAV ({INSTALL})") from None
     tracker, frames = Tracker(predictor), []
@@ -57,7 +60,7 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
             if not frames:
                 raise KpError(f"{path}: the video stream has no pictures")
             writer.finish()
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise KpError(f"cannot read {path} as a clip: {error.strerror}") from None
     numbers = {face["number"] for frame in frames for face in frame["faces"]}
     content = {"network": predictor.info.name, "names": predictor.scheme.names, "file": str(path)}
@@ -66,10 +69,10 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
 
 
 class _Writer:
-    """An H.264 stream with the times of its source."""
+    """Writes pictures as H.264, at the times of the source."""
 
     def __init__(self, out: "OutputContainer", source: "VideoStream") -> None:
-        self._out, self._time_base = out, source.time_base
+        self._out, self._time_base = out, source.time_base or Fraction(1, 90_000)
         self._stream = out.add_stream("libx264", rate=source.average_rate or 30, options={"crf": "20"})
         self._stream.pix_fmt = "yuv420p"
         self._size: tuple[int, int] | None = None
@@ -78,7 +81,7 @@ class _Writer:
         import av
 
         if self._size is None:
-            # this pixel format stores colours for pairs of pixels
+            # this pixel format needs an even width and height
             width, height = (side - side % 2 for side in picture.size)
             self._size = self._stream.width, self._stream.height = width, height
             self._stream.codec_context.time_base = self._time_base
@@ -92,14 +95,16 @@ class _Writer:
 
 def _photographs(clip: "InputContainer", source: "VideoStream", path: Path) -> Iterator[tuple[float, Photograph]]:
     """Each frame upright, with its time in seconds."""
-    for packet in clip.demux():  # sound as well: the end of a clip that was cut off may lie there
-        frames = packet.decode() if packet.stream.index == source.index else []
+    for packet in clip.demux():  # sound as well, because a clip may be cut off in it
+        frames = cast("list[VideoFrame]", packet.decode()) if packet.stream.index == source.index else []
         if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
             raise KpError(f"{path}: the clip is damaged or cut off")
         for frame in frames:
             degrees = round(frame.rotation)
             if degrees not in _ORIENTATION_TAGS:
                 raise KpError(f"{path}: frames rotated by {degrees}° are not supported, only quarter turns")
+            if frame.time is None:
+                raise KpError(f"{path}: a frame has no time")
             image = frame.to_image()
             upright = image.rotate(degrees, expand=True) if degrees else image
-            yield float(frame.time), Photograph(str(path), upright, _ORIENTATION_TAGS[degrees])
+            yield frame.time, Photograph(str(path), upright, _ORIENTATION_TAGS[degrees])

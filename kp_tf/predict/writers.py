@@ -1,4 +1,4 @@
-"""Faces to text files: JSON, CSV, 300-W's .pts and dlib's XML."""
+"""Writing faces as text: JSON, CSV, 300-W's .pts and dlib's XML."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ FORMATS = ("json", "csv", "pts", "xml")
 DECIMALS = 2  # of a pixel
 
 FacesByFile: TypeAlias = Sequence[tuple[str, Sequence[Face]]]
-"""The names of files, each with its faces."""
+"""File names, each with its faces."""
 
 
 def as_json(results: FacesByFile, scheme: Scheme, network: str) -> str:
-    """All faces as one JSON text: what the points are, then each photograph with its faces."""
+    """One JSON text: what the points are, then each photograph with its faces."""
     content = {
         "network": network,
         "names": scheme.names,
@@ -33,7 +33,7 @@ def as_json(results: FacesByFile, scheme: Scheme, network: str) -> str:
 
 
 def face_to_json(face: Face) -> dict:
-    """A face for JSON: its number only if it has one, null for a point or confidence that is missing."""
+    """A face for JSON, with its number if it has one. A point or confidence that is missing becomes null."""
     points = [None if np.isnan(point).any() else point.tolist() for point in face.points.round(DECIMALS)]
     content = {"box": face.box.round(DECIMALS).tolist(), "points": points}
     if face.number is not None:
@@ -43,7 +43,7 @@ def face_to_json(face: Face) -> dict:
 
 
 def as_csv(results: FacesByFile, scheme: Scheme) -> str:
-    """One row for each point: file, number of the face from 1, name of the point, x, y, confidence."""
+    """CSV with one row per point: file, number of the face from 1, name of the point, x, y, confidence."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "face", "point", "x", "y", "confidence"])
@@ -56,7 +56,7 @@ def as_csv(results: FacesByFile, scheme: Scheme) -> str:
 
 
 def as_pts(face: Face) -> str:
-    """300-W's format, which counts pixels from 1.
+    """300-W's .pts, which counts pixels from 1.
 
     Raises:
         KpError: if a point is missing, which this format cannot express.
@@ -69,7 +69,7 @@ def as_pts(face: Face) -> str:
 
 
 def names_in(folder: Path, files: Sequence[str]) -> list[str]:
-    """The names of the files relative to a folder, as dlib's XML in that folder has them.
+    """The names of files relative to a folder, as dlib's XML in that folder names them.
 
     Raises:
         KpError: if a file lies outside the folder, where readers of the XML would not find it.
@@ -77,7 +77,7 @@ def names_in(folder: Path, files: Sequence[str]) -> list[str]:
     root = folder.resolve()
     for file in files:
         if not Path(file).resolve().is_relative_to(root):
-            raise KpError(f"--format xml: {file} does not lie in the folder of the XML, {folder}, or below it")
+            raise KpError(f"--format xml: {file} is not in the folder of the XML, {folder}, or below it")
     return [Path(file).resolve().relative_to(root).as_posix() for file in files]
 
 
