@@ -12,26 +12,35 @@ from kp_tf.core.environment import captured_stderr, set_environment_defaults
 from kp_tf.core.errors import KpError
 from kp_tf.recipes import PRECISIONS
 
-RUN = "a run directory, a packed or exported file, compact or large"
+RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
+PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m kp_tf`: parse the arguments and run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m kp_tf", description="Facial keypoints.")
+    parser = argparse.ArgumentParser(
+        prog="python -m kp_tf",
+        description="Train networks for facial keypoints, and predict, evaluate and export with them.",
+        epilog="`python -m kp_tf COMMAND --help` lists the options of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"kp_tf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (text, add_options, _) in COMMANDS.items():
-        add_options(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
+    for name, (summary, add_options, _) in COMMANDS.items():
+        add_options(commands.add_parser(name, help=summary, description=_sentence(summary)))
     options = vars(parser.parse_args(arguments))
     return exit_status(COMMANDS[options.pop("command")][2], **options)
 
 
-def run_command(name: str, program: str) -> int:
+def run_command(name: str, program: str, arguments: Sequence[str] | None = None) -> int:
     """Run one command as a program of its own, such as train.py; returns the exit status."""
-    text, add_options, function = COMMANDS[name]
-    parser = argparse.ArgumentParser(prog=program, description=f"{text[0].upper()}{text[1:]}.")
+    summary, add_options, function = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=program, description=_sentence(summary))
     add_options(parser)
-    return exit_status(function, **vars(parser.parse_args()))
+    return exit_status(function, **vars(parser.parse_args(arguments)))
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 def exit_status(command: str, **options: object) -> int:
@@ -46,9 +55,9 @@ def exit_status(command: str, **options: object) -> int:
     """
     module, function = command.split(":")
     set_environment_defaults()
-    with captured_stderr():
-        imported = importlib.import_module(module)
     try:
+        with captured_stderr():
+            imported = importlib.import_module(module)
         getattr(imported, function)(**options)
     except KpError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -62,46 +71,73 @@ def exit_status(command: str, **options: object) -> int:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--part", type=int, choices=(1, 2, 3), help="1 nose, 2 IMM, 3 iBUG 300-W")
-    what.add_argument("--labels", metavar="XML", type=Path, help="points of your own, in dlib's format")
-    add("--val-labels", metavar="XML", type=Path, help="labels for validation (default: a tenth of the photographs)")
+    faces = parser.add_argument_group("what to train on")
+    kind = faces.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--part",
+        type=int,
+        choices=(1, 2, 3),
+        help="part of the course: 1 nose tip, 2 IMM's 58 points, 3 iBUG's 68 points",
+    )
+    kind.add_argument("--labels", metavar="XML", type=Path, help="points of your own in dlib's XML, instead of a part")
+    add = faces.add_argument
+    add(
+        "--data",
+        metavar="DIR",
+        help="with --part: folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for drawn faces",
+    )
+    add(
+        "--val-labels",
+        metavar="XML",
+        type=Path,
+        help="with --labels: validate on these (default: on a tenth of the photographs)",
+    )
     add(
         "--scheme",
         metavar="JSON",
         dest="scheme_file",
         type=Path,
-        help="names, flip partners and eyes of your points",
+        help="with --labels: names, flip pairs and eyes of your points",
     )
+    add("--skip-bad", action="store_true", help="leave out photographs that cannot be used, instead of stopping")
+    add = parser.add_argument_group("how to train").add_argument
     add(
         "--recipe",
         choices=("course", "strong", "large"),
-        help="default: course, or strong with --labels; large is for part 3",
+        help="default: course with --part, strong with --labels; large is for part 3",
     )
-    add("--init", metavar="RUN", help="start from the weights of a run, compact or large")
-    add("--teacher", metavar="RUN", help="learn from the points of a run, compact or large as well")
-    add("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
-    add("--epochs", metavar="N", type=int, help="total, instead of the recipe's")
-    add("--batch-size", metavar="N", type=int, help="instead of the recipe's")
-    add("--learning-rate", metavar="R", type=float, help="instead of the recipe's")
-    add("--precision", choices=PRECISIONS, help="auto: by the hardware (default; float32 for the recipe course)")
-    add("--seed", metavar="N", type=int, help="of weights, order and augmentation (default: 0)")
-    add("--devices", metavar="N", type=int, help="GPUs that share each batch (default: all)")
-    add("--deterministic", action="store_true", help="the same weights to the last bit, slower")
-    add("--skip-bad", action="store_true", help="leave out photographs that cannot be used")
-    add("--out", metavar="DIR", type=Path, help="run directory (default: runs/partN-RECIPE-001 …)")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--overwrite", action="store_true", help="let --out replace a run")
-    again.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
+    add("--init", metavar="RUN", help=f"start from the weights of {PACKED_RUN}")
+    add("--teacher", metavar="RUN", help=f"learn also from the predictions of {PACKED_RUN}")
+    add("--epochs", metavar="N", type=int, help="total number of epochs (default: the recipe's)")
+    add("--batch-size", metavar="N", type=int, help="photographs per step (default: the recipe's)")
+    add("--learning-rate", metavar="R", type=float, help="initial learning rate (default: the recipe's)")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        help="auto takes bfloat16 on hardware that computes it fast (default: float32 for course, auto otherwise)",
+    )
+    add("--seed", metavar="N", type=int, help="seed of weights, order and augmentation (default: 0)")
+    add("--devices", metavar="N", type=int, help="number of GPUs that share each batch (default: all)")
+    add("--deterministic", action="store_true", help="reach the same weights to the last bit in every run; slower")
+    directory = parser.add_argument_group("run directory")
+    directory.add_argument("--out", metavar="DIR", type=Path, help="default: the next free runs/partN-RECIPE-001")
+    existing = directory.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="let --out replace an existing run")
+    existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
 
 
 def _kaggle(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--run", metavar="RUN", help="a part 3, compact or large (default: the newest part 3, or large)")
+    add("--run", metavar="RUN", help=f"{PACKED_RUN}, with 68 points (default: the newest part 3, or large)")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--data", metavar="DIR", help="folder of the data sets, or `sample` for drawn faces")
-    source.add_argument("--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's format")
+    source.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for drawn faces",
+    )
+    source.add_argument(
+        "--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's XML, instead of --data"
+    )
     add("--out", metavar="CSV", type=Path, help="default: submission.csv")
     add(
         "--flips",
@@ -109,77 +145,88 @@ def _kaggle(parser: argparse.ArgumentParser) -> None:
         help="average with the prediction of the mirrored face (default: for all recipes but course)",
     )
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
-    part = parser.add_mutually_exclusive_group()
-    part.add_argument("--shard", metavar="I/N", help="predict the I-th of N shards alone, on any machine")
-    part.add_argument("--merge", action="store_true", help="join the shards, once all are in one folder")
+    shards = parser.add_mutually_exclusive_group()
+    shards.add_argument(
+        "--shard", metavar="I/N", help="predict only the I-th of N shards; each may run on another machine"
+    )
+    shards.add_argument("--merge", action="store_true", help="join the shards, once all of them are beside --out")
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("photographs", metavar="PHOTO", nargs="+", help="files, folders and patterns; or one clip")
+    add("photographs", metavar="PHOTO", nargs="+", help="photographs, folders and patterns; or one clip")
     add("--run", metavar="RUN", help=f"{RUN} (default: compact)")
-    add("--box", metavar="L,T,W,H", dest="boxes", type=_box, action="append", help="box of a face; repeatable")
-    add("--out", metavar="DIR", type=Path, help="write points and pictures there (default: print the points)")
+    add(
+        "--box",
+        metavar="L,T,W,H",
+        dest="boxes",
+        type=_box,
+        action="append",
+        help="left, top, width and height of a face, instead of detection; repeatable; --box=L,T,W,H if L is negative",
+    )
+    add("--out", metavar="DIR", type=Path, help="write points and pictures to this folder (default: print the points)")
     add("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--labels", metavar="PATH", type=Path, required=True, help="dlib's XML, or IMM's folder")
+    add("--labels", metavar="PATH", type=Path, required=True, help="labelled faces: dlib's XML, or IMM's folder")
     add("--run", metavar="RUN", help=f"{RUN} (default: the newest part 3, or large)")
     add("--split", choices=("all", "validation"), default="all", help="default: all")
-    add("--json", metavar="FILE", type=Path, help="write the figures, and a CED plot and faces beside them")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--found", action="store_true", help="detect the faces instead of taking their boxes")
-    how.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")
+    add("--json", metavar="FILE", type=Path, help="write the figures to this file, and pictures beside it")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--found", action="store_true", help="detect the faces, instead of taking their boxes")
+    mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--to", choices=("litert", "onnx"), required=True, help="the format")
-    add("--run", metavar="RUN", help="a run directory, a packed file, compact or large (default: newest part 3)")
-    add("--out", metavar="FILE", type=Path, help="the .tflite or .onnx (default: named after the run)")
+    add("--to", choices=("litert", "onnx"), required=True, help="format of the file")
+    add("--run", metavar="RUN", help=f"{PACKED_RUN} (default: the newest part 3, or large)")
+    add("--out", metavar="FILE", type=Path, help="the .tflite or .onnx to write (default: named after the run)")
     weights = parser.add_mutually_exclusive_group()
-    for name, text in (("float16", "half the size"), ("int8", "a quarter of the size; LiteRT alone")):
-        weights.add_argument(f"--{name}", dest="precision", action="store_const", const=name, help=f"weights: {text}")
+    for name, text in (("float16", "half the size"), ("int8", "a quarter of the size; --to litert alone")):
+        weights.add_argument(
+            f"--{name}", dest="precision", action="store_const", const=name, help=f"store the weights in {name}: {text}"
+        )
     add("--labels", metavar="XML", type=Path, help="report the error before and after on these faces")
     parser.set_defaults(precision="float32")
 
 
 def _pack(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", metavar="DIR", type=Path, required=True, help="a completed run")
+    parser.add_argument("--run", metavar="DIR", type=Path, required=True, help="directory of a completed run")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="the .npz to write")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--run", metavar="RUN", dest="runs", action="append", help=f"offer this network first ({RUN}); repeatable")
-    add("--port", metavar="N", type=int, default=8000, help="on this machine (default: 8000)")
+    add("--run", metavar="RUN", dest="runs", action="append", help=f"offer this network first: {RUN}; repeatable")
+    add("--port", metavar="N", type=int, default=8000, help="port on this machine (default: 8000)")
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
 
 
 def _download(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", choices=("imm", "ibug"), help="the IMM face database, or iBUG 300-W (1.7 GB)")
-    parser.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="default: data/")
+    parser.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="data folder (default: data)")
 
 
 def _box(text: str) -> list[float]:
-    """`argparse` reports a ValueError in its own words."""
-    numbers = [float(part) for part in text.split(",")]
-    if len(numbers) != 4:
-        raise ValueError(text)
-    return numbers
+    try:
+        left, top, width, height = (float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected four numbers L,T,W,H, found {text!r}") from None
+    return [left, top, width, height]
 
 
-# a line of help, its options, and what runs
+# a line of help, the options, and the function
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
-    "train": ("train one part of the course, or points of your own", _train, "kp_tf.training.train:train"),
-    "kaggle": ("write the submission of the course's competition", _kaggle, "kp_tf.apps.kaggle:predict_kaggle"),
+    "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
+    "kaggle": ("write the submission for the course's competition", _kaggle, "kp_tf.apps.kaggle:predict_kaggle"),
     "predict": ("predict landmarks in photographs or a clip", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
     "export": ("write a network as a file that runs without TensorFlow", _export, "kp_tf.apps.export:export"),
-    "pack": ("write a run's weights as one small file, in half precision", _pack, "kp_tf.apps.export:pack"),
-    "demo": ("serve a page to see, correct, mark and save landmarks", _demo, "kp_tf.apps.demo.server:demo"),
+    "pack": ("write the weights of a run as one small file", _pack, "kp_tf.apps.export:pack"),
+    "demo": ("serve a web page to see, correct, label and save landmarks", _demo, "kp_tf.apps.demo.server:demo"),
     "download": ("download and unpack a published data set", _download, "kp_tf.data.download:download"),
 }

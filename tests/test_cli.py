@@ -1,0 +1,157 @@
+"""The commands as a user meets them: help, refused options, exit statuses."""
+
+import argparse
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kp_tf import cli
+from kp_tf.core.environment import DEFAULTS
+from kp_tf.training.config import Options
+
+REPOSITORY = Path(__file__).parents[1]
+LEAST = {
+    "train": ["--part", "1"],
+    "predict": ["a.jpg"],
+    "evaluate": ["--labels", "a.xml"],
+    "export": ["--to", "onnx"],
+    "pack": ["--run", "a", "--out", "b.npz"],
+    "download": ["imm"],
+}
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs lines of Python as a command, in an environment that is empty before."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "environ", {})
+
+    def run(lines, **options):
+        (tmp_path / "a_command.py").write_text(lines)
+        sys.modules.pop("a_command", None)
+        importlib.invalidate_caches()
+        return cli.exit_status("a_command:run", **options)
+
+    return run
+
+
+RAISE = """
+from kp_tf.core.errors import KpError, PartialError
+def run(kind):
+    raise {"whole": KpError, "part": PartialError, "interrupt": KeyboardInterrupt}[kind]("it says why")
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [("whole", 2, "error: it says why\n"), ("part", 1, "error: it says why\n"), ("interrupt", 130, "interrupted\n")],
+)
+def test_exit_status_of_failures(command, capsys, kind, status, message):
+    assert command(RAISE, kind=kind) == status
+    assert capsys.readouterr().err == message
+
+
+def test_a_command_finds_its_environment_when_it_is_imported(command):
+    seen = {}
+    assert command("import os\nseen = dict(os.environ)\ndef run(into): into.update(seen)", into=seen) == 0
+    assert DEFAULTS.items() <= seen.items()
+
+
+def test_an_import_that_is_interrupted_or_fails(command, capfd):
+    assert command("raise KeyboardInterrupt") == 130
+    with pytest.raises(ImportError):
+        command("import os; os.write(2, b'the reason'); raise ImportError")
+    assert capfd.readouterr().err == "interrupted\nthe reason"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train --part 1 --labels a.xml",
+        "train --part 1 --overwrite --resume",
+        "train --part 4",
+        "kaggle --data data --labels a.xml",
+        "kaggle --shard 1/2 --merge",
+        "evaluate --labels a.xml --found --flips",
+        "export --to onnx --float16 --int8",
+        "predict a.jpg --box 1,2,3",
+        "predict a.jpg --box 1,2,3,four",
+        "predict",
+        "nothing",
+        "",
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_imported(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments.split())
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: python -m kp_tf")
+    assert "error: " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1,2,3", "expected four numbers L,T,W,H, found '1,2,3'"), ("-1,2,3,4", "expected one argument")],
+)
+def test_a_box_that_is_none(text, message, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "a.jpg", "--box", text])
+    assert f"argument --box: {message}" in capsys.readouterr().err
+
+
+def parsed(name, arguments):
+    parser = argparse.ArgumentParser()
+    cli.COMMANDS[name][1](parser)
+    return vars(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_options_are_parameters_of_the_function(name):
+    options = parsed(name, LEAST.get(name, []))
+    module, function = cli.COMMANDS[name][2].split(":")
+    signature = inspect.signature(getattr(importlib.import_module(module), function))
+    bound = signature.bind(**options).arguments
+    if name == "train":
+        Options(**bound.pop("options"))
+    for parameter in signature.parameters.values():  # what a user does not set has the default of the function
+        if parameter.default is not parameter.empty:
+            assert options.get(parameter.name, parameter.default) == parameter.default, parameter
+
+
+def test_boxes_and_switches_arrive_as_values():
+    boxes = parsed("predict", ["a.jpg", "--box=-1,2,3.5,4", "--box", "0,0,9,9"])["boxes"]
+    assert boxes == [[-1, 2, 3.5, 4], [0, 0, 9, 9]]
+    assert [parsed("kaggle", text.split())["flips"] for text in ("", "--flips", "--no-flips")] == [None, True, False]
+    assert parsed("export", ["--to", "litert", "--int8"])["precision"] == "int8"
+    assert parsed("train", ["--labels", "a.xml", "--scheme", "s.json"])["scheme_file"] == Path("s.json")
+
+
+PROGRAMS = [["train.py"], ["predict_kaggle.py"], ["-m", "kp_tf"], *(["-m", "kp_tf", name] for name in cli.COMMANDS)]
+
+
+@pytest.mark.parametrize("arguments", PROGRAMS, ids=" ".join)
+def test_help_imports_nothing_large(arguments):
+    command = [sys.executable, "-X", "importtime", *arguments, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert f"usage: {' '.join(arguments).replace('-m', 'python -m')}" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"argparse", "kp_tf.cli"} <= imported
+    assert not imported & {"tensorflow", "keras", "numpy", "pandas", "PIL"}
+
+
+@pytest.mark.parametrize(("program", "name"), [("train.py", "train"), ("predict_kaggle.py", "kaggle")])
+def test_programs_have_the_options_of_their_commands(program, name, capsys):
+    shown = []
+    for run in (lambda: cli.run_command(name, program, ["--help"]), lambda: cli.main([name, "--help"])):
+        with pytest.raises(SystemExit):
+            run()
+        usage, _, options = capsys.readouterr().out.partition("\n\n")
+        assert usage.startswith("usage: ")
+        shown.append(options)
+    assert shown[0] == shown[1]
