@@ -1,6 +1,8 @@
 """Labelled photographs to what training holds in memory."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +51,16 @@ class Loaded:
     test: Samples | None
     skipped: list[str]
 
-    @property
-    def files(self) -> dict[str, list[str]]:
-        """The photographs of both sides, for split.json."""
+    @cached_property
+    def split(self) -> dict[str, list[str] | str]:
+        """The photographs of both sides and a digest of their pixels and points, for split.json."""
         sides = {"training": self.training, "validation": self.validation}
-        return {name: list(side.samples.files) for name, side in sides.items()}
+        digest = hashlib.sha256()
+        for side in sides.values():
+            digest.update(side.points_norm.tobytes())
+            for crops in np.array_split(side.crops, -(-len(side) // 1000)):
+                digest.update(crops.tobytes())
+        return {name: list(side.samples.files) for name, side in sides.items()} | {"sha256": digest.hexdigest()}
 
 
 def load(config: TrainConfig, device: str) -> Loaded:

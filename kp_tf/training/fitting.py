@@ -78,7 +78,7 @@ def build(
     distributed.synchronize(trained, strategy)
     if recipe.init and not is_resumed:
         start_from_init(trained, info, faces.training)
-    batches_from = _make_batches(config, faces, strategy)
+    batches_from = make_batches(config, faces, strategy)
     steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size)
     with strategy.scope():
         fitted = compiled(trained, recipe, info.scheme.eyes, steps)
@@ -86,14 +86,14 @@ def build(
     if distributed.is_chief():
         path = make_directory(config.label)
         write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
-        write_json(path / "split.json", faces.files)
+        write_json(path / "split.json", faces.split)
         _write_architecture(path / "architecture.txt", model)
         checkpoint = Checkpoint(path, trained)
     interruption = StopOnInterrupt(lambda requested: distributed.total(strategy, requested) > 0)
     return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
 
 
-def _make_batches(
+def make_batches(
     config: TrainConfig, faces: Loaded, strategy: tf.distribute.Strategy
 ) -> Callable[[int], tf.data.Dataset]:
     """Training batches from an epoch on; the last epochs of some recipes have weaker augmentation."""

@@ -88,7 +88,8 @@ def _job_to_resume(options: Options, out: Path | None, overwrite: bool, held: Ex
         raise KpError("--overwrite and --resume cannot be used together")
     run, config = run_to_resume(options, out)
     if not is_complete(run):
-        print(f"Resuming {run}")
+        is_fresh = _checkpoint_of(run) is None
+        print(f"Resuming {run}" + (", from the start: it has no checkpoint" if is_fresh else ""))
         if distributed.is_chief():
             held.enter_context(locked(run))
             clear_leftovers(run)
@@ -117,7 +118,7 @@ def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
     faces = load(config, device)
     checkpoint = _checkpoint_of(job.begun)
     _check_unchanged(job, faces)
-    distributed.check_alike(strategy, [*_common_settings(config), faces.files, _digest(checkpoint)])
+    distributed.check_alike(strategy, [*_common_settings(config), faces.split["training"], _digest(checkpoint)])
     fitting = build(config, faces, strategy, job.make_directory, is_resumed=checkpoint is not None)
     fit(fitting)
     if not distributed.is_chief():
@@ -135,11 +136,14 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
     """Refuse to resume with other faces than the run began with."""
     if job.begun is None:
         return
-    split, content = job.begun / "split.json", json.loads(json.dumps(faces.info.to_json()))
     config = read_json(job.begun / "config.json")
-    changed = "format" in config and any(config[name] != value for name, value in content.items())
-    if changed or (split.is_file() and read_json(split) != faces.files):
-        raise KpError(f"{job.begun}: the labels or photographs have changed since the run began")
+    content = json.loads(json.dumps(faces.info.to_json())) if "format" in config else {}
+    changed = [name for name, value in content.items() if config.get(name) != value]
+    if (path := job.begun / "split.json").is_file():
+        begun = read_json(path)
+        changed += [name for name, value in faces.split.items() if begun.get(name, value) != value]
+    if changed:
+        raise KpError(f"{job.begun}: the labels or photographs have changed since the run began; start a new run")
 
 
 def _checkpoint_of(run: Path | None) -> Path | None:
