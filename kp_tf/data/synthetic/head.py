@@ -11,27 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Height, half width, and depth of the side, the front and the back of the mean head, from its top to the chin,
-# measured on the mean shapes of IMM's frontal and turned photographs.
+# the mean head from its top to the chin, measured on the mean shapes of IMM's frontal and turned photographs
 _ROWS = np.array(
     [
-        (-228, 0, -140, -140, -140),
-        (-222, 45, -140, -85, -195),
-        (-200, 85, -140, -40, -245),
-        (-165, 111, -140, -3, -285),
-        (-130, 122, -140, 16, -300),
-        (-55, 128, -140, 24, -300),
-        (20, 123, -138, 28, -270),
-        (34, 121, -137, 30, -240),
-        (63, 114, -112, 33, -170),
-        (92, 102, -77, 34, -110),
-        (119, 84, -37, 32, -60),
-        (139, 59, -6, 30, -25),
-        (154, 31, 19, 28, 10),
-        (158, 0, 27, 27, 27),
+        (-228, -222, -200, -165, -130, -55, 20, 34, 63, 92, 119, 139, 154, 158),  # height
+        (0, 45, 85, 111, 122, 128, 123, 121, 114, 102, 84, 59, 31, 0),  # half width
+        (-140, -140, -140, -140, -140, -140, -138, -137, -112, -77, -37, -6, 19, 27),  # depth of the side
+        (-140, -85, -40, -3, 16, 24, 28, 30, 33, 34, 32, 30, 28, 27),  # depth of the front
+        (-140, -195, -245, -285, -300, -300, -270, -240, -170, -110, -60, -25, 10, 27),  # depth of the back
     ],
     np.float64,
-)
+).T
 EAR_Y, EYE_Y, MOUTH_Y = 34.0, -57.0, 66.0
 PIVOT = np.array([0.0, 60.0, -130.0])  # the head turns about the top of the neck
 _DISTANCE = 1800.0  # of the camera

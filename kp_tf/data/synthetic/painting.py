@@ -52,7 +52,7 @@ def paint_body(canvas: np.ndarray, pose: Pose, person: Person, light: np.ndarray
     """Paint neck and shirt onto a canvas (H, W, 3); they do not turn with the head."""
     layer = Layer(canvas, pose.project(PIVOT)[:2] - PIVOT[:2] * pose.scale, pose.scale)
     x, y = layer.axes()
-    neck, shirt = (_AMBIENT + (0.45 + light[0] * x[:, None] / radius).clip(0.1, 0.8) for radius in (90, 500))
+    neck, shirt = (_AMBIENT + (0.45 + float(light[0]) * x[:, None] / radius).clip(0.1, 0.8) for radius in (90, 500))
     side = np.array([(70, 30), (66, 130), (76, 190), (60, 320)])
     shade = 0.55 + 0.35 * smooth_step(y, 110, 210)[..., None]
     layer.fill(_between(side, side * (-1, 1)), person.skin * neck * shade)

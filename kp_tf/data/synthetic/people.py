@@ -10,9 +10,11 @@ _DEVIATIONS = {  # of faces at rest from the mean
     "width": 0.05, "jaw": 0.05, "length": 0.06, "eye_x": 3, "eye_width": 1.8, "brow": 4, "nose": 4,
     "nose_width": 0.1, "mouth": 3.5, "mouth_width": 4, "lips": 0.15,
 }  # fmt: skip
-_SKINS = np.array([(0.86, 0.66, 0.57), (0.78, 0.57, 0.48), (0.70, 0.50, 0.40), (0.42, 0.28, 0.21)])
-_HAIRS = np.array([(0.07, 0.06, 0.06), (0.17, 0.11, 0.08), (0.30, 0.20, 0.13), (0.62, 0.50, 0.36), (0.62, 0.60, 0.58)])
-_IRISES = np.array([(0.16, 0.10, 0.06), (0.25, 0.18, 0.10), (0.25, 0.32, 0.40)])
+_SKINS = np.array([(0.86, 0.66, 0.57), (0.78, 0.57, 0.48), (0.70, 0.50, 0.40), (0.42, 0.28, 0.21)], np.float32)
+_HAIRS = np.array(
+    [(0.07, 0.06, 0.06), (0.17, 0.11, 0.08), (0.30, 0.20, 0.13), (0.62, 0.50, 0.36), (0.62, 0.60, 0.58)], np.float32
+)
+_IRISES = np.array([(0.16, 0.10, 0.06), (0.25, 0.18, 0.10), (0.25, 0.32, 0.40)], np.float32)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Person:
 def draw_person(rng: np.random.Generator) -> Person:
     """Draw a person with a face at rest."""
     uniform, woman = rng.uniform, rng.random() < 0.35
-    skin = _SKINS[rng.choice(4, p=(0.35, 0.35, 0.2, 0.1))] * uniform(0.85, 1.15) * np.exp(rng.normal(0, 0.03, 3))
+    skin = _SKINS[rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))] * uniform(0.85, 1.15)
+    skin *= np.exp(rng.normal(0, 0.03, 3))
     front, bald = uniform(-195, -110), not woman and rng.random() < 0.08
     sides = (uniform(0, 80), uniform(60, 90)) if woman else (uniform(-30, 10), uniform(30, 60))
     return Person(
@@ -66,11 +69,11 @@ def draw_expression(rng: np.random.Generator, face: Face, mood: str) -> Face:
     if mood == "any":
         lids *= rng.uniform(0.6, 1.3)
         lids[rng.random(2) < 0.06] = 0.1  # winks
-        smile, drop, brow, width = rng.uniform((-1.0, -30, -8, 0.7), (1.2, 42, 14, 1.5))
+        smile, drop, brow, width = rng.uniform((-1.0, -30, -8, 0.7), (1.2, 42, 14, 1.5)).tolist()
         change |= {"smile": max(0.0, smile), "drop": max(0.0, drop), "brow": face.brow + brow}
         change["mouth_width"] = face.mouth_width * min(1.0, width)
     elif mood == "happy":
-        smile, gap, drop = rng.uniform((0.4, -4, -6), (1.2, 16, 12))
+        smile, gap, drop = rng.uniform((0.4, -4, -6), (1.2, 16, 12)).tolist()
         change |= {"smile": smile, "gap": max(0.0, gap), "drop": max(0.0, drop)}
         lids *= 1 - 0.15 * smile
     return replace(face, eyelids=(float(lids[0]), float(lids[1])), **change)

@@ -19,8 +19,8 @@ _BOX_SIDE = 271  # of dlib's boxes, in head units
 def draw_imm(folder: Path, seed: int, number: int, condition: int) -> None:
     """Draw person `number` in one of IMM's conditions and write the photograph and its `.asf` into a folder.
 
-    The conditions are 1 neutral, 2 happy, 3 and 4 turned to the left and right of the picture, 5 in a spot light, and
-    6 in any expression, pose and light.
+    The conditions are 1 neutral, 2 happy, 3 and 4 turned to the left and right of the picture, 5 in a spot light,
+    and 6 with any expression, pose and light.
     """
     person = draw_person(np.random.default_rng([seed, 0, number]))
     rng = np.random.default_rng([seed, 0, number, condition])
@@ -30,11 +30,11 @@ def draw_imm(folder: Path, seed: int, number: int, condition: int) -> None:
     x, y = 324 + 12 * turn + rng.normal(0, 21), 281 + rng.normal(0, 15)  # the real mean, and more variation
     pose = Pose(yaw, pitch, roll, 0.768 * np.exp(rng.normal(0, 0.07)), x, y)
     head = Head(draw_expression(rng, person.face, {2: "happy", 6: "any"}.get(condition, "neutral")))
-    board = np.array([0.12, 0.22, 0.22]) * np.exp(rng.normal(0, 0.25))
-    canvas = _background(rng, (480, 640), np.stack([board * 0.7, board * 1.6]), (120, 240))
+    board = np.array([0.12, 0.22, 0.22]) * np.exp(rng.normal(0, 0.4))
+    canvas = _background(rng, (480, 640), np.stack([board * 0.6, board * 2]), (120, 240), 0)
     spot = condition == 5 or (free and rng.random() < 0.5)
     stem = f"{number:02d}-{condition}{person.gender}"
-    _photograph(canvas, head, pose, person, spot, 0.05, rng).save(folder / f"{stem}.jpg", quality=85)
+    _photograph(canvas, head, pose, person, spot, 0.08, rng).save(folder / f"{stem}.jpg", quality=85)
     points = to_unit(imm58(head, pose)[None], np.array([(0, 0, 640, 480)]))[0]
     (folder / f"{stem}.asf").write_text(_asf(points, f"{stem}.jpg"), encoding="ascii")
 
@@ -65,7 +65,7 @@ def draw_ibug(folder: Path, seed: int, test: bool, number: int) -> str:
     scale = side / _BOX_SIDE * np.exp(rng.normal(0, 0.075))
     pose = Pose(yaw, pitch, roll, scale, width * rng.normal(0.5, 0.06), height * rng.normal(0.52, 0.05))
     head = Head(draw_expression(rng, person.face, "any"))
-    canvas = _background(rng, (height, width), rng.random((4, 3)), (4, 15, 40, 90, 200))
+    canvas = _background(rng, (height, width), rng.random((4, 3)), (4, 15, 40, 90, 200), 0.5)
     image = _photograph(canvas, head, pose, person, rng.random() < 0.3, 0.18, rng)
     name = f"{'sample_test' if test else 'sample'}/{number:05d}.{'jpg' if number % (4 if test else 25) else 'png'}"
     image.save(folder / name, quality=85)
@@ -79,13 +79,13 @@ def draw_ibug(folder: Path, seed: int, test: bool, number: int) -> str:
 
 
 def _background(
-    rng: np.random.Generator, shape: tuple[int, int], colours: np.ndarray, grains: tuple[int, ...]
+    rng: np.random.Generator, shape: tuple[int, int], colours: np.ndarray, grains: tuple[int, ...], sharp: float
 ) -> np.ndarray:
-    """A background (H, W, 3) of soft patches in colours (n, 3), as large as the grains; fine ones may be sharp."""
+    """A background (H, W, 3) of patches in colours (n, 3), as large as one of the grains, and sharp by this chance."""
     canvas = np.full((*shape, 3), colours[0], np.float32)
     for colour in colours[1:]:
         patches = smooth_noise(rng, shape, rng.choice(grains))[..., None]
-        patches = np.float32(patches > 0.5) if min(grains) < 100 and rng.random() < 0.5 else patches
+        patches = np.float32(patches > 0.5) if rng.random() < sharp else patches
         canvas += patches * np.float32(rng.uniform(0.3, 0.9)) * (colour.astype(np.float32) - canvas)
     return canvas
 

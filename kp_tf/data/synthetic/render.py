@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from kp_tf.data.synthetic.head import Head, Pose, smooth_step
 from kp_tf.data.synthetic.people import Person
@@ -30,9 +29,12 @@ def render_head(head: Head, pose: Pose, person: Person, shape: tuple[int, int]) 
     vertices = np.concatenate([grid.reshape(-1, 9) for grid in grids])  # (V, 9)
     vertices[:, 3:6] = pose.rotate(vertices[:, 3:6])
     triangle, row, column, b, c = _cover(pose.project(vertices[:, :3])[triangles], shape)
-    values = vertices[triangles[triangle]] * np.stack([1 - b - c, b, c], axis=1)[..., None]
-    values = values.sum(axis=1)
-    return Pixels(row, column, values[:, 6:8], values[:, 8], values[:, 3:6])
+    nearest = np.full(shape, -1)
+    nearest[row, column] = np.arange(len(row))  # of equal indices the last one, the nearest, stays
+    nearest = nearest[nearest >= 0]
+    b, c, corner = b[nearest, None], c[nearest, None], triangles[triangle[nearest]].T
+    values = (1 - b - c) * vertices[corner[0]] + b * vertices[corner[1]] + c * vertices[corner[2]]
+    return Pixels(row[nearest], column[nearest], values[:, 6:8], values[:, 8], values[:, 3:6])
 
 
 def _skull(head: Head, person: Person) -> np.ndarray:
@@ -68,23 +70,25 @@ def _triangles(grid: np.ndarray, start: int) -> np.ndarray:
 
 
 def _cover(corners: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Find the nearest of projected triangles (F, 3, 3) in each pixel of a picture (H, W).
+    """List the pixels whose centres projected triangles (F, 3, 3) cover, the farthest triangle first.
 
     Returns:
-        The triangle, row and column of each of the N pixels that one covers, and the weights of the triangle's second
-        and third corner at the pixel's centre.
+        The triangle, row and column of each pixel, and the weights of the triangle's second and third corner.
+        Triangles that face away from the camera are left out.
     """
     (ax, bx, cx), (ay, by, cy) = corners[..., 0].T, corners[..., 1].T
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    picture = Image.new("I", (shape[1], shape[0]), -1)
-    draw = ImageDraw.Draw(picture)
-    for k in np.argsort(corners[..., 2].sum(axis=1), kind="stable"):  # the nearest one comes last
-        if area[k] > 0:  # it faces the camera
-            draw.polygon((corners[k, :, :2] + 0.5).ravel().tolist(), fill=int(k))
-    triangles = np.asarray(picture)
-    row, column = np.nonzero(triangles >= 0)
-    k = triangles[row, column]
-    dx, dy = column - ax[k], row - ay[k]
-    b = (dx * (cy - ay)[k] - dy * (cx - ax)[k]) / area[k]
-    c = (dy * (bx - ax)[k] - dx * (by - ay)[k]) / area[k]
-    return k, row, column, b, c
+    size = np.array(shape[::-1])
+    first = np.ceil(corners[..., :2].min(axis=1).clip(0, size)).astype(int)
+    width, height = (np.floor(corners[..., :2].max(axis=1).clip(-1, size - 1)).astype(int) - first + 1).T
+    kept = np.flatnonzero((area > 0) & (width > 0) & (height > 0))
+    kept = kept[np.argsort(corners[kept, :, 2].sum(axis=1), kind="stable")]
+    count = width[kept] * height[kept]
+    which = np.repeat(kept, count)
+    row, column = np.divmod(np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count), width[which])
+    column, row = column + first[which, 0], row + first[which, 1]
+    dx, dy = column - ax[which], row - ay[which]
+    b = (dx * (cy - ay)[which] - dy * (cx - ax)[which]) / area[which]
+    c = (dy * (bx - ax)[which] - dx * (by - ay)[which]) / area[which]
+    inside = np.flatnonzero((b >= -1e-4) & (c >= -1e-4) & (b + c <= 1.0001))
+    return tuple(values[inside] for values in (which, row, column, b, c))

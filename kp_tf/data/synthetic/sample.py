@@ -40,8 +40,7 @@ def sample_folder(dataset: str, test_only: bool = False, progress: bool = True) 
     folder = sample_path(dataset)
     if test_only and not folder.is_dir():
         folder = sample_path(dataset, test_only)
-    if not folder.is_dir():
-        draw_sample(folder, dataset, test_only=test_only, progress=progress)
+    draw_sample(folder, dataset, test_only=test_only, progress=progress)
     return folder
 
 
@@ -69,12 +68,12 @@ def draw_sample(
     progress: bool = False,
     processes: int | None = None,
 ) -> None:
-    """Draw a sample; its folder appears whole or not at all.
+    """Draw a sample, unless its folder is there already; the folder appears whole or not at all.
 
-    When another process has drawn the same folder in the meantime, that one stays: both hold the same bytes.
+    Several processes may draw the same folder at once: the first one to finish leaves it, and all drew the same bytes.
 
     Args:
-        folder: where the data set's folder goes; it must not exist.
+        folder: where the data set's folder goes.
         dataset: `imm` or `ibug`.
         count: people of `imm`, with six photographs each, or faces in `ibug`'s train XML, whose test XML then has a
             thirtieth as many and at least four. None: the whole sample.
@@ -84,10 +83,12 @@ def draw_sample(
         processes: that draw. None: one per core, up to four, or this one alone if there is little to draw.
 
     Raises:
-        KpError: if the folder exists or cannot be written.
+        KpError: if there is something else in the folder's place, or it cannot be written.
     """
+    if (folder / FOLDERS[dataset]).is_dir():
+        return
     if folder.exists():
-        raise KpError(f"cannot draw faces into {folder}: it exists")
+        raise KpError(f"cannot draw faces into {folder}: there is something else in its place, which has to be moved")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
@@ -96,7 +97,7 @@ def draw_sample(
             try:
                 content.rename(folder)
             except OSError:
-                if not folder.is_dir():
+                if not (folder / FOLDERS[dataset]).is_dir():
                     raise
     except OSError as error:
         advice = "set XDG_CACHE_HOME to a folder that can be written, or name your data with --data"
@@ -120,7 +121,7 @@ def _write_sample(
 
 
 def _run(jobs: list[partial[Any]], progress: bool, processes: int | None) -> list[Any]:
-    """Call the jobs in several processes; returns their results in order."""
+    """Call the jobs in several processes; return their results in order."""
     if processes is None:
         processes = min(available_cores(), 4) if len(jobs) >= _ALONE else 1
     bar = partial(tqdm, total=len(jobs), desc="drawing faces", unit="photograph", disable=not progress)
@@ -129,6 +130,6 @@ def _run(jobs: list[partial[Any]], progress: bool, processes: int | None) -> lis
     ignore_interrupt = (signal.signal, (signal.SIGINT, signal.SIG_IGN))  # this process stops the others
     with ProcessPoolExecutor(processes, get_context("spawn"), *ignore_interrupt) as pool:
         try:
-            return list(bar(pool.map(operator.call, jobs, chunksize=8)))
+            return list(bar(pool.map(operator.call, jobs)))
         finally:
             pool.shutdown(cancel_futures=True)
