@@ -175,7 +175,7 @@ def _noise(shape: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     coarse = np.random.default_rng(0).integers(0, 256, (NUM_NOISE, 12, 12), np.uint8)
-    smooth = [Image.fromarray(one).resize(shape[::-1], Image.Resampling.BILINEAR) for one in coarse]
+    smooth = [Image.fromarray(one).resize((shape[1], shape[0]), Image.Resampling.BILINEAR) for one in coarse]
     return np.stack([np.asarray(one) for one in smooth])[..., None]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from kp_tf.apps.submission_csv import write_submission
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_npz, replacing
 from kp_tf.core.keypoints import IBUG68
@@ -29,32 +30,36 @@ def predict_kaggle(
     precision: str = "float32",
     shard: str | None = None,
     merge: bool = False,
+    network: Network | None = None,
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
 
     Args:
-        run: see `find_model`; its network has 68 points.
+        run: see `find_model`; its network must have 68 points.
         data: see `find_data`.
-        labels: dlib's XML of photographs and boxes, its photographs beside it; `data` is not used then.
+        labels: dlib's XML of photographs and boxes, in the folder of the photographs; excludes `data`.
         out: default: submission.csv, or submission-sample.csv for drawn faces.
         flips: average each prediction with that of the mirrored face. Default: for all networks but the course's.
         precision: see `resolve_precision`.
-        shard: `I/N` predicts the I-th of N shards alone and writes it beside `out`, as `….I-of-N.npz`.
-        merge: predict nothing; join the shards of the same network and photographs.
+        shard: `I/N` predicts only the I-th of N shards and writes it beside `out`, as `….I-of-N.npz`.
+        merge: predict nothing; join the shards of the same network and photographs that lie beside `out`.
+        network: the network of the run, if it is loaded already.
 
     Returns:
         The path of the CSV, or of the shard.
 
     Raises:
-        KpError: if there is no run to use, the XML or a photograph cannot be used, or a shard is missing or belongs to
-            another network or other photographs. No CSV is written then.
+        KpError: if options contradict each other, the run, the XML or a photograph cannot be used, or a shard is
+            missing or belongs to another network or other photographs. No CSV is written then.
     """
-    index, count = parse_shard(shard) if shard else (1, 1)
+    if data and labels:
+        raise KpError("--data and --labels cannot be used together")
     if shard and merge:
         raise KpError("--shard and --merge cannot be used together")
+    index, count = parse_shard(shard) if shard else (1, 1)
     info = find_model(run)
     if info.scheme != IBUG68:
-        raise KpError(f"--run {run}: the competition needs 68 points, and this network has {info.scheme.name}")
+        raise KpError(f"--run {run}: the competition needs a network of 68 points, and this one has {info.scheme.name}")
     samples, is_sample = _read_samples(data, labels)
     out = out or Path("submission-sample.csv" if is_sample else "submission.csv")
     if not out.parent.is_dir():
@@ -67,8 +72,9 @@ def predict_kaggle(
         print(f"Predicting with {info.path}, completed {info.metrics['completed'][:16].replace('T', ' ')} UTC")
         chosen = np.array_split(np.arange(len(samples)), count)[index - 1]
         if not len(chosen):
-            raise KpError(f"--shard {shard}: there are only {len(samples)} faces")
-        points = _predict(info, samples.take(chosen), flips, precision)
+            raise KpError(f"--shard {shard}: there are only {len(samples)} faces to divide")
+        network = network or _load_network(info, precision)
+        points = predict_samples(network, samples.take(chosen), info, flips=flips)[..., :2]
         if shard:
             return write_shard(out, index, count, points, key)
     rows = write_submission(points, out)
@@ -87,16 +93,16 @@ def _read_samples(data: str | None, labels: Path | None) -> tuple[Samples, bool]
     return samples.checked(), source.is_sample
 
 
-def _predict(info: ModelInfo, samples: Samples, flips: bool, precision: str) -> np.ndarray:
+def _load_network(info: ModelInfo, precision: str) -> Network:
     from kp_tf.backends.keras_backend import load_keras_network  # --merge needs no TensorFlow
 
-    return predict_samples(load_keras_network(info, precision), samples, info, flips=flips)[..., :2]
+    return load_keras_network(info, precision)
 
 
 def _key(info: ModelInfo, samples: Samples, flips: bool, precision: str) -> str:
     """A digest of everything that shards must share."""
-    network = json.dumps(info.metrics, sort_keys=True)
-    known = [network, str(flips), precision, *samples.files, *map(str, samples.boxes.ravel())]
+    metrics = json.dumps(info.metrics, sort_keys=True)
+    known = [metrics, str(flips), precision, *samples.files, *map(str, samples.boxes.ravel())]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 
@@ -124,13 +130,14 @@ def read_shards(out: Path, key: str) -> np.ndarray:
     Raises:
         KpError: if a shard is missing, or belongs to another network or other photographs.
     """
-    named = re.compile(re.escape(out.stem) + r"\.(\d+)-of-(\d+)\.npz")
-    matches = [match for path in out.parent.iterdir() if (match := named.fullmatch(path.name))]
+    pattern = re.compile(re.escape(out.stem) + r"\.(\d+)-of-(\d+)\.npz")
+    matches = [match for path in out.parent.iterdir() if (match := pattern.fullmatch(path.name))]
     present = {(int(match[1]), int(match[2])) for match in matches}
-    counts = {count for _, count in present}
-    if len(counts) != 1:
-        what = f"shards of {' and of '.join(map(str, sorted(counts)))}" if counts else "no shards"
-        raise KpError(f"--merge: expected {out.stem}.1-of-N.npz … of one N, found {what}")
+    counts = sorted({count for _, count in present})
+    if not counts:
+        raise KpError(f"--merge: there are no shards {out.stem}.I-of-N.npz in {out.parent}")
+    if len(counts) > 1:
+        raise KpError(f"--merge: there are shards of {' and of '.join(map(str, counts))} in {out.parent}; keep one set")
     (count,) = counts
     if missing := [index for index in range(1, count + 1) if (index, count) not in present]:
         raise KpError(f"--merge: the shard {out.stem}.{missing[0]}-of-{count}.npz is missing")

@@ -72,7 +72,7 @@ def read_submission(path: Path, faces: int) -> np.ndarray:
             f"{path}, line {len(ids) + 1}, the last: expected {len(wanted):,} rows below the header "
             f"({faces:,} images), found {len(ids):,}"
         )
-    values = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
+    values = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), np.float64)
     _raise_first(path, ids != wanted.astype(str), ids, "its Id, counted from 0")
     _raise_first(path, ~np.isfinite(values), texts, "a finite number")
     return values.reshape(faces, *SHAPE)

@@ -1,174 +1,177 @@
-"""The competition's CSV, written and read back."""
+"""From the test photographs to the competition's CSV, in one go or in shards."""
 
-import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import picture, write_xml, xml_image
+from PIL import Image
 
-from kp_tf.apps import kaggle as submission
-from kp_tf.apps.kaggle import predict_kaggle, read_submission, write_submission
+from kp_tf.apps.kaggle import predict_kaggle
+from kp_tf.apps.submission_csv import read_submission
+from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
+from kp_tf.core.files import write_json
+from kp_tf.core.keypoints import IBUG68, NOSE
+from kp_tf.data.synthetic.sample import draw_sample, sample_path
+from kp_tf.recipes import PART1, PART3
+
+
+def network(images):
+    """The points of each crop lie on a line through its middle, whose length is the crop's brightness."""
+    length = images.mean(axis=(1, 2, 3)) + 0.5
+    line = np.linspace(-0.5, 0.5, 136).reshape(68, 2)
+    points = 0.5 + length[:, None, None] * line
+    return np.concatenate([points, np.full((len(images), 68, 1), 0.01)], axis=-1).astype(np.float32)
+
+
+def write_settings(path, info):
+    """A completed run without its network."""
+    path.mkdir()
+    write_json(path / "config.json", info.to_json())
+    write_json(path / "metrics.json", {"completed": "2026-01-01T00:00:00+00:00"})
 
 
 @pytest.fixture
-def points():
-    """(3, 68, 2) pixels, some outside the photograph."""
-    return np.random.default_rng(0).uniform(-50, 2000, (3, 68, 2))
-
-
-@pytest.fixture
-def written(points, tmp_path):
-    write_submission(points, tmp_path / "out.csv")
-    return tmp_path / "out.csv"
-
-
-def edit(path, line, text):
-    """Replace one line, counted from 1."""
-    lines = path.read_text().splitlines()
-    lines[line - 1] = text
-    path.write_text("\n".join(lines) + "\n")
-
-
-def refused(path, *texts, faces=3):
-    """read_submission raises an error that names the file and holds these texts."""
-    with pytest.raises(KpError) as caught:
-        read_submission(path, faces)
-    for text in (str(path), *texts):
-        assert text in str(caught.value)
-
-
-def test_rows_of_the_whole_test_set(tmp_path):
-    points = np.random.default_rng(0).uniform(0, 500, (1008, 68, 2)).astype(np.float32)
-    assert write_submission(points, tmp_path / "out.csv") == 137_088
-    lines = (tmp_path / "out.csv").read_bytes().split(b"\n")
-    assert len(lines) == 137_088 + 2  # the header, and nothing after the last line end
-    assert lines[0] == b"Id,Predicted"
-    assert lines[-1] == b""
-    assert lines[-2].startswith(b"137087,")
-
-
-def test_order_is_x_before_y_image_by_image(tmp_path):
-    points = np.arange(2 * 68 * 2, dtype=float).reshape(2, 68, 2) + 0.25
-    write_submission(points, tmp_path / "out.csv")
-    lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert lines[:4] == ["Id,Predicted", "0,0.2500", "1,1.2500", "2,2.2500"]
-    assert lines[1 + 136] == "136,136.2500"
-
-
-def test_read_gives_what_was_written(points, written):
-    np.testing.assert_allclose(read_submission(written, 3), points, rtol=0, atol=0.501e-4)
-
-
-@pytest.mark.parametrize("shape", [(3, 58, 2), (3, 136), (68, 2), (0, 68, 2), ()])
-def test_write_refuses_shape(shape, tmp_path):
-    with pytest.raises(KpError, match=re.escape(f"found {shape}")):
-        write_submission(np.zeros(shape), tmp_path / "out.csv")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_write_refuses_value_that_is_not_finite(points, value, tmp_path):
-    points[1, 5, 1] = value
-    with pytest.raises(KpError, match=f"image 1, point 5, y: expected a finite number, found {value}"):
-        write_submission(points, tmp_path / "out.csv")
-    assert not list(tmp_path.iterdir())
-
-
-def test_write_keeps_earlier_file_when_read_back_differs(points, written, monkeypatch):
-    monkeypatch.setattr(submission, "read_submission", lambda path, faces: points + 2e-4)
-    before = written.read_bytes()
-    with pytest.raises(KpError, match="read back"):
-        write_submission(points, written)
-    assert written.read_bytes() == before
-    assert list(written.parent.iterdir()) == [written]
-
-
-def test_write_names_place_that_cannot_be_written(points, tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(KpError, match="folder: expected to write this file, found: "):
-        write_submission(points, tmp_path / "folder")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
-
-
-@pytest.mark.parametrize(
-    ("line", "text", "expected"),
-    [
-        (1, "id,Predicted", "line 1: expected Id,Predicted, found id,Predicted"),
-        (3, "2,1.0", "line 3: expected its Id, counted from 0, found '2'"),
-        (4, "2.0,1.0", "line 4: expected its Id, counted from 0, found '2.0'"),
-        (8, '6,"1.0', "line 8: expected a finite number, found '\"1.0'"),
-        (9, "7,nan", "line 9: expected a finite number, found 'nan'"),
-        (10, "8,", "line 10: expected a finite number, found ''"),
-        (11, "9,inf", "line 11: expected a finite number, found 'inf'"),
-        (12, "10,1.0px", "line 12: expected a finite number, found '1.0px'"),
-        (13, "", "line 13: expected its Id, counted from 0, found ''"),
-        (14, "12,1,2", "in line 14, saw 3"),
-    ],
-)
-def test_read_names_line(written, line, text, expected):
-    edit(written, line, text)
-    refused(written, expected)
-
-
-def test_read_counts_rows(written):
-    refused(written, "line 409", "expected 544 rows", "(4 images)", "found 408", faces=4)
-    refused(written, "expected 272 rows", "found 408", faces=2)
-
-
-def test_read_names_file_that_is_missing_or_empty(tmp_path):
-    refused(tmp_path / "none.csv", "No such file")
-    (tmp_path / "empty.csv").touch()
-    refused(tmp_path / "empty.csv", "No columns")
-
-
-@pytest.fixture
-def predicted(ibug, tmp_path, monkeypatch):
-    """Predictions that say which face they are of, without a network."""
+def arguments(ibug, tmp_path, monkeypatch):
+    """Of the course's part 3 with that network, which takes the box itself and has one pass."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(submission, "load_network", lambda run, precision: None)
-    monkeypatch.setattr(
-        submission,
-        "predict_records",
-        lambda network, records, run, flips: records.boxes[:, None, :2] + np.arange(136).reshape(68, 2) / 8,
-    )
-    return {"data": str(ibug), "run": "compact"}
+    write_settings(tmp_path / "course", ModelInfo(tmp_path / "course", PART3, IBUG68))
+    return {"data": str(ibug), "run": "course", "network": network}
 
 
-def test_parts_join_to_the_whole(predicted):
-    whole = predict_kaggle(**predicted).read_bytes()
-    for part in ("2/3", "1/3", "3/3"):
-        with pytest.raises(KpError, match=r"--merge: expected"):
-            predict_kaggle(**predicted, merge=True, out=Path("joined.csv"))
+@pytest.fixture
+def folder(ibug):
+    return ibug / "ibug_300W_large_face_landmark_dataset"
+
+
+def test_the_rows_follow_the_xml(arguments, capsys):
+    outputs = np.stack([np.arange(68) / 60, np.full(68, 0.25), np.full(68, np.nan)], axis=-1)
+    arguments["network"] = lambda images: np.repeat(outputs[None], len(images), axis=0)
+    assert predict_kaggle(**arguments) == Path("submission.csv")
+    said = capsys.readouterr().out
+    assert "Predicting with course, completed 2026-01-01 00:00 UTC" in said
+    assert "submission.csv: 544 rows for 4 faces of " in said
+    points = read_submission(Path("submission.csv"), 4)
+    # the box of photograph n has its left at 50 + n, its top at 20, and 60 × 64 pixels
+    for n in range(4):
+        np.testing.assert_allclose(points[n, :, 0], 50 + n - 0.5 + np.arange(68), atol=1e-4)
+        np.testing.assert_allclose(points[n, :, 1], 20 - 0.5 + 16, atol=1e-4)
+
+
+def test_points_move_with_box_and_photograph(arguments, folder):
+    expected = read_submission(predict_kaggle(**arguments), 4)[0] + (7, 3)
+    moved = Image.new("RGB", (157, 203))
+    with Image.open(folder / "helen" / "020x.png") as image:
+        moved.paste(image, (7, 3))
+    moved.save(folder / "helen" / "020x.png")
+    xml = folder / "labels_ibug_300W_test_parsed.xml"
+    xml.write_text(xml.read_text().replace("top='20' left='50'", "top='23' left='57'"))
+    points = read_submission(predict_kaggle(**arguments), 4)[0]
+    np.testing.assert_allclose(points, expected, atol=2e-4)
+
+
+def test_any_xml_takes_the_place_of_the_data(arguments, folder, tmp_path):
+    predict_kaggle(**arguments | {"data": None}, labels=folder / "labels_ibug_300W_train.xml", out=Path("other.csv"))
+    assert read_submission(Path("other.csv"), 20).shape == (20, 68, 2)
+    with pytest.raises(KpError, match="--data and --labels cannot be used together"):
+        predict_kaggle(**arguments, labels=folder / "labels_ibug_300W_train.xml")
+    picture(50, 50).save(folder / "one.png")
+    write_xml(folder / "labels_ibug_300W_test.xml", [xml_image("one.png", [(5, 5, 40, 40)])])
+    (folder / "labels_ibug_300W_test_parsed.xml").unlink()
+    assert read_submission(predict_kaggle(**arguments), 1).shape == (1, 68, 2)
+    (folder / "labels_ibug_300W_test.xml").unlink()
+    with pytest.raises(KpError, match=r"neither labels_ibug_300W_test_parsed\.xml nor labels_ibug_300W_test\.xml"):
+        predict_kaggle(**arguments)
+
+
+def test_without_data_the_test_photographs_alone_are_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KP_TF_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    drawn = sample_path("ibug", test_only=True)
+    draw_sample(drawn, "ibug", count=30, test_only=True)  # fewer than the command would draw
+    assert not list(drawn.rglob("*train*.xml"))
+    assert predict_kaggle(run="compact", network=network) == Path("submission-sample.csv")
+    assert "a sample of drawn faces is used instead" in capsys.readouterr().out
+    assert read_submission(Path("submission-sample.csv"), 4).shape == (4, 68, 2)
+    assert not sample_path("ibug").exists()
+
+
+def test_without_a_run_the_most_accurate_weights_are_taken(arguments, capsys):
+    predict_kaggle(**arguments | {"run": None})
+    assert "large.npz" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("run", "default"), [("course", False), ("compact", True)])
+def test_flips_follow_the_recipe(arguments, run, default):
+    arguments["run"] = run
+    expected = {flips: predict_kaggle(**arguments, flips=flips).read_bytes() for flips in (True, False)}
+    assert expected[True] != expected[False]
+    assert predict_kaggle(**arguments).read_bytes() == expected[default]
+
+
+def test_shards_join_to_the_whole(arguments):
+    whole = predict_kaggle(**arguments).read_bytes()
+    for shard in ("2/3", "1/3", "3/3"):
+        with pytest.raises(KpError, match=r"--merge: "):
+            predict_kaggle(**arguments, merge=True, out=Path("joined.csv"))
         assert not Path("joined.csv").exists()
-        predict_kaggle(**predicted, shard=part, out=Path("joined.csv"))
-    joined = predict_kaggle(**predicted, merge=True, out=Path("joined.csv"))
+        predict_kaggle(**arguments, shard=shard, out=Path("joined.csv"))
+    joined = predict_kaggle(**arguments, merge=True, out=Path("joined.csv"))
     assert joined.read_bytes() == whole
 
 
-def test_merge_refuses_parts_of_something_else(predicted):
-    for part in ("1/2", "2/2"):
-        predict_kaggle(**predicted, shard=part)
-    with pytest.raises(
-        KpError, match=r"submission.1-of-2.npz: expected a part of this network and these photographs"
-    ):
-        predict_kaggle(**{**predicted, "run": "large"}, merge=True)
-    predict_kaggle(**predicted, shard="1/3")
-    with pytest.raises(KpError, match="found parts of 2 and of 3"):
-        predict_kaggle(**predicted, merge=True)
+def test_shards_that_do_not_fit_are_refused(arguments):
+    def refused(message, **others):
+        with pytest.raises(KpError, match=message):
+            predict_kaggle(**arguments | others, merge=True)
+
+    refused(r"there are no shards submission\.I-of-N\.npz in \.")
+    predict_kaggle(**arguments, shard="1/2")
+    refused(r"the shard submission\.2-of-2\.npz is missing")
+    predict_kaggle(**arguments, shard="2/2")
+    for others in ({"run": "large"}, {"flips": True}, {"precision": "mixed_bfloat16"}):
+        refused(r"submission\.1-of-2\.npz: the shard belongs to another network", **others)
+    shutil.copy("submission.2-of-2.npz", "submission.1-of-3.npz")
+    refused("there are shards of 2 and of 3")
+    Path("submission.1-of-3.npz").unlink()
+    Path("submission.2-of-2.npz").write_bytes(b"no shard")
+    refused(r"submission\.2-of-2\.npz: expected a shard")
     assert not Path("submission.csv").exists()
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "-1/2", "a/b", "1/2/3"])
-def test_shard_that_is_none_is_refused(text):
-    with pytest.raises(KpError, match="expected I/N with I from 1 to N"):
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(KpError, match="write I/N with I from 1 to N, such as 2/5"):
         predict_kaggle(shard=text)
 
 
-def test_no_submission_where_a_photograph_is_bad(ibug, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    photograph = ibug / "ibug_300W_large_face_landmark_dataset" / "helen" / "022x.jpg"
+def test_more_shards_than_faces_are_refused(arguments):
+    with pytest.raises(KpError, match="--shard 5/5: there are only 4 faces"):
+        predict_kaggle(**arguments, shard="5/5")
+
+
+def test_a_shard_is_not_merged(arguments):
+    with pytest.raises(KpError, match="--shard and --merge cannot be used together"):
+        predict_kaggle(**arguments, shard="1/2", merge=True)
+
+
+def test_a_run_of_another_part_is_refused(arguments, tmp_path):
+    write_settings(tmp_path / "nose", ModelInfo(tmp_path / "nose", PART1, NOSE))
+    with pytest.raises(KpError, match="needs a network of 68 points, and this one has nose"):
+        predict_kaggle(**arguments | {"run": "nose"})
+
+
+def test_a_folder_that_is_missing_is_named_before_the_work(arguments):
+    with pytest.raises(KpError, match=r"--out no/a\.csv: there is no folder no"):
+        predict_kaggle(**arguments, out=Path("no/a.csv"))
+
+
+def test_no_submission_where_a_photograph_is_bad(arguments, folder, tmp_path):
+    photograph = folder / "helen" / "022x.jpg"
     photograph.write_bytes(photograph.read_bytes()[:900])
-    with pytest.raises(KpError, match=r"image 3 \(helen/022x.jpg\): expected the JPEG or PNG image"):
-        predict_kaggle(data=str(ibug), run="compact")
+    with pytest.raises(KpError, match=r"image 3 \(helen/022x\.jpg\): cannot read .*022x\.jpg: the image is damaged"):
+        predict_kaggle(**arguments)
     assert not list(tmp_path.glob("*.csv"))
