@@ -118,7 +118,8 @@ def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
     faces = load(config, device)
     checkpoint = _checkpoint_of(job.begun)
     _check_unchanged(job, faces)
-    distributed.check_alike(strategy, [*_common_settings(config), faces.split["training"], _digest(checkpoint)])
+    files = [faces.split["training"], faces.split["validation"]]
+    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint)])
     fitting = build(config, faces, strategy, job.make_directory, is_resumed=checkpoint is not None)
     fit(fitting)
     if not distributed.is_chief():
