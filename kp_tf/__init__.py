@@ -1,10 +1,11 @@
 """Facial keypoints in Keras 3 on TensorFlow."""
 
 import importlib
-import importlib.abc
-import importlib.machinery
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 __version__ = "0.2.0"
@@ -20,33 +21,49 @@ def __getattr__(name: str) -> object:
     return getattr(importlib.import_module(f"kp_tf.{_MODULES[name]}"), name)
 
 
-class _RegisterLayers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Registers the project's layers with Keras as soon as Keras has been imported.
-
-    So `keras.saving.load_model` can read the runs of the heatmap recipes, and `import kp_tf` need not import Keras.
-    """
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return None
-        self._loader, spec.loader = spec.loader, self
-        return spec
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
+def _register_layers() -> None:
+    """Register the project's layers with Keras, so that `keras.saving.load_model` reads runs with heatmaps."""
+    with suppress(ImportError):  # of a Keras that this project cannot use: importing that one must not fail here
         importlib.import_module("kp_tf.models.heatmap")
 
 
+class _KerasFinder(MetaPathFinder):
+    """Registers the project's layers when Keras is imported, because `import kp_tf` does not import Keras."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "keras":
+            return None
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(fullname, path, target)
+            if spec and spec.loader:
+                spec.loader = _KerasLoader(spec.loader)
+                return spec
+        return None
+
+
+class _KerasLoader(Loader):
+    """The loader of Keras, which registers the layers afterwards."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        _register_layers()
+
+
 if "keras" in sys.modules:
-    importlib.import_module("kp_tf.models.heatmap")
+    _register_layers()
 else:
-    sys.meta_path.insert(0, _RegisterLayers())
+    sys.meta_path.insert(0, _KerasFinder())
