@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from kp_tf.predict.confidence import UNCALIBRATED, calibrate, confidence_of, errors_in_crops, is_calibrated
+
+
+def test_confidence_by_hand():
+    # a mean error of 3 %: the length of a normally distributed vector is below its mean with probability 1 - e^(-π/4)
+    assert confidence_of(np.array([0.03**2]), None)[0] == pytest.approx(1 - np.exp(-np.pi / 4))
+    values = confidence_of(np.array([0, 1e-4, 1e-2, np.nan]), None)
+    assert values[0] == 1
+    assert 1 > values[1] > values[2] > 0
+    assert np.isnan(values[3])
+
+
+def test_calibration_finds_how_often_points_are_near():
+    rng = np.random.default_rng(0)
+    deviation = np.exp(rng.normal(-3.5, 0.4, 20_000))
+    expected = 0.3 * deviation**0.8  # the mean error is not the heatmap's deviation
+    errors = expected * np.sqrt(-np.log(rng.uniform(size=deviation.size)) * 4 / np.pi)  # Rayleigh, of that mean
+    errors[::7] = np.nan
+    calibration = calibrate(deviation**2, errors)
+    assert is_calibrated(calibration)
+    confidence = confidence_of(deviation**2, calibration)
+    np.testing.assert_allclose(confidence, 1 - np.exp(-(np.pi / 4) * (0.03 / expected) ** 2), atol=0.02)
+
+
+def test_too_little_to_calibrate_on():
+    variance = np.full(1000, 1e-3)
+    errors = np.tile([0.01, 0.1], 500)
+    assert calibrate(variance, errors) is not None
+    assert calibrate(variance[:150], errors[:150]) is None
+    assert calibrate(variance, np.zeros(1000)) is None, "all are near"
+    assert calibrate(variance, np.ones(1000)) is None, "none is near"
+    assert calibrate(np.full(1000, np.nan), errors) is None, "no heatmaps"
+    assert not is_calibrated(None)
+    assert not is_calibrated(UNCALIBRATED)
+
+
+def test_errors_are_in_units_of_the_crops_side():
+    points, truth = np.zeros((2, 2, 2)), np.array([[[3.0, 4.0], [0, 0]], [[np.nan, np.nan], [0, 8]]])
+    boxes = np.array([[0.0, 0, 5, 10], [7, 7, 20, 8]])
+    np.testing.assert_allclose(errors_in_crops(points, truth, boxes, 2.0), [[5 / 20, 0], [np.nan, 8 / 40]])

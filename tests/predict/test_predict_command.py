@@ -1,0 +1,158 @@
+"""`predict` with the network that comes with the project, on drawn faces that a fake detector knows."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.predict.command import expand, predict
+from kp_tf.predict.predictor import Predictor
+
+
+@pytest.fixture
+def photos(drawn_face, tmp_path):
+    """A folder with the drawn face in two files, and a text."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg"):
+        drawn_face[0].save(folder / name)
+    (folder / "notes.txt").write_text("no photograph")
+    return folder
+
+
+@pytest.fixture
+def detector(drawn_face):
+    return lambda picture: np.array([drawn_face[1]])
+
+
+@pytest.fixture
+def face(photos, detector):
+    """The face of a.png."""
+    (face,) = Predictor.load(detector=detector).predict(photos / "a.png")
+    return face
+
+
+def test_predict_prints_json_and_csv(photos, detector, face, capsys):
+    predict([str(photos)], detector=detector)
+    content = json.loads(capsys.readouterr().out)
+    assert [Path(each["file"]).name for each in content["photographs"]] == ["a.png", "b.jpg"]
+    assert (content["network"], content["names"]) == ("compact", list(IBUG68.names))
+    np.testing.assert_allclose(content["photographs"][0]["faces"][0]["points"], face.points, atol=0.006)
+    predict([str(photos / "*.png")], format="csv", detector=detector)
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 1 + 68
+    assert rows[5].startswith(f"{photos / 'a.png'},1,04,{face.points[4, 0]:.2f},")
+
+
+def test_predict_writes_points_and_pictures(photos, detector, face, tmp_path, capsys):
+    out = tmp_path / "out"
+    predict([str(photos)], out=out, format="pts", detector=detector)
+    assert capsys.readouterr().out == f"2 faces in 2 photographs: {out}, pictures in {out / 'drawn'}\n"
+    assert sorted(path.name for path in out.iterdir()) == ["a_1.pts", "b_1.pts", "drawn"]
+    lines = (out / "a_1.pts").read_text().splitlines()
+    written = np.array([[float(value) for value in line.split()] for line in lines[3:-1]])
+    np.testing.assert_allclose(written, face.points + 1, atol=0.006)
+    with Image.open(out / "drawn" / "a.jpg") as drawn, Image.open(photos / "a.png") as plain:
+        assert drawn.size == plain.size
+        difference = np.abs(np.asarray(drawn, int) - np.asarray(plain, int)).max(axis=2)
+    left, top, width, _ = face.box.astype(int)
+    assert (difference[top, left : left + width] > 60).mean() > 0.5, "the upper edge of the box"
+
+
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_predict_writes_one_file_for_all_photographs(photos, detector, tmp_path, capsys, format):
+    predict([str(photos)], format=format, detector=detector)
+    printed = capsys.readouterr().out
+    predict([str(photos)], out=tmp_path / "out", format=format, detector=detector)
+    assert (tmp_path / "out" / f"points.{format}").read_text() == printed
+
+
+def test_predict_takes_boxes_instead_of_detecting(photos, face, drawn_face, capsys):
+    def none_needed(picture):
+        raise AssertionError("the detector was called")
+
+    predict([str(photos / "a.png")], boxes=[drawn_face[1], (60, 60, 120, 120)], detector=none_needed)
+    first, second = json.loads(capsys.readouterr().out)["photographs"][0]["faces"]
+    np.testing.assert_allclose(first["points"], face.points, atol=0.006)
+    assert second["box"] == [60, 60, 120, 120]
+
+
+def test_predict_writes_xml_that_readers_take(photos, face, drawn_face):
+    drawn_face[0].crop((0, 0, 260, 250)).save(photos / "b.jpg")
+
+    def detector(picture):
+        return np.array([drawn_face[1]] if picture.height == 260 else []).reshape(-1, 4)
+
+    predict([str(photos)], out=photos, format="xml", detector=detector)
+    samples = read_dlib_xml(photos / "points.xml", IBUG68, partial=True)
+    assert samples.files == ("a.png",), "b.jpg has no face"
+    np.testing.assert_allclose(samples.points[0], face.points, atol=0.51)
+    assert "b.jpg" in (photos / "points.xml").read_text()
+
+
+def test_predict_refuses_xml_away_from_the_photographs(photos, tmp_path):
+    with pytest.raises(KpError, match=r"--format xml: .*a\.png is not in the folder of the XML"):
+        predict([str(photos)], out=tmp_path / "elsewhere", format="xml")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_one_bad_photograph_does_not_stop_the_others(photos, detector, capsys):
+    (photos / "c.jpg").write_bytes(b"")
+    with pytest.raises(KpError, match=r"cannot read .*c\.jpg: the file is empty") as raised:
+        predict([str(photos)], detector=detector)
+    assert raised.value.status == 1
+    assert len(json.loads(capsys.readouterr().out)["photographs"]) == 2
+    with pytest.raises(KpError, match="the file is empty") as raised:
+        predict([str(photos / "c.jpg")], detector=detector)
+    assert raised.value.status == 2
+
+
+def test_predicting_a_folder_again_leaves_out_its_drawn_pictures(photos, detector, capsys):
+    predict([str(photos)], out=photos, detector=detector)
+    predict([str(photos)], out=photos, detector=detector)
+    assert capsys.readouterr().out.splitlines()[1].startswith("2 faces in 2 photographs")
+
+
+def test_results_of_files_with_the_same_stem_do_not_collide(photos, detector, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes((photos / "a.png").read_bytes())
+    (photos / "a.png").rename(photos / "a-2.png")
+    files = [tmp_path / "one" / "a.png", tmp_path / "two" / "a.png", photos / "a-2.png"]
+    predict([str(file) for file in files], out=tmp_path / "out", format="pts", detector=detector)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.pts")) == ["a-2-2_1.pts", "a-2_1.pts", "a_1.pts"]
+
+
+def test_folders_and_patterns_are_expanded_once(photos, tmp_path):
+    (photos / "sub.jpg").mkdir()
+    a, b = photos / "a.png", photos / "b.jpg"
+    assert expand([str(photos)]) == [a, b]
+    assert expand([str(b), str(photos), str(photos / "*")]) == [b, a, photos / "notes.txt"]
+    assert expand([str(tmp_path / "missing.jpg")]) == [tmp_path / "missing.jpg"], "it is named when it is read"
+    (tmp_path / "a[1].jpg").touch()
+    assert expand([str(tmp_path / "a[1].jpg")]) == [tmp_path / "a[1].jpg"], "a file, not a pattern"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"photographs": ["*.gif"]}, r"no photograph matches .*\*\.gif"),
+        ({"photographs": ["empty"]}, r"there are no photographs in the folder .*empty"),
+        ({"photographs": ["."], "format": "pts"}, "--format pts writes files and needs --out DIR"),
+        ({"photographs": ["."], "boxes": [(1, 2, 3, 4)]}, "--box takes one photograph, not 2"),
+        (
+            {"photographs": ["a.png"], "out": Path("notes.txt/out")},
+            "--out .*out: cannot make the folder: Not a directory",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(photos, monkeypatch, arguments, message):
+    (photos / "empty").mkdir()
+    monkeypatch.chdir(photos)
+    with pytest.raises(KpError, match=message):
+        predict(**arguments)
