@@ -1,6 +1,7 @@
 """Small files laid out as the real data sets are, a tiny network, and a face that is a disc."""
 
 import json
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -129,18 +130,17 @@ def write_ibug(root):
 
 @contextmanager
 def serving(sources, **options):
-    """The address of a demo server that runs in the background, with the arguments of `application`."""
-    import uvicorn
+    """The address of a demo server that runs in the background, with the arguments of `http_server`."""
+    from kp_tf.apps.demo.server import HOST, http_server
 
-    from kp_tf.apps.demo.server import HOST, application
-
-    server = uvicorn.Server(uvicorn.Config(application(sources, **options), HOST, 0, log_level="error"))
-    thread = threading.Thread(target=server.run)
+    server, listener = http_server(sources, **options), socket.create_server((HOST, 0))
+    thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
+        listener.close()

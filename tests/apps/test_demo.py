@@ -13,6 +13,7 @@ from helpers import serving
 from PIL import ExifTags, Image
 
 from kp_tf import Predictor
+from kp_tf.apps.demo.limits import Limits
 from kp_tf.apps.demo.server import HOST, STATIC, demo
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68
@@ -177,9 +178,7 @@ def test_values_that_no_file_can_hold_are_refused(ask, change, face):
     assert "invalid request" in answer.json()["error"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/service.py", "/../service.py", "/networks", "/_predictor", "/__init__", "/about"]
-)
+@pytest.mark.parametrize("path", ["/service.py", "/../service.py", "/networks", "/_predictor", "/__init__", "/about"])
 def test_other_paths_are_not_served(ask, path):
     assert ask(path).status == 404
     assert ask(path, b"{}").status == 404
@@ -192,7 +191,7 @@ def test_a_name_that_leaves_the_folder_is_refused(ask):
 
 
 def test_uploads_are_limited():
-    with serving({"compact": "compact"}, upload_limit=1_000_000) as address:
+    with serving({"compact": "compact"}, limits=Limits(upload=1_000_000)) as address:
         assert fetch(f"{address}/settings").json()["upload_limit"] == 1_000_000
         answer = fetch(f"{address}/predict?name=a.jpg", b"x" * 1_000_001)
     assert answer.status == 422

@@ -7,25 +7,27 @@ sends what the server has to compute.
 import socket
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kp_tf.apps.demo.service import DemoService
 from kp_tf.core.errors import KpError
 
-if TYPE_CHECKING:  # an optional dependency
+if TYPE_CHECKING:  # optional dependencies
+    import uvicorn
+    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
-    from starlette.types import ASGIApp
+
+    from kp_tf.apps.demo.limits import Limits, Uploads
 
 HOST = "127.0.0.1"
-UPLOAD_LIMIT = 100_000_000  # bytes of one request: a photograph, or the faces of many
 STATIC = Path(__file__).with_name("static")
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 STATIC_HEADERS = {
@@ -52,10 +54,8 @@ def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = Tr
     """
     if not (find_spec("starlette") and find_spec("uvicorn")):
         raise KpError("the demo needs Starlette and uvicorn: pip install starlette uvicorn")
-    import uvicorn
-
     included = ("compact", "large") if find_spec("tensorflow") else ("compact",)
-    app = application({Path(run).stem: run for run in runs or ()} | {name: name for name in included})
+    server = http_server(name_networks(runs or (), included))
     try:
         listener = socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
@@ -66,37 +66,83 @@ def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = Tr
         if browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         with suppress(KeyboardInterrupt):  # the usual way to stop the server
-            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+            server.run(sockets=[listener])
 
 
-def application(sources: Mapping[str, str], upload_limit: int = UPLOAD_LIMIT) -> "ASGIApp":
-    """Build the ASGI application of the page.
+def name_networks(runs: Sequence[str], included: Sequence[str]) -> dict[str, str]:
+    """Name the networks: those of the user first; a name that is taken already gets a number.
+
+    Args:
+        runs: what the user gave: names, run directories or files.
+        included: the names of the networks that come with kp_tf.
+
+    Returns:
+        For each name what `Predictor.load` takes.
+    """
+    sources: dict[str, str] = {}
+    for source in [*runs, *(name for name in included if name not in runs)]:
+        path = Path(source).absolute()
+        stem = path.name if path.is_dir() else path.stem
+        name, number = stem, 1
+        while name in sources:
+            number += 1
+            name = f"{stem} {number}"
+        sources[name] = source
+    return sources
+
+
+def http_server(sources: Mapping[str, str], limits: "Limits | None" = None) -> "uvicorn.Server":
+    """Build the server of the page, to be run with a socket.
 
     Args:
         sources: the networks, as `DemoService` takes them.
-        upload_limit: the largest request, in bytes.
+        limits: None takes the usual ones.
 
     Raises:
         KpError: if the first network cannot be loaded.
     """
+    import uvicorn
+
+    from kp_tf.apps.demo.limits import LimitedProtocol, Limits
+
+    limits = limits or Limits()
+    protocol: Any = partial(LimitedProtocol, limits=limits)
+    return uvicorn.Server(uvicorn.Config(_application(sources, limits), http=protocol, ws="none", log_level="warning"))
+
+
+def _application(sources: Mapping[str, str], limits: "Limits") -> "Starlette":
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
-    service = DemoService(sources)
+    from kp_tf.apps.demo.limits import BUSY, RETRY_HEADERS, BusyError, OwnPage, Uploads
+
+    service, uploads = DemoService(sources), Uploads(limits)
 
     async def settings(request: Request) -> Response:
-        return JSONResponse({"upload_limit": upload_limit, "networks": service.networks})
+        return JSONResponse({"upload_limit": limits.upload, "networks": service.networks})
 
-    async def explain(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, 422)
+    def refusal(status: int, text: str | None = None, headers: Mapping[str, str] | None = None) -> Callable:
+        async def refuse(request: Request, error: Exception) -> Response:
+            said = (text or str(error)).encode(errors="backslashreplace").decode()  # half a surrogate pair
+            return JSONResponse({"error": said}, status, headers)
 
+        return refuse
+
+    late = f"the request did not arrive within {limits.body_seconds:g} seconds"
+    refusals = {
+        KpError: refusal(422),
+        BusyError: refusal(503, BUSY, RETRY_HEADERS),
+        TimeoutError: refusal(408, late, {"Connection": "close"}),
+        ClientDisconnect: refusal(400, "the client has gone away"),
+    }
     computed = {
         "/predict": (service.predict, JSONResponse),
         "/preview": (service.preview, partial(Response, media_type="image/jpeg")),
+        "/labels": (service.read_labels, JSONResponse),
         "/upright": (service.to_upright, JSONResponse),
         "/save": (service.save, PlainTextResponse),
     }
@@ -104,13 +150,13 @@ def application(sources: Mapping[str, str], upload_limit: int = UPLOAD_LIMIT) ->
         *_static_routes(),
         Route("/settings", settings),
         *(
-            Route(path, _endpoint(method, response, upload_limit), methods=["POST"])
+            Route(path, _endpoint(method, response, uploads), methods=["POST"])
             for path, (method, response) in computed.items()
         ),
     ]
     # Another site's host name that resolves to this machine would let that site read the answers.
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return Starlette(routes=routes, middleware=[trusted], exception_handlers={KpError: explain})
+    return Starlette(routes=routes, middleware=[trusted, Middleware(OwnPage)], exception_handlers=refusals)
 
 
 def _static_routes() -> "list[Route]":
@@ -128,26 +174,17 @@ def _static_routes() -> "list[Route]":
     return [Route("/", serve(STATIC / "index.html")), *(Route(f"/{path.name}", serve(path)) for path in files)]
 
 
-def _endpoint(method: Callable, response: "Callable[..., Response]", upload_limit: int) -> Callable:
+def _endpoint(method: Callable, response: "Callable[..., Response]", uploads: "Uploads") -> Callable:
     """Serve a method of the service: the body is its content, the query its other arguments."""
     from starlette.concurrency import run_in_threadpool
 
     async def endpoint(request: "Request") -> "Response":
-        content, query = await _read(request.stream(), upload_limit), dict(request.query_params)
-        try:
-            signature(method).bind(content, **query)
-        except TypeError as error:
-            raise KpError(f"invalid request: {error}") from None
-        return response(await run_in_threadpool(method, content, **query))
+        query = dict(request.query_params)
+        async with uploads.receive(request) as content:
+            try:
+                signature(method).bind(content, **query)
+            except TypeError as error:
+                raise KpError(f"invalid request: {error}") from None
+            return response(await run_in_threadpool(method, content, **query))
 
     return endpoint
-
-
-async def _read(stream: AsyncIterator[bytes], limit: int) -> bytes:
-    """Read a request's body without ever holding more than the limit and one chunk."""
-    content = bytearray()
-    async for chunk in stream:
-        content += chunk
-        if len(content) > limit:
-            raise KpError(f"the upload is larger than the limit of {limit / 1e6:g} MB")
-    return bytes(content)

@@ -6,19 +6,22 @@ Boxes and points travel in pixels of the upright photograph, as the page shows i
 
 import io
 import json
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
+from kp_tf.apps.demo import labels
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.images import Orientation, open_photograph
 from kp_tf.core.keypoints import Scheme
+from kp_tf.data.dlib_xml import MAX_COORDINATE
 from kp_tf.predict import writers
 from kp_tf.predict.drawing import point_colours
 from kp_tf.predict.predictor import Predictor
@@ -63,7 +66,7 @@ class DemoService:
             KpError: if the photograph, the network or a box cannot be used.
         """
         with _parsing():
-            upright = None if boxes is None else np.array(json.loads(boxes), np.float64).reshape(-1, 4)
+            upright = None if boxes is None else _checked(np.array(_load(boxes), np.float64).reshape(-1, 4))
         with self._lock:
             predictor, photograph = self._predictor(network), open_photograph(name, content)
             orientation = photograph.orientation
@@ -91,6 +94,10 @@ class DemoService:
             open_photograph(name, content).upright.save(jpeg, "JPEG", quality=92)
         return jpeg.getvalue()
 
+    def read_labels(self, content: bytes, path: str) -> dict:
+        """Take dlib's XML apart, as `labels.read_labels`."""
+        return labels.read_labels(content, path)
+
     def to_upright(self, content: bytes, network: str | None = None) -> list[dict]:
         """Convert labelled faces from pixels as stored to pixels of the upright photograph.
 
@@ -104,7 +111,7 @@ class DemoService:
         with self._lock:
             scheme = self._predictor(network).scheme
         with _parsing():
-            photograph = json.loads(content)
+            photograph = _load(content)
             orientation = _orientation(photograph)
             faces = [_face(face, scheme) for face in photograph["faces"]]
         return [writers.face_to_json(_face_to_upright(face, orientation)) for face in faces]
@@ -114,7 +121,8 @@ class DemoService:
 
         Args:
             content: JSON of the format ("json", "pts" or "xml"), the network, and the photographs, each with file,
-                width, height, orientation and faces. The format "pts" takes a single face.
+                width, height, orientation and faces. The format "pts" takes a single face. The format "xml" also
+                takes the labels that were opened, as `labels.write_labels`, and for each face its source in them.
 
         Returns:
             The text of the file, in pixels as stored.
@@ -123,22 +131,21 @@ class DemoService:
             KpError: if the JSON is not of this form, or the format cannot express the faces.
         """
         with _parsing():
-            request = json.loads(content)
+            request = _load(content)
             file_format, network = str(request["format"]), str(request["network"])
         with self._lock:
             predictor = self._predictor(network)
         scheme = predictor.scheme
         with _parsing():
             photographs = [(_file_name(item), _stored_faces(item, scheme)) for item in request["photographs"]]
-        match file_format:
-            case "json":
-                return writers.as_json(photographs, scheme, network)
-            case "pts":
-                with _parsing():
+            match file_format:
+                case "json":
+                    return writers.as_json(photographs, scheme, network)
+                case "pts":
                     ((_, (face,)),) = photographs
-                return writers.as_pts(face)
-            case "xml":
-                return _xml(photographs, scheme)
+                    return writers.as_pts(face)
+                case "xml":
+                    return _xml(request, photographs)
         raise KpError(f"unknown format {file_format!r}: choose json, pts or xml")
 
     def _predictor(self, name: str | None) -> Predictor:
@@ -159,19 +166,35 @@ def _parsing() -> Iterator[None]:
         raise KpError(f"invalid request: {error!r}") from None
 
 
+def _load(content: str | bytes) -> Any:
+    """Read JSON as the standard has it, without NaN and Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    return json.loads(content, parse_constant=refuse)
+
+
+def _checked(values: np.ndarray) -> np.ndarray:
+    """Refuse coordinates that are missing, infinite or far from every photograph."""
+    if not (np.abs(values) <= MAX_COORDINATE).all():  # also if one is NaN
+        raise ValueError("coordinates that are missing or too large")
+    return values
+
+
 def _file_name(photograph: dict) -> str:
     name = str(photograph["file"])
     name.encode()  # a ValueError where half a surrogate pair could not be written
-    if "\0" in name:
+    if any(unicodedata.category(character) == "Cc" for character in name):  # control characters, which XML cannot hold
         raise ValueError(f"file {name!r}")
     return name
 
 
 def _orientation(photograph: dict) -> Orientation:
-    tag = int(photograph["orientation"])
-    if tag not in range(1, 9):
-        raise ValueError(f"orientation {tag}")
-    return Orientation((int(photograph["width"]), int(photograph["height"])), tag)
+    tag, size = int(photograph["orientation"]), (int(photograph["width"]), int(photograph["height"]))
+    if tag not in range(1, 9) or not 0 < min(size) <= max(size) <= MAX_COORDINATE:
+        raise ValueError(f"orientation {tag} or size {size}")
+    return Orientation(size, tag)
 
 
 def _face(face: dict, scheme: Scheme) -> Face:
@@ -182,8 +205,11 @@ def _face(face: dict, scheme: Scheme) -> Face:
     shapes = box.shape, points.shape, confidence.shape
     if shapes != ((4,), (len(scheme), 2), (len(scheme),)):
         raise ValueError(f"shapes of box, points and confidence: {shapes}")
-    if not np.isfinite(box).all() or np.isinf(points).any():
-        raise ValueError("infinite or missing coordinates")
+    _checked(np.append(box, points[~np.isnan(points)]))
+    if box[2:].min() <= 0:
+        raise ValueError(f"a box of {box[2]:g} × {box[3]:g}")
+    if not ((confidence >= 0) & (confidence <= 1) | np.isnan(confidence)).all():
+        raise ValueError("a confidence beyond 0 to 1")
     return Face(box, points, confidence, scheme)
 
 
@@ -203,11 +229,14 @@ def _face_to_stored(face: Face, orientation: Orientation) -> Face:
     return replace(face, box=box, points=orientation.to_stored(face.points))
 
 
-def _xml(photographs: Sequence[tuple[str, Sequence[Face]]], scheme: Scheme) -> str:
+def _xml(request: dict, photographs: list[tuple[str, list[Face]]]) -> str:
     for file, _ in photographs:
         if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
             raise KpError(f"cannot save {file} in points.xml: it is not in the folder that was opened")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "points.xml")
-        writers.write_xml(path, [(str(Path(folder, file)), faces) for file, faces in photographs], scheme)
-        return path.read_text(encoding="utf-8")
+    sourced = [
+        (file, [(face, item.get("source")) for face, item in zip(faces, photograph["faces"], strict=True)])
+        for (file, faces), photograph in zip(photographs, request["photographs"], strict=True)
+    ]
+    text = labels.write_labels(request.get("opened") or labels.NEW_FILE, sourced)
+    text.encode()  # a ValueError where half a surrogate pair could not be written
+    return text
