@@ -25,10 +25,8 @@ def measure(data: str | None, out: Path, times: int, steps: int, rounds: int) ->
     files = [file for file, _ in jpegs]
     with start_keras("auto") as ours, start_worker("pytorch", KEEP_MEMORY) as torch:
         conditions = machine(torch)
-        decode_ours, decode_torch = (
-            partial(ours.ask, "decode_faces"),
-            partial(torch.ask, "decode_faces", faces=faces),
-        )
+        decode_ours = partial(ours.ask, "decode_faces", times=times)
+        decode_torch = partial(torch.ask, "decode_faces", times=times, faces=faces)
         decoders = {
             "kp_tf": partial(decode_ours, faces=faces),
             "PyTorch Dataset, one process": partial(decode_torch, workers=0),
