@@ -123,9 +123,9 @@ def test_results_of_files_with_the_same_stem_do_not_collide(photos, detector, tm
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.png").write_bytes((photos / "a.png").read_bytes())
     (photos / "a.png").rename(photos / "a-2.png")
-    files = [tmp_path / "one" / "a.png", tmp_path / "two" / "a.png", photos / "a-2.png"]
+    files = [photos / "a-2.png", tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"]
     predict([str(file) for file in files], out=tmp_path / "out", format="pts", detector=detector)
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.pts")) == ["a-2-2_1.pts", "a-2_1.pts", "a_1.pts"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.pts")) == ["a-2_1.pts", "a-3_1.pts", "a_1.pts"]
 
 
 def test_folders_and_patterns_are_expanded_once(photos, tmp_path):
