@@ -1,11 +1,12 @@
 """Fixtures that several rooms share."""
 
+import json
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
-from helpers import write_ibug, write_imm
+from helpers import write_ibug, write_imm, write_run
 
 
 @pytest.fixture
@@ -18,3 +19,19 @@ def imm(tmp_path):
 def ibug(tmp_path):
     """A data folder of iBUG that the test may change (see `helpers.write_ibug`)."""
     return write_ibug(tmp_path / "faces")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A run whose network was never trained, and the files that were exported from it, by name."""
+    for module in ("ai_edge_litert", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(module, reason="the extra export is not installed")
+    from kp_tf.apps.export import export
+
+    folder = tmp_path_factory.mktemp("exported")
+    files = {"run": write_run(folder / "run")}
+    config = json.loads((files["run"] / "config.json").read_text())
+    (files["run"] / "config.json").write_text(json.dumps(config | {"data": "/secret/place"}))
+    for to, precision, name in (("litert", "float32", "a.tflite"), ("onnx", "float16", "half.onnx")):
+        files[name] = export(to, str(files["run"]), folder / name, precision)
+    return files

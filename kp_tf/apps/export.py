@@ -19,6 +19,7 @@ from kp_tf.backends import load_network
 from kp_tf.backends.litert import DESCRIPTION
 from kp_tf.backends.network import Network
 from kp_tf.backends.onnx import PROPERTY
+from kp_tf.core.environment import captured_stderr
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing
 from kp_tf.core.geometry import crop_windows, to_pixels
@@ -39,11 +40,11 @@ def pack(run: Path, out: Path) -> None:
     Raises:
         KpError: if there is no such run, or the file is not named `.npz` or cannot be written.
     """
-    from kp_tf.backends.keras_backend import load_model
-
     if out.suffix != ".npz":
         raise KpError(f"--out {out}: the name must end in .npz")
     info = read_run(run)
+    with captured_stderr():
+        from kp_tf.backends.keras_backend import load_model
     save_weights(out, load_model(info), info)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
@@ -68,14 +69,16 @@ def export(
     Raises:
         KpError: if there is no such run, or the file cannot be written.
     """
-    from kp_tf.backends.keras_backend import add_variance, for_prediction, load_model
-
     if precision == "int8" and to == "onnx":
         raise KpError("--int8 is for --to litert alone")
     info = find_model(run)
     out = out or Path(info.path.name).with_suffix(SUFFIXES[to])
     if out.suffix != SUFFIXES[to]:
         raise KpError(f"--out {out}: the name must end in {SUFFIXES[to]}")
+    if not out.parent.is_dir():
+        raise KpError(f"--out {out}: there is no folder {out.parent}")
+    with captured_stderr():
+        from kp_tf.backends.keras_backend import add_variance, for_prediction, load_model
     model = load_model(info)  # in float32, whatever it was trained in
     with replacing(out) as temporary:
         write = _write_litert if to == "litert" else _write_onnx

@@ -10,6 +10,7 @@ import numpy as np
 from kp_tf.apps.submission_csv import write_submission
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends import load_with_keras
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_npz, replacing
@@ -73,7 +74,7 @@ def predict_kaggle(
         chosen = np.array_split(np.arange(len(samples)), count)[index - 1]
         if not len(chosen):
             raise KpError(f"--shard {shard}: there are only {len(samples)} faces to divide")
-        network = network or _load_network(info, precision)
+        network = network or load_with_keras(info, precision)
         points = predict_samples(network, samples.take(chosen), info, flips=flips)[..., :2]
         if shard:
             return write_shard(out, index, count, points, key)
@@ -91,12 +92,6 @@ def _read_samples(data: str | None, labels: Path | None) -> tuple[Samples, bool]
     if samples is None:
         raise KpError(f"{source.folder('ibug')}: there is neither {' nor '.join(TEST_XMLS)}")
     return samples.checked(), source.is_sample
-
-
-def _load_network(info: ModelInfo, precision: str) -> Network:
-    from kp_tf.backends.keras_backend import load_keras_network  # --merge needs no TensorFlow
-
-    return load_keras_network(info, precision)
 
 
 def _key(info: ModelInfo, samples: Samples, flips: bool, precision: str) -> str:

@@ -36,14 +36,19 @@ def load_network(source: str | Path | None) -> tuple[ModelInfo, Network]:
         from kp_tf.backends.onnx import load_onnx
 
         return load_onnx(path)
-    return _load_keras(named)
-
-
-def _load_keras(named: str) -> tuple[ModelInfo, Network]:
     info = find_model(named)
+    return info, load_with_keras(info)
+
+
+def load_with_keras(info: ModelInfo, precision: str = "float32") -> Network:
+    """`keras_backend.load_keras_network`, with TensorFlow imported only now and its start-up messages held back.
+
+    Raises:
+        KpError: also if TensorFlow is not installed.
+    """
     if not find_spec("tensorflow"):
-        raise KpError(f"{named} needs TensorFlow, or an exported file and its runtime: {INSTALL}")
+        raise KpError(f"{info.path} needs TensorFlow, or an exported file and its runtime: {INSTALL}")
     set_environment_defaults()
     with captured_stderr():
         from kp_tf.backends.keras_backend import load_keras_network
-    return info, load_keras_network(info)
+    return load_keras_network(info, precision)

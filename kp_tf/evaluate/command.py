@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.info import ModelInfo
-from kp_tf.backends import EXPORTED
+from kp_tf.backends import EXPORTED, load_with_keras
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json, write_json
@@ -82,9 +82,7 @@ def evaluate(
     if predictor:
         predictions = _through_predictor(predictor, samples, take_boxes=not (found or framed), labels=labels)
     else:
-        from kp_tf.backends.keras_backend import load_keras_network  # exported networks need no TensorFlow
-
-        outputs = predict_samples(load_keras_network(info, precision), samples, info, framed, flips)
+        outputs = predict_samples(load_with_keras(info, precision), samples, info, framed, flips)
         predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
     summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split}
     summary |= {"precision": resolve_precision(precision) if precision == "auto" else precision}

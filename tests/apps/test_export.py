@@ -1,61 +1,24 @@
-import json
-import pickle
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
+"""Export to LiteRT and ONNX, and packed weights."""
+
+import re
 
 import numpy as np
 import pytest
-from test_predictor import CONFIG, RECIPE
 
-from kp_tf.apps.export import export
-from kp_tf.artifacts.weights import HERE, committed
-from kp_tf.backends.engines import ABOUT, load_engine
-from kp_tf.backends.inference import load_network
+from kp_tf.apps.export import export, pack
+from kp_tf.backends import load_network
 from kp_tf.core.errors import KpError
 from kp_tf.evaluate.command import evaluate
-from kp_tf.predict.predictor import Predictor
-from kp_tf.training.networks import build
 
-pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
-pytest.importorskip("onnxruntime", reason="the extra runtime is not installed")
-pytest.importorskip("tf2onnx", reason="the extra export is not installed")
-
-IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 32, 32, 1)).astype(np.float32)
+IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 32, 32, 1)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A run with a small network that was never trained, and its exported files by suffix."""
-    folder = tmp_path_factory.mktemp("exported")
-    run = folder / "run"
-    run.mkdir()
-    (run / "config.json").write_text(json.dumps(CONFIG | {"data": "/secret/place"}))
-    (run / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
-    build(RECIPE, 68, seed=0).save(run / "model.keras")
-    files = {"run": run}
-    for to, precision, name in (
-        ("litert", "float32", "a.tflite"),
-        ("onnx", "float16", "half.onnx"),
-    ):
-        files[name] = export(to, str(run), folder / name, precision)
-    return files
+@pytest.fixture
+def labels(ibug):
+    return ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
 
 
-@pytest.mark.parametrize(("name", "most"), [("a.tflite", 1e-5), ("half.onnx", 3e-3)])
-def test_exported_files_give_the_networks_points(exported, name, most):
-    _, keras_network = load_engine(exported["run"])
-    run, network = load_engine(exported[name])
-    assert run.config == json.loads(json.dumps(CONFIG)), "without paths of the machine"
-    expected = keras_network(IMAGES)
-    assert expected.shape == (3, 68, 3)
-    for images, points in ((IMAGES, expected), (IMAGES[:1], expected[:1])):  # batches of any size
-        assert 0 <= np.abs(network(images) - points).max() < most
-
-
-def test_evaluate_takes_an_exported_file(exported, ibug):
-    labels = ibug / "ibug_300W_large_face_landmark_dataset" / "labels_ibug_300W_train.xml"
+def test_evaluate_takes_an_exported_file(exported, labels):
     before = evaluate(labels, run=str(exported["run"]))["all"]["euclidean_px"]["value"]
     after = evaluate(labels, run=str(exported["a.tflite"]))["all"]["euclidean_px"]["value"]
     assert after == pytest.approx(before, rel=0.02)
@@ -63,85 +26,46 @@ def test_evaluate_takes_an_exported_file(exported, ibug):
         evaluate(labels, run=str(exported["a.tflite"]), flips=True)
 
 
-def test_export_refuses_what_it_cannot_do(exported, tmp_path):
-    for arguments, message in (
-        ({"to": "onnx", "precision": "int8"}, "expected --to litert"),
-        ({"to": "onnx", "out": tmp_path / "a.tflite"}, r"ends in \.onnx"),
-        ({"to": "litert", "out": tmp_path / "no" / "a.tflite"}, "expected to write this file"),
-    ):
-        with pytest.raises(KpError, match=message):
-            export(run=str(exported["run"]), **arguments)
+def test_int8_says_what_it_costs_on_labelled_faces(exported, labels, tmp_path, capsys):
+    out = export("litert", str(exported["run"]), tmp_path / "small.tflite", "int8", labels)
+    assert out.stat().st_size < exported["a.tflite"].stat().st_size
+    said = capsys.readouterr().out
+    assert re.search(r"small\.tflite: 0\.0\d MB, int8 weights, of .*run\n", said)
+    assert re.search(r"difference in points on 20 faces of .*: mean \d\.\d+, largest \d\.\d+ pixels of 32\n", said)
+    before, after = (
+        float(number) for number in re.search(r"NME \(one pass\) before (.*) %, after (.*) %", said).groups()
+    )
+    assert after == pytest.approx(before, rel=0.05)
+    assert re.search(r"one face: Keras \d+\.\d ms \(.*\), the file \d+\.\d ms \(.*\)\n", said)
+    _, keras_network = load_network(exported["run"])
+    _, network = load_network(out)
+    assert 0 < np.abs(network(IMAGES) - keras_network(IMAGES))[..., :2].max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"to": "onnx", "precision": "int8"}, "--int8 is for --to litert alone"),
+        ({"to": "onnx", "out": "a.tflite"}, r"a\.tflite: the name must end in \.onnx"),
+        ({"to": "litert", "out": "a"}, r"a: the name must end in \.tflite"),
+        ({"to": "litert", "out": "no/a.tflite"}, r"no/a\.tflite: there is no folder .*no"),
+        ({"to": "litert", "run": "nothing"}, "nothing is not a run"),
+    ],
+)
+def test_export_refuses_what_it_cannot_do(exported, tmp_path, options, message):
+    if "out" in options:
+        options = options | {"out": tmp_path / options["out"]}
+    with pytest.raises(KpError, match=message):
+        export(**{"run": str(exported["run"])} | options)
     assert not list(tmp_path.iterdir())
 
 
-def changed(path, target, change):
-    """A copy of an exported .tflite whose text about itself is changed."""
-    content = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        about = json.loads(archive.read(ABOUT))
-    change(about)
-    target.write_bytes(content[: about["bytes"]])
-    with zipfile.ZipFile(target, "a") as archive:
-        archive.writestr(ABOUT, json.dumps(about))
-
-
-def test_files_that_are_not_ours_have_one_clear_message(exported, tmp_path):
-    whole = exported["a.tflite"].read_bytes()
-    bad = {
-        "cut.tflite": whole[: len(whole) // 2],
-        "bare.tflite": whole[: whole.index(b"PK\x03\x04")],
-        "text.tflite": b"no model",
-        "empty.onnx": b"",
-        "cut.onnx": exported["half.onnx"].read_bytes()[:3000],
-        "flipped.tflite": whole[:2000] + bytes([whole[2000] ^ 255]) + whole[2001:],
-    }
-    for name, content in bad.items():
-        (tmp_path / name).write_bytes(content)
-    changed(exported["a.tflite"], tmp_path / "shape.tflite", lambda about: about["config"].update(shape=[64, 64]))
-    changed(exported["a.tflite"], tmp_path / "scheme.tflite", lambda about: about["config"].update(scheme="nose"))
-    for name in (*bad, "shape.tflite", "scheme.tflite"):
-        with pytest.raises(KpError, match=rf"{name}: expected a network that `python -m kp_tf export` wrote"):
-            load_engine(tmp_path / name)
-    with pytest.raises(KpError, match="no such file"):
-        load_engine(tmp_path / "nothing.onnx")
-
-
-def test_a_pickle_renamed_is_refused(exported, tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    for name in ("config.json", "metrics.json"):
-        (run / name).write_text((exported["run"] / name).read_text())
-    (run / "model.keras").write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(KpError, match=r"model\.keras: expected the network of a run"):
-        Predictor.load(run)
-    (tmp_path / "a.keras").write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(KpError, match=r"a\.keras: expected a run"):
-        Predictor.load(tmp_path / "a.keras")
-
-
-def test_committed_compact_is_the_same_twice():
-    path = HERE / "compact.tflite"
-    assert path.stat().st_size <= 3_000_000
-    chosen = committed("compact")
-    assert chosen.path.stat().st_size <= 3_000_000
-    run, network = load_engine("compact")
-    assert run.path == path
-    assert (run.config, run.metrics) == (chosen.config, chosen.metrics)
-    images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 128, 128, 1)).astype(np.float32)
-    expected = load_network(chosen)(images)
-    apart = np.abs(network(images) - expected)
-    assert apart[..., :2].max() * 128 < 0.2, "pixels of the crop"
-
-
-def test_prediction_needs_no_tensorflow():
-    program = """
-import sys
-from kp_tf.predict.predictor import Predictor
-import numpy as np
-faces = Predictor.load().predict(np.zeros((200, 200), np.uint8), [50, 50, 100, 100])
-assert faces[0].points.shape == (68, 2)
-print([name for name in ("tensorflow", "keras", "pandas", "matplotlib", "tqdm", "psutil") if name in sys.modules])
-"""
-    command = [sys.executable, "-c", program]
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert answer.stdout == "[]\n", answer.stderr
+def test_packed_weights_give_nearly_the_same_points(exported, tmp_path, capsys):
+    pack(exported["run"], tmp_path / "small.npz")
+    assert re.fullmatch(r".*small\.npz: 0\.0\d MB\n", capsys.readouterr().out)
+    info, network = load_network(tmp_path / "small.npz")
+    expected_info, keras_network = load_network(exported["run"])
+    assert info.to_json() == expected_info.to_json()
+    assert np.abs(network(IMAGES) - keras_network(IMAGES))[..., :2].max() < 0.01
+    with pytest.raises(KpError, match=r"small: the name must end in \.npz"):
+        pack(exported["run"], tmp_path / "small")

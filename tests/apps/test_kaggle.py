@@ -1,6 +1,8 @@
 """From the test photographs to the competition's CSV, in one go or in shards."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,15 @@ def test_the_rows_follow_the_xml(arguments, capsys):
     for n in range(4):
         np.testing.assert_allclose(points[n, :, 0], 50 + n - 0.5 + np.arange(68), atol=1e-4)
         np.testing.assert_allclose(points[n, :, 1], 20 - 0.5 + 16, atol=1e-4)
+
+
+def test_the_program_prints_what_it_does_and_nothing_of_tensorflows(exported, ibug, tmp_path):
+    program = Path(__file__).parents[2] / "predict_kaggle.py"
+    command = [sys.executable, program, "--run", exported["run"], "--data", ibug, "--out", "a.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1].startswith("a.csv: 544 rows for 4 faces")
+    assert done.stderr == ""
+    assert read_submission(tmp_path / "a.csv", 4).shape == (4, 68, 2)
 
 
 def test_points_move_with_box_and_photograph(arguments, folder):

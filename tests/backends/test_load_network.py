@@ -1,0 +1,119 @@
+"""Networks by name, run or file: the same points from every backend, and files that are not the project's."""
+
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import INFO
+
+from kp_tf.artifacts.weights import FOLDER, committed
+from kp_tf.backends import load_network
+from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.core.errors import KpError
+
+IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 32, 32, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.tflite", 1e-5), ("half.onnx", 3e-3)])
+def test_exported_files_give_the_points_of_the_run(exported, name, most):
+    _, keras_network = load_network(exported["run"])
+    info, network = load_network(exported[name])
+    assert json.dumps(info.to_json()) == json.dumps(INFO.to_json())
+    assert info.path == exported[name]
+    expected = keras_network(IMAGES)
+    assert expected.shape == (3, 68, 3)
+    for images, points in ((IMAGES, expected), (IMAGES[:1], expected[:1])):  # batches of any size
+        assert 0 <= np.abs(network(images) - points).max() < most
+
+
+@pytest.mark.parametrize("name", ["a.tflite", "half.onnx"])
+def test_exported_files_name_no_place_on_the_machine(exported, name):
+    assert b"/secret/place" in (exported["run"] / "config.json").read_bytes()
+    assert b"/secret/place" not in exported[name].read_bytes()
+
+
+def changed(path, target, change):
+    """A copy of an exported .tflite whose description is changed."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        about = json.loads(archive.read(DESCRIPTION))
+    change(about)
+    target.write_bytes(content[: about["bytes"]])
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr(DESCRIPTION, json.dumps(about))
+
+
+def test_files_that_are_not_exported_have_one_clear_message(exported, tmp_path):
+    whole = exported["a.tflite"].read_bytes()
+    bad = {
+        "cut.tflite": whole[: len(whole) // 2],
+        "bare.tflite": whole[: whole.index(b"PK\x03\x04")],
+        "text.tflite": b"no model",
+        "empty.onnx": b"",
+        "cut.onnx": exported["half.onnx"].read_bytes()[:3000],
+        "flipped.tflite": whole[:2000] + bytes([whole[2000] ^ 255]) + whole[2001:],
+    }
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+    changed(exported["a.tflite"], tmp_path / "same.tflite", lambda about: None)
+    changed(
+        exported["a.tflite"], tmp_path / "shape.tflite", lambda about: about["config"]["recipe"].update(shape=[64] * 2)
+    )
+    changed(
+        exported["a.tflite"],
+        tmp_path / "scheme.tflite",
+        lambda about: about["config"].update(scheme="nose", mean_face=None),
+    )
+    load_network(tmp_path / "same.tflite")
+    for name in (*bad, "shape.tflite", "scheme.tflite"):
+        with pytest.raises(KpError, match=rf"{name}: expected a network that `python -m kp_tf export` wrote"):
+            load_network(tmp_path / name)
+    with pytest.raises(KpError, match="no such file"):
+        load_network(tmp_path / "nothing.onnx")
+
+
+def test_a_renamed_pickle_is_refused(exported, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.json", "metrics.json"):
+        (run / name).write_text((exported["run"] / name).read_text())
+    (run / "model.keras").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(KpError, match=r"cannot read .*model\.keras"):
+        load_network(run)
+    (tmp_path / "a.keras").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(KpError, match=r"a\.keras is not a run"):
+        load_network(tmp_path / "a.keras")
+
+
+def test_compact_as_litert_is_compact_as_keras():
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    path, packed = FOLDER / "compact.tflite", committed("compact")
+    assert path.stat().st_size <= 3_000_000
+    assert packed.path.stat().st_size <= 3_000_000
+    info, network = load_network("compact")
+    assert info.path == path
+    assert (info.to_json(), info.metrics) == (packed.to_json(), packed.metrics)
+    images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 128, 128, 1)).astype(np.float32)
+    _, keras_network = load_network(packed.path)
+    difference = np.abs(network(images) - keras_network(images))
+    assert difference[..., :2].max() * 128 < 0.2, "pixels of the crop"
+
+
+def test_prediction_needs_no_tensorflow():
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    program = """
+import sys
+from kp_tf.predict.predictor import Predictor
+import numpy as np
+faces = Predictor.load().predict(np.zeros((200, 200), np.uint8), [50, 50, 100, 100])
+assert faces[0].points.shape == (68, 2)
+print([name for name in ("tensorflow", "keras", "pandas", "matplotlib", "tqdm", "psutil") if name in sys.modules])
+"""
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert answer.stdout == "[]\n", answer.stderr
