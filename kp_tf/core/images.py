@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
@@ -151,7 +152,8 @@ def read_orientation(path: Path) -> Orientation:
     """
     with _opened(path, None) as image:
         tag = _orientation_tag(image)
-        return Orientation(image.size[::-1] if _TURNS[tag][0] else image.size, tag)
+        is_exchanged = _TURNS[tag][0] and not _is_turned_by_pillow(image)
+        return Orientation(image.size[::-1] if is_exchanged else image.size, tag)
 
 
 def is_plain(content: bytes) -> bool:
@@ -265,16 +267,35 @@ def _register_heif() -> bool:
 def _orientation_tag(image: Image.Image) -> int:
     """EXIF's orientation; 1 where there is none that means anything."""
     try:
-        tag = image.getexif().get(ExifTags.Base.Orientation, 1)
+        tag = image.getexif().get(ExifTags.Base.Orientation, 1) if _may_have_exif(image) else 1
     except Exception:  # EXIF that cannot be parsed says nothing of an orientation
         return 1
     return tag if isinstance(tag, int) and tag in _TURNS else 1
 
 
+def _may_have_exif(image: Image.Image) -> bool:
+    """Whether it is worth asking Pillow, which decodes a PNG because EXIF may follow its pixels."""
+    file = image.fp if isinstance(image, PngImageFile) else None
+    if file is None:
+        return True
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return any(word in content for word in (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp"))
+
+
+def _is_turned_by_pillow(image: Image.Image) -> bool:
+    """Whether Pillow tells the upright size, and turns the pixels and drops the tag as it decodes them."""
+    return image.format == "TIFF"
+
+
 def _upright(name: str, image: Image.Image) -> Photograph:
-    tag = _orientation_tag(image)  # before the pixels: some formats drop it when they decode
+    tag = _orientation_tag(image)  # before the pixels are decoded
     picture, transpose = _rgb(image), _TURNS[tag][3]
-    return Photograph(name, picture if transpose is None else picture.transpose(transpose), tag)
+    if transpose is not None and not _is_turned_by_pillow(image):
+        picture = picture.transpose(transpose)
+    return Photograph(name, picture, tag)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

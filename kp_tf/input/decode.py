@@ -40,7 +40,7 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
         tf.errors.OpError: if the file cannot be read or decoded, or the window (almost) misses the photograph.
     """
     content = tf.io.read_file(file)
-    plain = tf.numpy_function(is_plain, [content], tf.bool, stateful=False)
+    plain = tf.numpy_function(lambda content: is_plain(_bytes(content)), [content], tf.bool, stateful=False)
     crop = tf.cond(
         tf.ensure_shape(plain, ()),
         lambda: _plain_crop(content, window, shape),
@@ -60,13 +60,19 @@ def _plain_crop(content: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -
 
 
 def _other_crop(shape: tuple[int, int]) -> Callable[[bytes, bytes, np.ndarray], np.ndarray]:
-    def crop(file: bytes, content: bytes, window: np.ndarray) -> np.ndarray:
-        picture = open_photograph(os.fsdecode(file), content).upright
+    def crop(file: bytes | np.ndarray, content: bytes | np.ndarray, window: np.ndarray) -> np.ndarray:
+        path = os.fsdecode(_bytes(file))
+        picture = open_photograph(path, _bytes(content)).upright
         if misses_image(window[None], np.array([picture.size]))[0]:
-            raise box_outside(os.fsdecode(file), window, picture.size)
+            raise box_outside(path, window, picture.size)
         return crop_image(picture.convert("L"), window, shape)[..., None]
 
     return crop
+
+
+def _bytes(value: bytes | np.ndarray) -> bytes:
+    """A string as `tf.numpy_function` passes it: as bytes in a graph, as an array of one object otherwise."""
+    return value if isinstance(value, bytes) else value.item()
 
 
 def _part_of_jpeg(content: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
