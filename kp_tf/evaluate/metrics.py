@@ -48,9 +48,9 @@ def nme(prediction: np.ndarray, truth: np.ndarray, eyes: tuple[int, int]) -> np.
     return face_errors(prediction, truth) / eye_distances(truth, eyes)
 
 
-def mean_shape(units: np.ndarray) -> np.ndarray:
+def mean_shape(points: np.ndarray) -> np.ndarray:
     """Mean (K, 2) of the points (N, K, 2) that are present, in the unit square or any frame that the faces share."""
-    return np.nanmean(units, axis=0)
+    return np.nanmean(points, axis=0)
 
 
 def align(points: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -109,10 +109,10 @@ def calibration(path: Path, confidence: np.ndarray, errors: np.ndarray, near: fl
     observed = [100 * (group[1] <= near).mean() for group in groups]
     error = [100 * group[1].mean() for group in groups]
     figure, axes = new_plot(
-        title, "confidence of a tenth of the points, mean (%)", f"points within {100 * near:g} % (%)"
+        title, "mean confidence of a tenth of the points (%)", f"points within {100 * near:g} % (%)"
     )
     axes.plot((0, 100), (0, 100), color=GREY, linestyle="--", label="perfect calibration")
-    label = f"points within {100 * near:g} % of the crop's side; labels: their mean error in % of it"
+    label = f"points within {100 * near:g} % of the crop's side (numbers: mean error in % of it)"
     axes.plot(predicted, observed, color=ORANGE, marker="o", label=label)
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for number, place in enumerate(zip(predicted, observed, strict=True)):

@@ -10,7 +10,7 @@ from kp_tf.core.keypoints import IBUG68, NOSE, Scheme
 from kp_tf.evaluate import metrics
 
 FOUR = Scheme("four", ("a", "b", "c", "d"), (("eyes", (0, 1)), ("mouth", (2, 3))), eyes=(0, 1))
-SQUARE = np.array([[0, 0], [10, 0], [0, 20], [10, 20]], np.float64)  # eyes 10 pixels apart
+SQUARE = np.array([[0, 0], [10, 0], [0, 20], [10, 20]], np.float64)  # eyes 10 pixels from each other
 
 
 def _random(faces=50, points=68, noise=3.0, seed=0):
@@ -65,9 +65,9 @@ def test_nme_eyes_on_one_place_has_none():
 
 
 def test_mean_shape_leaves_missing_points_out():
-    units = np.stack([SQUARE, SQUARE + 2, SQUARE + 7])
-    units[2, 0] = np.nan
-    np.testing.assert_allclose(metrics.mean_shape(units) - SQUARE, [[1, 1], [3, 3], [3, 3], [3, 3]])
+    points = np.stack([SQUARE, SQUARE + 2, SQUARE + 7])
+    points[2, 0] = np.nan
+    np.testing.assert_allclose(metrics.mean_shape(points) - SQUARE, [[1, 1], [3, 3], [3, 3], [3, 3]])
 
 
 def test_align_moved_and_scaled_copy_has_no_error():
@@ -101,20 +101,20 @@ def test_ced_by_hand():
 
 
 def test_summary_by_hand():
-    # Shifts of 0.2, 0.6, 0.9, 1.4 pixels over eyes 10 pixels apart: NME 0.02, 0.06, 0.09, 0.14.
+    # Shifts of 0.2, 0.6, 0.9, 1.4 pixels over eyes 10 pixels from each other: NME 0.02, 0.06, 0.09, 0.14.
     prediction, truth = _shifted(0.2, 0.6, 0.9, 1.4)
-    measures = metrics.summary(prediction, truth, FOUR)["all"]
-    assert measures.pop("faces") == 4
-    found = {key: measure["value"] for key, measure in measures.items()}
-    assert found["mae_px"] == pytest.approx((0.2 + 0.6 + 0.9 + 1.4) / 4 / 2)  # y is exact
-    assert found["euclidean_px"] == pytest.approx((0.2 + 0.6 + 0.9 + 1.4) / 4)
-    assert found["nme_mean"] == pytest.approx((0.02 + 0.06 + 0.09 + 0.14) / 4)
-    assert found["nme_median"] == pytest.approx((0.06 + 0.09) / 2)
-    assert found["failure_8_percent"] == pytest.approx(2 / 4)
-    assert found["failure_10_percent"] == pytest.approx(1 / 4)
+    scores = metrics.summary(prediction, truth, FOUR)["all"]
+    assert scores.pop("faces") == 4
+    values = {key: metric["value"] for key, metric in scores.items()}
+    assert values["mae_px"] == pytest.approx((0.2 + 0.6 + 0.9 + 1.4) / 4 / 2)  # y is exact
+    assert values["euclidean_px"] == pytest.approx((0.2 + 0.6 + 0.9 + 1.4) / 4)
+    assert values["nme_mean"] == pytest.approx((0.02 + 0.06 + 0.09 + 0.14) / 4)
+    assert values["nme_median"] == pytest.approx((0.06 + 0.09) / 2)
+    assert values["failure_8_percent"] == pytest.approx(2 / 4)
+    assert values["failure_10_percent"] == pytest.approx(1 / 4)
     # The curve is 1/4 from 0.02, 2/4 from 0.06, 3/4 from 0.09 on.
-    assert found["auc_8_percent"] == pytest.approx((0.04 * 1 / 4 + 0.02 * 2 / 4) / 0.08)
-    assert found["auc_10_percent"] == pytest.approx((0.04 * 1 / 4 + 0.03 * 2 / 4 + 0.01 * 3 / 4) / 0.10)
+    assert values["auc_8_percent"] == pytest.approx((0.04 * 1 / 4 + 0.02 * 2 / 4) / 0.08)
+    assert values["auc_10_percent"] == pytest.approx((0.04 * 1 / 4 + 0.03 * 2 / 4 + 0.01 * 3 / 4) / 0.10)
 
 
 def test_summary_area_is_that_under_ced():
@@ -126,41 +126,43 @@ def test_summary_area_is_that_under_ced():
 
 
 def test_summary_failure_is_above_the_threshold():
-    truth = np.stack([SQUARE * 10] * 3)  # eyes 100 pixels apart: NME exactly 0.08, 0.1 and 0.11
+    truth = np.stack([SQUARE * 10] * 3)  # eyes 100 pixels from each other: NME exactly 0.08, 0.1 and 0.11
     prediction = truth + np.array([8, 10, 11])[:, None, None] * [1, 0]
-    measures = metrics.summary(prediction, truth, FOUR)["all"]
-    assert measures["failure_8_percent"]["value"] == 2 / 3
-    assert measures["failure_10_percent"]["value"] == 1 / 3
+    scores = metrics.summary(prediction, truth, FOUR)["all"]
+    assert scores["failure_8_percent"]["value"] == 2 / 3
+    assert scores["failure_10_percent"]["value"] == 1 / 3
 
 
-def test_summary_parts_have_their_own_faces_and_points():
+def test_folders_and_groups_have_faces_and_points_of_their_own():
     prediction, truth = _shifted(1, 1, 3)
     prediction[:, 2:] += [5, 0]  # the mouth is worse
-    found = metrics.summary(prediction, truth, FOUR, files=["afw/a.jpg", "afw/b/c.jpg", "helen/d.jpg"])
-    values = {name: part["euclidean_px"]["value"] for name, part in (found["folders"] | found["groups"]).items()}
+    summary = metrics.summary(prediction, truth, FOUR, files=["afw/a.jpg", "afw/b/c.jpg", "helen/d.jpg"])
+    values = {
+        name: scores["euclidean_px"]["value"] for name, scores in (summary["folders"] | summary["groups"]).items()
+    }
     assert values == pytest.approx({"afw": 1 + 5 / 2, "helen": 3 + 5 / 2, "eyes": 5 / 3, "mouth": 5 / 3 + 5})
-    assert [part["faces"] for part in found["folders"].values()] == [2, 1]
-    assert found["groups"]["mouth"]["nme_mean"]["value"] == pytest.approx((5 / 3 + 5) / 10)
+    assert [scores["faces"] for scores in summary["folders"].values()] == [2, 1]
+    assert summary["groups"]["mouth"]["nme_mean"]["value"] == pytest.approx((5 / 3 + 5) / 10)
 
 
 def test_summary_missing_points_fit_json_and_table():
     prediction, truth = _random(faces=6)
     truth[0] = truth[1, 3] = truth[:, 48:] = np.nan  # a face, a point, every mouth
     truth[2:4, 36] = np.nan
-    found = metrics.summary(prediction, truth, IBUG68, files=["a/x"] + ["b/x"] * 3 + ["x"] * 2)
-    json.dumps(found, allow_nan=False)
-    assert [part["faces"] for part in (found["all"], *found["folders"].values())] == [5, 0, 3]
-    assert found["groups"]["mouth"] == {"faces": 0}
-    text = metrics.table(found)
+    summary = metrics.summary(prediction, truth, IBUG68, files=["a/x"] + ["b/x"] * 3 + ["x"] * 2)
+    json.dumps(summary, allow_nan=False)
+    assert [scores["faces"] for scores in (summary["all"], *summary["folders"].values())] == [5, 0, 3]
+    assert summary["groups"]["mouth"] == {"faces": 0}
+    text = metrics.table(summary)
     assert "points 36 and 45" in text
     assert max(map(len, text.splitlines())) <= 120
 
 
 def test_summary_without_eyes_has_pixels_only():
     prediction, truth = _random(points=1)
-    found = metrics.summary(prediction, truth, NOSE)
-    assert list(found["all"]) == ["faces", "mae_px", "euclidean_px"]
-    assert "NME" not in metrics.table(found)
+    summary = metrics.summary(prediction, truth, NOSE)
+    assert list(summary["all"]) == ["faces", "mae_px", "euclidean_px"]
+    assert "NME" not in metrics.table(summary)
 
 
 def test_interval_covers_value_and_depends_on_seed_alone():
@@ -168,21 +170,21 @@ def test_interval_covers_value_and_depends_on_seed_alone():
     first, again = (metrics.summary(prediction, truth, IBUG68, seed=4) for _ in range(2))
     assert first == again
     assert first["all"] != metrics.summary(prediction, truth, IBUG68, seed=5)["all"]
-    for key, measure in first["all"].items():
-        assert key == "faces" or measure["low"] < measure["value"] < measure["high"]
+    for key, metric in first["all"].items():
+        assert key == "faces" or metric["low"] < metric["value"] < metric["high"]
 
 
 def test_interval_has_the_width_of_the_standard_error():
     prediction, truth = _random(faces=400)
     errors = metrics.nme(prediction, truth, IBUG68.eyes)
-    measure = metrics.summary(prediction, truth, IBUG68)["all"]["nme_mean"]
+    metric = metrics.summary(prediction, truth, IBUG68)["all"]["nme_mean"]
     expected = 2 * 1.96 * errors.std() / math.sqrt(len(errors))
-    assert measure["high"] - measure["low"] == pytest.approx(expected, rel=0.15)
+    assert metric["high"] - metric["low"] == pytest.approx(expected, rel=0.15)
 
 
 def test_interval_equal_errors_have_no_width():
-    for key, measure in metrics.summary(*_shifted(0.5, 0.5, 0.5), FOUR)["all"].items():
-        assert key == "faces" or measure["low"] == measure["value"] == measure["high"]
+    for key, metric in metrics.summary(*_shifted(0.5, 0.5, 0.5), FOUR)["all"].items():
+        assert key == "faces" or metric["low"] == metric["value"] == metric["high"]
 
 
 def test_summary_same_as_plain_loops():
@@ -199,14 +201,14 @@ def test_summary_same_as_plain_loops():
         distances += mine
         eyes = math.dist(truth[face, 36], truth[face, 45])
         nmes += [] if math.isnan(eyes) else [sum(mine) / len(mine) / eyes]
-    found = metrics.summary(prediction, truth, IBUG68)["all"]
-    assert found["mae_px"]["value"] == pytest.approx(sum(absolute) / len(absolute))
-    assert found["mae_px"]["value"] == pytest.approx(metrics.mean_absolute_error(prediction, truth))
-    assert found["euclidean_px"]["value"] == pytest.approx(sum(distances) / len(distances))
-    assert found["nme_mean"]["value"] == pytest.approx(sum(nmes) / len(nmes))
-    assert found["nme_median"]["value"] == pytest.approx(sorted(nmes)[9])
-    assert found["failure_8_percent"]["value"] == pytest.approx(sum(e > 0.08 for e in nmes) / len(nmes))
-    assert found["auc_10_percent"]["value"] == pytest.approx(sum(max(0.1 - e, 0) for e in nmes) / 0.1 / len(nmes))
+    scores = metrics.summary(prediction, truth, IBUG68)["all"]
+    assert scores["mae_px"]["value"] == pytest.approx(sum(absolute) / len(absolute))
+    assert scores["mae_px"]["value"] == pytest.approx(metrics.mean_absolute_error(prediction, truth))
+    assert scores["euclidean_px"]["value"] == pytest.approx(sum(distances) / len(distances))
+    assert scores["nme_mean"]["value"] == pytest.approx(sum(nmes) / len(nmes))
+    assert scores["nme_median"]["value"] == pytest.approx(sorted(nmes)[9])
+    assert scores["failure_8_percent"]["value"] == pytest.approx(sum(e > 0.08 for e in nmes) / len(nmes))
+    assert scores["auc_10_percent"]["value"] == pytest.approx(sum(max(0.1 - e, 0) for e in nmes) / 0.1 / len(nmes))
 
 
 @pytest.mark.parametrize(("faces", "files"), [(0, None), (2, ["one"])])
