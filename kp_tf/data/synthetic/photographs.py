@@ -81,7 +81,10 @@ def draw_ibug(folder: Path, seed: int, test: bool, number: int) -> str:
 def _background(
     rng: np.random.Generator, shape: tuple[int, int], colours: np.ndarray, grains: tuple[int, ...], sharp: float
 ) -> np.ndarray:
-    """A background (H, W, 3) of patches in colours (n, 3), as large as one of the grains, and sharp by this chance."""
+    """A background (H, W, 3) of patches in colours (n, 3), about as large as one of the grains, in pixels.
+
+    The edges of the patches of a colour are sharp with probability `sharp`.
+    """
     canvas = np.full((*shape, 3), colours[0], np.float32)
     for colour in colours[1:]:
         patches = smooth_noise(rng, shape, rng.choice(grains))[..., None]
@@ -99,7 +102,10 @@ def _photograph(
     exposure: float,
     rng: np.random.Generator,
 ) -> Image.Image:
-    """Paint a person before a background (H, W, 3), and expose, blur and grain the picture."""
+    """Paint a person before a background (H, W, 3), and expose, blur and grain the picture.
+
+    `exposure` is the standard deviation of the logarithm of the brightness.
+    """
     light = draw_light(rng, spot)
     paint_body(canvas, pose, person, light, rng)
     paint_head(canvas, head, pose, person, light, rng)
