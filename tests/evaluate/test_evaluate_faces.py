@@ -36,8 +36,9 @@ def test_faces_are_ordered_by_pixels_where_there_are_no_eyes(tmp_path, scheme):
     np.testing.assert_allclose(scores, [5, 1])
 
 
-@pytest.mark.parametrize(("scheme", "text"), [(NOSE, "5.0 px"), (FOUR, "NME 25.0 %")])
-def test_chosen_faces_are_drawn_upright(tmp_path, saved, scheme, text):
+# one point is shown with 0.4 of its box of 60 pixels on each side, several with themselves; and 15 % more
+@pytest.mark.parametrize(("scheme", "text", "side"), [(NOSE, "5.0 px", 63), (FOUR, "NME 25.0 %", 32)])
+def test_chosen_faces_are_drawn_upright(tmp_path, saved, scheme, text, side):
     upright = picture(150, 100)
     upright.save(tmp_path / "a.png")
     exif = Image.Exif()
@@ -51,6 +52,7 @@ def test_chosen_faces_are_drawn_upright(tmp_path, saved, scheme, text):
     draw_selected(tmp_path / "faces.png", samples, predicted, [0, 1], None, "both")
     first, second = saved[0].axes
     assert first.get_title() == second.get_title() == text
+    assert first.images[0].get_array().shape == (side, side, 3)
     np.testing.assert_array_equal(first.images[0].get_array(), second.images[0].get_array())
     for a, b in zip(first.collections[1:], second.collections[1:], strict=True):  # truth and prediction
         np.testing.assert_allclose(a.get_offsets(), b.get_offsets())
