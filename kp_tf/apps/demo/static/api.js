@@ -1,5 +1,10 @@
 /** The requests that the server answers. All of them throw an Error whose message can be shown to the user. */
 
+import { setStatus } from "./state.js";
+
+const BUSY = 503; // the status of a server that has reached a limit
+const ATTEMPTS = 10;
+
 /**
  * What the network predicts for a photograph.
  *
@@ -12,6 +17,26 @@
  * @property {Record<string, number[]>} groups  names of groups and the indices of their points
  * @property {string[]} colours  one CSS colour for each point
  */
+
+/**
+ * A file of labels, taken apart. Only faces are shown; the texts are handed back when the labels are saved.
+ *
+ * @typedef {object} LabelFile
+ * @property {string} head
+ * @property {Entry[]} entries
+ * @property {string} tail
+ *
+ * @typedef {object} Entry
+ * @property {string} file  relative to the opened folder
+ * @property {string} lead  what precedes the entry
+ * @property {string} text
+ * @property {number} boxes  how many it has
+ * @property {import("./labels.js").LabelledFace[]} faces  the boxes that are not ignored; source counts the entry's boxes
+ * @property {string} [problem]  why the faces cannot be used
+ */
+
+/** The server is away or busy, so that the request can be sent again later. */
+export class Unavailable extends Error {}
 
 /** @returns {Promise<{upload_limit: number, networks: string[]}>}  the limit in bytes */
 export async function fetchSettings() {
@@ -33,6 +58,11 @@ export async function preview(file, name) {
   return (await post("/preview", file, { name })).blob();
 }
 
+/** Takes dlib's XML apart.  @param {Blob} file  @param {string} path  @returns {Promise<LabelFile>} */
+export async function readLabels(file, path) {
+  return (await post("/labels", file, { path })).json();
+}
+
 /** Converts the faces of a photograph, with the points of a network, from pixels as stored to upright ones. */
 export async function toUpright({ width, height, orientation }, faces, network) {
   return (await post("/upright", JSON.stringify({ width, height, orientation, faces }), { network })).json();
@@ -41,7 +71,7 @@ export async function toUpright({ width, height, orientation }, faces, network) 
 /**
  * A file with the faces of photographs.
  *
- * @param {{format: "json" | "pts" | "xml", network: string, photographs: object[]}} request
+ * @param {{format: "json" | "pts" | "xml", network: string, photographs: object[], opened?: ?LabelFile}} request
  * @returns {Promise<Blob>}
  */
 export async function save(request) {
@@ -51,13 +81,18 @@ export async function save(request) {
 const post = (path, body, query = {}) => send(`${path}?${new URLSearchParams(query)}`, { method: "POST", body });
 
 async function send(address, options) {
-  let response;
-  try {
-    response = await fetch(address, options);
-  } catch {
-    throw new Error("The server does not respond. Check that `python -m kp_tf demo` is still running.");
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const response = await fetch(address, options).catch(() => null);
+    if (!response) throw new Unavailable("The server does not respond. Check that `python -m kp_tf demo` is still running.");
+    if (response.ok) return response;
+    if (response.status !== BUSY) throw new Error(await messageOf(response));
+    setStatus("The server is busy. Trying again …");
+    await new Promise((resolve) => setTimeout(resolve, 1000 * (response.headers.get("Retry-After") ?? 1)));
   }
-  if (response.ok) return response;
+  throw new Unavailable("The server is busy. Try again later.");
+}
+
+async function messageOf(response) {
   const { error } = await response.json().catch(() => ({}));
-  throw new Error(error ?? `The server failed with status ${response.status}.`);
+  return error ?? `The server failed with status ${response.status}.`;
 }

@@ -1,8 +1,11 @@
 /** Drawing the current photograph with its boxes and points, as SVG in pixels of the photograph. */
 
 import { pointColour } from "./colours.js";
-import { boxCorners } from "./geometry.js";
+import { boxCorners, labelSize } from "./geometry.js";
 import { comparedFaces, currentPhoto, isHidden, state } from "./state.js";
+
+const LABEL_SIZE = 11; // screen pixels
+const SMALLEST_LABEL = 6; // smaller ones cannot be read and are left out
 
 export const svg = document.getElementById("picture");
 const image = svg.appendChild(element("image", { x: -0.5, y: -0.5 })); // kept, so that the browser decodes it once
@@ -20,9 +23,9 @@ export function positionOf(event) {
 export function renderCanvas() {
   const photo = currentPhoto();
   svg.classList.toggle("drawing", Boolean(state.draftBox));
+  svg.classList.toggle("waiting", !photo?.faces);
   if (!photo?.faces) {
-    image.removeAttribute("href");
-    overlay.replaceChildren();
+    overlay.replaceChildren(); // the last picture stays, dimmed, until there is another
     return;
   }
   const { x, y, width, height } = state.view;
@@ -52,10 +55,15 @@ function faceGroup(photo, face, faceIndex, pixel) {
   const selected = faceIndex === state.faceIndex;
   const group = element("g", { class: selected ? "face selected" : "face" });
   if (state.show.boxes) group.append(rectangle(face.box, "box shade"), rectangle(face.box, "box"));
-  face.points.forEach((point, index) => {
-    if (!point || isHidden(photo, index)) return;
-    group.append(dot(point, pointColour(photo, face, index), selected && index === state.pointIndex, pixel));
-    if (state.show.numbers) group.append(label(point, photo.names[index], pixel));
+  const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, face.box[2] / 60)); // smaller in a small face
+  const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
+  visible.forEach((point, index) => {
+    if (!point) return;
+    const chosen = selected && index === state.pointIndex;
+    group.append(dot(point, pointColour(photo, face, index), chosen, chosen ? 5 * pixel : radius));
+    if (!state.show.numbers) return;
+    const size = chosen ? LABEL_SIZE * pixel : labelSize(visible, index, photo.names[index], LABEL_SIZE * pixel);
+    if (size >= SMALLEST_LABEL * pixel) group.append(label(point, photo.names[index], size, pixel));
   });
   if (selected && state.show.boxes && !state.draftBox) {
     group.append(...boxCorners(face.box).map((corner) => handle(corner, pixel)));
@@ -63,13 +71,13 @@ function faceGroup(photo, face, faceIndex, pixel) {
   return group;
 }
 
-function dot([x, y], fill, selected, pixel) {
-  return element("circle", { cx: x, cy: y, r: (selected ? 5 : 3.2) * pixel, fill, class: selected ? "dot selected" : "dot" });
+function dot([x, y], fill, selected, r) {
+  return element("circle", { cx: x, cy: y, r, fill, class: selected ? "dot selected" : "dot" });
 }
 
-function label([x, y], name, pixel) {
+function label([x, y], name, size, pixel) {
   const text = element("text", {
-    x: x + 5 * pixel, y: y - 5 * pixel, "font-size": 11 * pixel, "stroke-width": 2.5 * pixel, class: "number",
+    x: x + 4 * pixel, y: y - 4 * pixel, "font-size": size, "stroke-width": 0.22 * size, class: "number",
   });
   text.textContent = name;
   return text;

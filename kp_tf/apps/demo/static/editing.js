@@ -33,7 +33,7 @@ export async function replaceBox(face, box) {
   const replacement = await predictInBox(photo, box);
   const index = photo.faces?.indexOf(face) ?? -1; // it may have been removed meanwhile
   if (replacement && index >= 0) {
-    editFaces(photo, () => (photo.faces[index] = replacement));
+    editFaces(photo, () => (photo.faces[index] = { ...replacement, source: face.source }));
     selectFace(index);
     setStatus(`Face ${index + 1} of ${photo.name}.`);
   } else if (photo === currentPhoto()) setStatus("The box was not changed.");

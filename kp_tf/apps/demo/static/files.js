@@ -7,7 +7,7 @@ const LABELS = /\.xml$/i;
  * @typedef {object} Selection
  * @property {?string} folder  the name of the opened folder; null for single files
  * @property {{file: File, name: string}[]} photographs  in the order of their names, which are relative to the folder
- * @property {{file: File, name: string} | undefined} labels  the newest XML file
+ * @property {{file: File, name: string}[]} labels  the XML files, the newest first
  */
 
 /** @param {File[]} files  @returns {Selection} */
@@ -18,8 +18,8 @@ export function sortFiles(files) {
   const [first, ...below] = pathOf(photographs[0]).split("/");
   const folder = below.length ? first : null;
   const named = (file) => ({ file, name: folder === null ? pathOf(file) : pathOf(file).slice(folder.length + 1) });
-  const newest = sorted.filter((file) => LABELS.test(file.name)).sort((one, other) => other.lastModified - one.lastModified)[0];
-  return { folder, photographs: photographs.map(named), labels: newest && named(newest) };
+  const labels = sorted.filter((file) => LABELS.test(file.name)).sort((one, other) => other.lastModified - one.lastModified);
+  return { folder, photographs: photographs.map(named), labels: labels.map(named) };
 }
 
 const pathOf = (file) => file.path ?? (file.webkitRelativePath || file.name);

@@ -40,6 +40,21 @@ export function boxContains([left, top, width, height], [x, y]) {
   return x > left - 0.5 && y > top - 0.5 && x < left + width - 0.5 && y < top + height - 0.5;
 }
 
+const [DIGIT_WIDTH, DIGIT_HEIGHT] = [0.64, 0.73]; // in the size of the text
+
+/**
+ * The size of the text beside a point that leaves the texts of its neighbours room.
+ *
+ * @param {(Point | null)[]} points  null for those that have no text
+ * @param {number} index
+ * @param {string} text
+ * @param {number} largest
+ */
+export function labelSize(points, index, text, largest) {
+  const nearest = Math.min(...points.map((point, k) => (point && k !== index ? distance(point, points[index]) : Infinity)));
+  return Math.min(largest, nearest / Math.hypot(text.length * DIGIT_WIDTH, DIGIT_HEIGHT));
+}
+
 /**
  * The index of the point nearest to a position, or null if none lies within reach.
  *

@@ -44,8 +44,9 @@ function connectOptions() {
     checkbox.addEventListener("change", apply);
     apply(); // a browser may keep the boxes of an earlier visit ticked
   }
-  byId("network").addEventListener("change", (event) => {
-    if (!changeNetwork(event.target.value)) event.target.value = state.network;
+  byId("network").addEventListener("change", async (event) => {
+    await changeNetwork(event.target.value).catch((error) => setError(error.message));
+    event.target.value = state.network; // if the user declined, or the server is away
   });
   byId("compare").addEventListener("change", (event) => {
     setComparedNetwork(event.target.value);
@@ -79,7 +80,6 @@ async function loadSettings() {
   const { upload_limit: uploadLimit, networks } = await fetchSettings();
   for (const id of ["network", "compare"]) byId(id).append(...networks.map((name) => new Option(name, name)));
   byId("compare").prepend(new Option("none", ""));
-  byId("compare").value = "";
   setUploadLimit(uploadLimit);
   setNetwork(networks[0]);
 }

@@ -8,11 +8,12 @@ const byId = (id) => document.getElementById(id);
 export function renderPanel() {
   const photo = currentPhoto();
   setText(byId("status"), state.status);
-  setText(byId("error"), state.error);
-  byId("error").hidden = !state.error;
+  renderMessages();
   byId("drop-hint").hidden = Boolean(photo);
   byId("photographs").hidden = state.photos.length < 2;
-  for (const id of ["faces", "points", "save", "zoom"]) byId(id).hidden = !photo?.faces;
+  for (const id of ["faces", "points", "zoom"]) byId(id).hidden = !photo?.faces;
+  renderComparison();
+  renderSave(photo);
   if (photo) renderPosition();
   if (!photo?.faces) return;
   renderFaces(photo);
@@ -21,6 +22,24 @@ export function renderPanel() {
   renderMissing(photo);
   renderGroups(photo);
   byId("legend").hidden = !state.show.confidence;
+}
+
+function renderMessages() {
+  const messages = [state.error, state.notice].filter(Boolean).join("\n");
+  setText(byId("error"), messages);
+  byId("error").hidden = !messages;
+  byId("error").classList.toggle("notice", !state.error);
+}
+
+/** A network cannot be compared with itself. */
+function renderComparison() {
+  for (const option of byId("compare").options) option.disabled = option.value === state.network;
+  byId("compare").value = state.comparedNetwork;
+}
+
+function renderSave(photo) {
+  byId("save").hidden = !state.photos.some(({ faces }) => faces);
+  for (const button of document.querySelectorAll("[data-save=picture], [data-save=pts]")) button.disabled = !photo?.faces;
   setText(byId("save-hint"), state.saveHint);
 }
 

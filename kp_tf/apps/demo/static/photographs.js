@@ -3,53 +3,89 @@
 import * as api from "./api.js";
 import { startBox } from "./draft.js";
 import { sortFiles } from "./files.js";
-import { parseLabels } from "./labels.js";
+import { readImage } from "./image.js";
+import { labelledFaces, matchEntries, readLabels } from "./labels.js";
 import {
-  boxesKey, currentPhoto, discardFaces, hasUnsavedChanges, selectPhoto, setDraftBox, setError, setNetwork, setPhotos,
-  setStatus, state, updatePhoto,
+  boxesKey, currentPhoto, discardFaces, hasUnsavedChanges, selectPhoto, setComparedNetwork, setError, setLabels, setNetwork,
+  setNotice, setPhotos, setStatus, state, updatePhoto,
 } from "./state.js";
 import { showAll } from "./view.js";
+
+const RETRY_TIME = 3000; // milliseconds after which a photograph is asked for again while the server is away
+
+let latest = null; // the files that were opened last
 
 /** Opens files in place of those that are open, and shows the first photograph that has no labels yet. */
 export async function openFiles(files) {
   setError("");
   if (hasUnsavedChanges() && !confirm("Some corrections are not saved. Open other photographs anyway?")) return;
-  let selection;
+  latest = files;
   try {
-    selection = sortFiles(files);
+    const selection = sortFiles(files);
+    const { labels, problems } = await readLabels(selection.labels);
+    const photos = selection.photographs.map((one) => newPhoto(one, selection.folder));
+    if (photos.length === 1) await tryOpening(photos[0], labels);
+    if (latest !== files) return;
+    setPhotos(photos);
+    adoptLabels(labels);
+    setNotice(noticeOf(labels, problems, selection.folder));
   } catch (error) {
-    setError(error.message);
+    if (latest === files) setError(error.message); // what was open before stays open
     return;
   }
-  const { labels, problem } = await readLabels(selection.labels);
-  const { folder, photographs } = selection;
-  setPhotos(photographs.map((one) => ({ ...one, folder, reviewed: labels.has(one.name), changed: false, history: [] })), labels);
-  const first = state.photos.findIndex((photo) => !photo.reviewed);
-  await showPhoto(Math.max(first, 0));
-  if (problem) setError(problem); // the photographs can be used all the same
+  await showPhoto(Math.max(state.photos.findIndex((photo) => !photo.reviewed), 0));
 }
 
-async function readLabels(selected) {
+const newPhoto = (one, folder) => ({ ...one, folder, entries: [], reviewed: false, changed: false, history: [] });
+
+/** Throws if the only photograph cannot be opened. */
+async function tryOpening(photo, labels) {
+  photo.entries = matchEntries(labels, [photo.name]).get(photo.name) ?? [];
+  setStatus(`Opening ${photo.name} …`);
   try {
-    return { labels: selected ? parseLabels(await selected.file.text(), selected.name) : new Map() };
+    await load(photo);
   } catch (error) {
-    return { labels: new Map(), problem: error.message };
+    if (error instanceof api.Unavailable) return; // it is asked for again when it is shown
+    setStatus(`${photo.name} cannot be opened.`);
+    throw error;
   }
+}
+
+function adoptLabels(labels) {
+  const entries = matchEntries(labels, state.photos.map(({ name }) => name));
+  setLabels(labels);
+  for (const photo of state.photos) {
+    const own = entries.get(photo.name) ?? [];
+    updatePhoto(photo, { entries: own, reviewed: photo.reviewed || own.length > 0 });
+  }
+}
+
+function noticeOf(labels, problems, folder) {
+  const more = problems.length > 1 ? `\n${problems.length - 1} more XML files cannot be read.` : "";
+  const left = matchEntries(labels, state.photos.map(({ name }) => name)).get(undefined)?.length;
+  const [entries, are] = left === 1 ? ["1 entry", "matches"] : [`${left} entries`, "match"];
+  const where = folder === null ? "that is open" : "in this folder";
+  const kept = left === 1 ? "it is kept as it is" : "they are kept as they are";
+  const unmatched = left ? `${entries} of ${labels.name} ${are} no photograph ${where}; ${kept}.` : "";
+  return [problems.length ? problems[0] + more : "", unmatched].filter(Boolean).join("\n");
 }
 
 /** Shows a photograph, and loads the next one meanwhile. */
 export async function showPhoto(index) {
   setError("");
   selectPhoto(index);
-  const photo = currentPhoto();
-  setStatus(`Opening ${photo.name} …`);
+  setStatus(`Opening ${currentPhoto().name} …`);
+  await present(currentPhoto());
+}
+
+async function present(photo) {
   try {
     await load(photo);
   } catch (error) {
-    if (photo === currentPhoto()) {
-      setStatus(`${photo.name} cannot be opened.`);
-      setError(error.message);
-    }
+    if (photo !== currentPhoto()) return;
+    setStatus(`${photo.name} cannot be opened.`);
+    setError(error.message);
+    if (error instanceof api.Unavailable) setTimeout(() => photo === currentPhoto() && present(photo), RETRY_TIME);
     return;
   }
   if (photo !== currentPhoto() || !photo.faces) return;
@@ -58,31 +94,41 @@ export async function showPhoto(index) {
   showAll();
   announceFaces(photo);
   compare();
-  const next = state.photos[index + 1];
+  const next = state.photos[state.photoIndex + 1];
   if (next) load(next).catch(() => {}); // the error is shown when that photograph is opened
 }
 
 function announceFaces(photo) {
-  const count = photo.faces.length;
-  if (count) setStatus(`${count} ${count === 1 ? "face" : "faces"} in ${photo.name}.`);
+  const [count, labelled] = [photo.faces.length, photo.entries.length > 0];
+  const source = labelled ? `, as ${state.labels.name} has ${count === 1 ? "it" : "them"}` : "";
+  if (count) setStatus(`${count} ${count === 1 ? "face" : "faces"} in ${photo.name}${source}.`);
   else startBox("No face detected. Drag a box around a face, or press Enter to use the box shown.");
 }
 
-/** Uses another network: loads all photographs again.  @returns {boolean}  false if the user declined */
-export function changeNetwork(name) {
-  if (hasUnsavedChanges() && !confirm("Some corrections are not saved. Discard them and predict again?")) return false;
+/** Uses another network: loads all photographs again, unless the user declines. */
+export async function changeNetwork(name) {
+  if (hasUnsavedChanges() && !confirm("Some corrections are not saved. Discard them and predict again?")) return;
+  if (state.savedLabels) { // corrections that were saved are labels now
+    const { labels } = await readLabels([{ file: state.savedLabels, name: "points.xml" }]);
+    adoptLabels(labels);
+  }
   setNetwork(name);
+  if (state.comparedNetwork === name) setComparedNetwork("");
   discardFaces();
   if (currentPhoto()) showPhoto(state.photoIndex);
-  return true;
 }
 
-/** Loads the image and the faces of a photograph, once. */
+/** Loads the image and the faces of a photograph: once, or again if that failed. */
 export function load(photo) {
   if (!photo.loading) {
-    const loading = readPhoto(photo).then((content) => {
-      if (photo.loading === loading) updatePhoto(photo, content); // otherwise the network has changed meanwhile
-    });
+    const update = (values) => photo.loading === loading && updatePhoto(photo, values); // otherwise the network has changed
+    const loading = readPhoto(photo).then(
+      (content) => void update({ ...content, failure: undefined }),
+      (error) => {
+        update({ loading: undefined, failure: error.message });
+        throw error;
+      },
+    );
     updatePhoto(photo, { loading });
   }
   return photo.loading;
@@ -90,49 +136,33 @@ export function load(photo) {
 
 async function readPhoto(photo) {
   const { network } = state;
-  const labelled = state.labels.get(photo.name);
-  let prediction, warning;
-  try {
-    prediction = await predict(photo, { network, boxes: labelled && [] });
-  } catch (error) {
-    prediction = await predict(photo, { network, boxes: [] }); // without detection; then the user can still draw boxes
-    warning = error.message;
-  }
-  const faces = labelled ? await facesOfLabels(photo, network, labelled, prediction) : prediction.faces;
+  const problem = photo.entries.find((entry) => entry.problem)?.problem;
+  if (problem) throw new Error(`cannot use the labels of ${photo.name}: ${problem}`);
+  const { warning, ...prediction } = photo.entries.length ? await predict(photo, { network, boxes: [] }) : await detect(photo, network);
+  const faces = photo.entries.length ? await facesOfLabels(photo, network, prediction) : prediction.faces;
   const image = photo.image ?? (await readImage(photo, prediction));
   return { ...prediction, faces, image, warning };
 }
 
-async function facesOfLabels(photo, network, labelled, prediction) {
-  const names = new Set(prediction.names);
-  for (const { points } of labelled) {
-    const unknown = [...points.keys()].find((name) => !names.has(name));
-    if (unknown !== undefined) {
-      throw new Error(`cannot use the labels of ${photo.name}: the network ${network} has no point ${unknown}`);
-    }
-  }
-  const faces = labelled.map(({ box, points }) => ({ box, points: prediction.names.map((name) => points.get(name) ?? null) }));
-  return api.toUpright(prediction, faces, network);
-}
-
-async function readImage(photo, { width, height, orientation }) {
-  const image = await decode(photo.file).catch(() => null);
-  // Browsers differ in the formats they open and in whether they follow EXIF; the server converts the rest.
-  if (image && orientation === 1 && image.naturalWidth === width && image.naturalHeight === height) return image;
-  if (image) URL.revokeObjectURL(image.src);
-  return decode(await api.preview(photo.file, photo.name));
-}
-
-async function decode(blob) {
-  const image = new Image();
-  image.src = URL.createObjectURL(blob);
+/** Predicts the detected faces; if they cannot be detected, the user can still draw boxes. */
+async function detect(photo, network) {
   try {
-    await image.decode();
+    return await predict(photo, { network });
   } catch (error) {
-    URL.revokeObjectURL(image.src);
-    throw error;
+    if (error instanceof api.Unavailable) throw error;
+    return { ...(await predict(photo, { network, boxes: [] })), warning: error.message };
   }
-  return image;
+}
+
+async function facesOfLabels({ name, entries }, network, prediction) {
+  const labelled = labelledFaces(entries);
+  const unknown = labelled.flatMap(({ points }) => Object.keys(points)).find((point) => !prediction.names.includes(point));
+  if (unknown !== undefined) {
+    throw new Error(`cannot use the labels of ${name}: the network ${network} has no point ${unknown}`);
+  }
+  const faces = labelled.map(({ box, points }) => ({ box, points: prediction.names.map((point) => points[point] ?? null) }));
+  const upright = await api.toUpright(prediction, faces, network);
+  return upright.map((face, index) => ({ ...face, source: labelled[index].source }));
 }
 
 /**

@@ -1,7 +1,10 @@
 /** The photograph with what is drawn on it, as a file. */
 
 import { pointColour } from "./colours.js";
+import { labelSize } from "./geometry.js";
 import { isHidden, state } from "./state.js";
+
+const SMALLEST_LABEL = 6; // pixels; smaller numbers cannot be read and are left out
 
 /** A JPEG of the photograph in its own size, with the boxes, points and numbers that are shown.  @returns {Promise<Blob>} */
 export function drawPicture(photo) {
@@ -17,21 +20,33 @@ export function drawPicture(photo) {
   });
 }
 
+/** Lines, dots and numbers in proportion to the face. */
 function drawFace(context, photo, face) {
   const [left, top, width, height] = face.box;
   const size = Math.max(width, height);
   context.lineWidth = Math.max(1, size / 150);
   context.strokeStyle = "#ffffff";
   if (state.show.boxes) context.strokeRect(left - 0.5, top - 0.5, width, height);
-  context.lineWidth = Math.max(0.5, size / 330);
-  context.strokeStyle = "#000000";
-  context.font = `${Math.max(8, size / 28)}px sans-serif`;
-  face.points.forEach((point, index) => {
-    if (!point || isHidden(photo, index)) return;
+  const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
+  visible.forEach((point, index) => {
+    if (!point) return;
+    context.strokeStyle = "#000000";
+    context.lineWidth = size / 330;
     context.fillStyle = pointColour(photo, face, index);
-    drawDot(context, point, Math.max(1.5, size / 110));
-    if (state.show.numbers) context.fillText(photo.names[index], point[0] + size / 70, point[1] - size / 70);
+    drawDot(context, point, Math.max(0.75, size / 110));
+    if (!state.show.numbers) return;
+    const textSize = labelSize(visible, index, photo.names[index], size / 28);
+    if (textSize >= SMALLEST_LABEL) drawNumber(context, point, photo.names[index], textSize, size / 80);
   });
+}
+
+function drawNumber(context, [x, y], name, size, offset) {
+  context.font = `${size}px sans-serif`;
+  context.fillStyle = "#ffffff";
+  context.lineWidth = 0.22 * size;
+  context.lineJoin = "round";
+  context.strokeText(name, x + offset, y - offset);
+  context.fillText(name, x + offset, y - offset);
 }
 
 function drawDot(context, [x, y], radius) {

@@ -7,6 +7,7 @@
  *
  * @typedef {object} Face  in pixels of the upright photograph
  * @property {Box} box
+ * @property {number} [source]  the number of its box in the photograph's entries
  * @property {(Point | null)[]} points  null where a point is missing
  * @property {(number | null)[]} confidence  from 0 to 1; null where it is not known, as for points set by hand
  * @property {Record<number, Point>} [removed]  where missing points were, by index
@@ -17,10 +18,12 @@
  * @property {File} file
  * @property {?string} folder  the name of the opened folder; null for single files
  * @property {string} name  the path relative to the folder
- * @property {boolean} reviewed  has been shown, or is in the labels of the opened folder
+ * @property {import("./api.js").Entry[]} entries  of the photograph in the labels that were opened
+ * @property {boolean} reviewed  has been shown, or has entries
  * @property {boolean} changed  has corrections that are not saved
  * @property {string[]} history  earlier `faces` as JSON, for undo
  * @property {Promise<void>} [loading]
+ * @property {string} [failure]  why it could not be loaded
  * @property {string} [warning]  why the faces could not be detected
  * @property {HTMLImageElement} [image]  upright
  * @property {{network: string, boxes: string, faces: Face[]}} [comparison]  another network's faces for these boxes
@@ -34,8 +37,10 @@ export const state = {
   comparedNetwork: "", // empty: none
   /** @type {Photo[]} */
   photos: [],
-  /** @type {import("./labels.js").Labels} */
-  labels: new Map(),
+  /** @type {?import("./labels.js").Labels} */
+  labels: null,
+  /** @type {?Blob}  the labels as they were saved last */
+  savedLabels: null,
   photoIndex: -1,
   faceIndex: 0,
   /** @type {?number} */
@@ -49,6 +54,7 @@ export const state = {
   show: { boxes: true, numbers: false, confidence: false },
   status: "No photograph is open.",
   error: "",
+  notice: "", // about the opened files, until others are opened
   saveHint: "",
 };
 
@@ -105,6 +111,7 @@ export const setNetwork = (network) => assign(state, { network });
 export const setComparedNetwork = (comparedNetwork) => assign(state, { comparedNetwork });
 export const setStatus = (status) => assign(state, { status });
 export const setError = (error) => assign(state, { error });
+export const setNotice = (notice) => assign(state, { notice });
 export const setSaveHint = (saveHint) => assign(state, { saveHint });
 export const setView = (view) => assign(state, { view });
 export const setDraftBox = (draftBox) => assign(state, { draftBox });
@@ -119,10 +126,13 @@ export function setGroupVisible(name, visible) {
 // --- photographs ---
 
 /** Replaces the open photographs. */
-export function setPhotos(photos, labels) {
+export function setPhotos(photos) {
   for (const { image } of state.photos) if (image) URL.revokeObjectURL(image.src);
-  assign(state, { photos, labels, photoIndex: -1 });
+  assign(state, { photos, photoIndex: -1, saveHint: "" });
 }
+
+/** Replaces the labels that were opened. */
+export const setLabels = (labels) => assign(state, { labels, savedLabels: null });
 
 export function selectPhoto(index) {
   assign(state, { photoIndex: index, faceIndex: 0, pointIndex: null, draftBox: null });
@@ -134,13 +144,21 @@ export const updatePhoto = (photo, values) => assign(photo, values);
 /** Drops all faces, so that the photographs are loaded again. */
 export function discardFaces() {
   for (const photo of state.photos) {
-    const values = { loading: undefined, faces: undefined, warning: undefined, comparison: undefined };
+    const values = { loading: undefined, faces: undefined, warning: undefined, failure: undefined, comparison: undefined };
     updatePhoto(photo, { ...values, history: [], changed: false });
   }
 }
 
-export function markSaved() {
+/** Notes that everything is saved.  @param {?Blob} labels  the saved labels, if they are what was saved */
+export function markSaved(labels) {
   for (const photo of state.photos) updatePhoto(photo, { changed: false });
+  if (labels) assign(state, { savedLabels: labels });
+}
+
+/** Notes a correction, so that no message says any longer that all is saved. */
+function markChanged(photo) {
+  updatePhoto(photo, { changed: true });
+  setStatus(`Corrections of ${photo.name} are not saved yet.`);
 }
 
 // --- faces and points ---
@@ -154,7 +172,7 @@ export const snapshot = (photo) => JSON.stringify(photo.faces);
 /** Makes what has changed since a snapshot one step of undo. */
 export function commit(photo, before) {
   photo.history.push(before);
-  updatePhoto(photo, { changed: true });
+  markChanged(photo);
 }
 
 export const restore = (photo, before) => updatePhoto(photo, { faces: JSON.parse(before) });
@@ -169,7 +187,7 @@ export function editFaces(photo, edit) {
 export function undo(photo) {
   restore(photo, photo.history.pop());
   const last = Math.max(0, photo.faces.length - 1);
-  updatePhoto(photo, { changed: true });
+  markChanged(photo);
   assign(state, { faceIndex: Math.min(state.faceIndex, last) });
 }
 

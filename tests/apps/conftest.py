@@ -1,0 +1,63 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from helpers import serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def page_address():
+    with serving({"compact": "compact", "again": "compact"}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def errors():
+    """What the page has thrown and what the browser's console reports."""
+    return []
+
+
+@pytest.fixture
+def questions():
+    """What the page has asked; a test may set `accept` to False."""
+    return SimpleNamespace(asked=[], accept=True)
+
+
+@pytest.fixture
+def page(browser, page_address, errors, questions):
+    """The page. At the end, it must have sent no request elsewhere and caused no error."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    requested = []
+    opened.on("request", lambda request: requested.append(request.url))
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on("dialog", lambda dialog: answer(dialog, questions))
+    opened.goto(page_address)
+    opened.wait_for_selector("#network option", state="attached")
+    yield opened
+    opened.close()
+    refused = "the server responded with a status of 422"  # the page shows these errors itself
+    assert [error for error in errors if refused not in error] == []
+    assert [url for url in requested if not url.startswith((page_address, "blob:", "data:"))] == []
+
+
+def answer(dialog, questions):
+    questions.asked.append(dialog.message)
+    if questions.accept:
+        dialog.accept()
+    else:
+        dialog.dismiss()
