@@ -1,29 +1,32 @@
-"""Files laid out as the real ones, then mutated, cut and spliced: records, or the project's own error."""
+"""Files laid out as the real ones, then mutated, cut and spliced: samples, or the project's own error."""
 
 import io
 import json
+import re
 import tarfile
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import picture, write_asf, write_xml, xml_image
+from helpers import RECIPE, picture, write_asf, write_xml, xml_image
 
-from kp_tf.artifacts.runs import Run
-from kp_tf.artifacts.weights import committed, read_run
-from kp_tf.backends.inference import load_model
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import FOLDER, read_weights
+from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json, read_npz
 from kp_tf.core.geometry import crop_windows
-from kp_tf.core.keypoints import IBUG68, parse_scheme
+from kp_tf.core.keypoints import IBUG68, NOSE, parse_scheme
 from kp_tf.data.dlib_xml import part_names, read_dlib_xml
-from kp_tf.data.download import FAULTS, _unpack
-from kp_tf.data.imm import imm_validation, read_imm
-from kp_tf.input.pipeline import _what_is_wrong, load_crop
+from kp_tf.data.imm import read_imm
+from kp_tf.data.splits import in_imm_validation
+from kp_tf.data.unpack import unpack
+from kp_tf.input.decode import _what_is_wrong, load_crop
 
 hypothesis = pytest.importorskip("hypothesis")  # of the extra dev
 st = hypothesis.strategies
@@ -65,11 +68,11 @@ def xml(folder):
 def read_xml(path):
     for scheme, labelled, partial in ((IBUG68, True, False), (IBUG68, False, False), (IBUG68, True, True)):
         try:
-            records = read_dlib_xml(path, scheme, labelled, partial)
+            samples = read_dlib_xml(path, scheme, labelled, partial)
         except KpError:
             continue
-        assert np.isfinite(records.boxes).all()
-        assert (crop_windows(records.boxes, 1.6)[:, 2:] > 0).all()
+        assert np.isfinite(samples.boxes).all()
+        assert (crop_windows(samples.boxes, 1.6)[:, 2:] > 0).all()
     part_names(path)
 
 
@@ -80,9 +83,9 @@ def asf(folder):
 
 
 def read_asf(path):
-    records = read_imm(path.parent)
-    assert np.isfinite(records.points).all()
-    assert isinstance(imm_validation(records.files[0]), bool)
+    samples = read_imm(path.parent)
+    assert np.isfinite(samples.labels).all()
+    assert isinstance(in_imm_validation(samples.files[0]), bool)
 
 
 def jpeg(folder):
@@ -100,7 +103,7 @@ def read_picture(path):
     try:
         assert load_crop(str(path), tf.constant(window), (8, 8)).shape == (8, 8, 1)
     except tf.errors.OpError:
-        assert "expected" in _what_is_wrong(path, window)
+        assert re.match(f"(cannot read )?{path}: ", _what_is_wrong(path, window))
     if path.suffix == ".jpg":
         read_imm(path.parent)
 
@@ -112,7 +115,9 @@ def scheme(folder):
 
 
 def packed(folder):
-    about = np.array(json.dumps({"config": committed("compact").config, "metrics": {}}))
+    with np.load(FOLDER / "compact.npz") as committed:
+        config = json.loads(str(committed["about"]))["config"]
+    about = np.array(json.dumps({"config": config, "metrics": {}}))
     np.savez(folder / "a.npz", about=about, kernel=np.ones((3, 4), np.float16))
     return folder / "a.npz"
 
@@ -120,7 +125,7 @@ def packed(folder):
 def read_packed(path):
     tracemalloc.start()
     try:
-        read_run(path)
+        read_weights(path)
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -128,8 +133,13 @@ def read_packed(path):
 
 
 def network(folder):
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(folder / "model.keras")
+    layers = [keras.layers.Flatten(), keras.layers.Dense(2), keras.layers.Reshape((1, 2))]
+    keras.Sequential([keras.Input((4, 4, 1)), *layers]).save(folder / "model.keras")
     return folder / "model.keras"
+
+
+def load_network(path):
+    load_model(ModelInfo(path.parent, replace(RECIPE, shape=(4, 4)), NOSE))
 
 
 def archive(folder, name):
@@ -146,13 +156,11 @@ def archive(folder, name):
     return folder / name
 
 
-def unpack(path):
+def unpack_inside(path):
     into = path.with_name("into")
     into.mkdir(exist_ok=True)
     try:
-        _unpack(path, into)
-    except (*FAULTS, OSError) as error:
-        raise KpError(str(error)) from error  # as `download` does
+        unpack(path, into)
     finally:
         assert {place.name for place in path.parent.iterdir()} == {path.name, "into"}
 
@@ -164,9 +172,9 @@ KINDS = {
     "png": (png, read_picture),
     "scheme": (scheme, lambda path: parse_scheme(read_json(path), str(path))),
     "npz": (packed, read_packed),
-    "keras": (network, lambda path: load_model(Run(path.parent, {}, {}))),
-    "zip": (lambda folder: archive(folder, "a.zip"), unpack),
-    "tar": (lambda folder: archive(folder, "a.tar.gz"), unpack),
+    "keras": (network, load_network),
+    "zip": (lambda folder: archive(folder, "a.zip"), unpack_inside),
+    "tar": (lambda folder: archive(folder, "a.tar.gz"), unpack_inside),
 }
 
 
@@ -226,5 +234,16 @@ def claim(path, shape, ending=None):
 def test_a_network_that_brings_code_is_refused(tmp_path):
     layer = keras.layers.Lambda(lambda x: x + 1, output_shape=(3,))  # saved as Python's byte code
     keras.Sequential([keras.Input((3,)), layer]).save(tmp_path / "model.keras")
-    with pytest.raises(KpError, match=r"model.keras: expected the network of a run, found: .*Lambda"):
-        load_model(Run(tmp_path, {}, {}))
+    with pytest.raises(KpError, match=r"cannot read .*model\.keras: .*Lambda"):
+        load_network(tmp_path / "model.keras")
+
+
+def test_a_keras_file_without_a_network_is_refused(tmp_path):
+    layer = keras.layers.Dense(2)
+    layer.build((None, 3))
+    keras.saving.save_model(layer, tmp_path / "model.keras")
+    with pytest.raises(KpError, match=r"cannot read .*model\.keras: it holds a Dense, not a model"):
+        load_network(tmp_path / "model.keras")
+    keras.Sequential([keras.Input((3,)), layer]).save(tmp_path / "model.keras")
+    with pytest.raises(KpError, match=r"model\.keras: it goes from \(None, 3\) to \(None, 2\), which is not what"):
+        load_network(tmp_path / "model.keras")

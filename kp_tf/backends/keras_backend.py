@@ -38,10 +38,7 @@ def load_model(info: ModelInfo, precision: str = "float32") -> keras.Model:
         model = _build(info, precision)
         load_weights(info.path, model)
         return model
-    saved = _read_keras(info.path / "model.keras")
-    if (saved.input_shape, saved.output_shape) != ((None, *info.recipe.shape, 1), (None, len(info.scheme), 2)):
-        shapes = f"{saved.input_shape} to {saved.output_shape}"
-        raise KpError(f"{info.path / 'model.keras'}: it goes from {shapes}, which is not what config.json says")
+    saved = _read_keras(info.path / "model.keras", (None, *info.recipe.shape, 1), (None, len(info.scheme), 2))
     if precision == "float32":
         return saved
     model = _build(info, precision)
@@ -56,16 +53,22 @@ def _build(info: ModelInfo, precision: str) -> keras.Model:
         raise KpError(f"{info.path}: its settings do not make a network: {error}") from None
 
 
-def _read_keras(path: Path) -> keras.Model:
+def _read_keras(path: Path, inputs: tuple[int | None, ...], outputs: tuple[int | None, ...]) -> keras.Model:
     check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if (size := archive.getinfo("config.json").file_size) > MAX_CONFIG_BYTES:
                 raise ValueError(f"its configuration has {size:,} bytes")
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
+        if not isinstance(model, keras.Model):
+            raise ValueError(f"it holds a {type(model).__name__}, not a model")
+        shapes = model.input_shape, model.output_shape
     except Exception as error:  # Keras lets through whatever a damaged file leads its parts to
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise KpError(f"cannot read {path}: {reason}") from None
+    if shapes != (inputs, outputs):
+        raise KpError(f"{path}: it goes from {shapes[0]} to {shapes[1]}, which is not what config.json says")
+    return model
 
 
 def load_keras_network(info: ModelInfo, precision: str = "float32") -> Network:

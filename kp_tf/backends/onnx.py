@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import (
     INSTALL,
@@ -40,4 +42,4 @@ def load_onnx(path: Path) -> tuple[ModelInfo, Network]:
         raise not_exported(path, error) from None
     (image,), (points,) = session.get_inputs(), session.get_outputs()
     check_shapes(info, image.shape[1:], points.shape[1:])
-    return info, lambda images: pad_variance(session.run(None, {image.name: images})[0])
+    return info, lambda images: pad_variance(np.asarray(session.run(None, {image.name: images})[0]))
