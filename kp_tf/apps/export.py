@@ -1,4 +1,4 @@
-"""A run's network as one file: packed weights, or LiteRT or ONNX that run without TensorFlow."""
+"""Write a network as one file: packed weights, or LiteRT or ONNX, which run without TensorFlow."""
 
 import hashlib
 import json
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
-NUM_NOISE = 64  # pictures of noise for the report, if no labels are passed
-NUM_TIMED = 50  # predictions of one face
+NUM_NOISE = 64  # pictures of noise that the report compares, if there are no labels
+NUM_TIMED = 50  # predictions of one face that the report times
 
 
 def pack(run: Path, out: Path) -> None:
-    """Write a run's weights as one small file, like the weights that come with the project.
+    """Write the weights of a completed run as one small file, like those that come with the project.
 
     Raises:
-        KpError: if there is no such run, or the file is not named `.npz` or cannot be written.
+        KpError: if there is no such run, the name does not end in `.npz`, or the file cannot be written.
     """
     if out.suffix != ".npz":
         raise KpError(f"--out {out}: the name must end in .npz")
@@ -62,12 +62,16 @@ def export(
         to: `litert` or `onnx`.
         run: see `find_model`.
         out: the file. Default: the name of the run, in the working directory.
-        precision: of the weights in the file: float32, float16 or (LiteRT alone) int8. It computes in float32.
-        labels: dlib's XML with the network's points and boxes, its photographs beside it: the report then says what
-            the conversion does to the error.
+        precision: how the file stores the weights: float32, float16 or, for LiteRT alone, int8. All compute in float32.
+        labels: dlib's XML with boxes and the network's points, in the folder of its photographs. With it, the report
+            compares the error on these faces before and after.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        KpError: if there is no such run, or the file cannot be written.
+        KpError: if options contradict each other, there is no such run, a package is missing, or the file cannot be
+            written.
     """
     if precision == "int8" and to == "onnx":
         raise KpError("--int8 is for --to litert alone")
@@ -144,7 +148,7 @@ def _halve(graph: Any) -> None:
 
 
 def _report(info: ModelInfo, original: Network, network: Network, labels: Path | None) -> None:
-    """Print the difference in the points, the error before and after if there are labels, and the time of one face."""
+    """Print how far the points differ, the error before and after if there are labels, and the time for one face."""
     from kp_tf.input.decode import decode_crops
 
     side = info.recipe.shape[1]

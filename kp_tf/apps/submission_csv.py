@@ -16,7 +16,7 @@ DECIMALS = 4  # of a pixel
 
 
 def write_submission(points: np.ndarray, out: Path) -> int:
-    """Write points as the competition's CSV, read it back, and give it its name only then.
+    """Write points as the competition's CSV. The file is read back and checked before it gets its name.
 
     Args:
         points: (N, 68, 2) x, y in pixels of the photograph, in the order of the test XML.
@@ -49,7 +49,7 @@ def read_submission(path: Path, faces: int) -> np.ndarray:
 
     Args:
         path: the CSV.
-        faces: N, how many images it must hold.
+        faces: N, the number of images that it must hold.
 
     Returns:
         (N, 68, 2) x, y in pixels of the photograph.
@@ -79,7 +79,7 @@ def read_submission(path: Path, faces: int) -> np.ndarray:
 
 
 def _raise_first(path: Path, bad: np.ndarray, texts: np.ndarray, expected: str) -> None:
-    """Raise KpError for the first row where `bad` (rows,) holds."""
+    """Raise KpError for the first of the rows that are bad (rows,)."""
     if bad.any():
         row = int(bad.argmax())
         raise KpError(f"{path}, line {row + 2}: expected {expected}, found {texts[row]!r}")

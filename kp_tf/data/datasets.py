@@ -1,4 +1,4 @@
-"""The data sets: where they are found, what their readers return, and how they are split."""
+"""The data sets: where they are on disk, how each is read, and how it is split for training and validation."""
 
 import os
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ class ImmDataset:
     """The IMM face database: people 33–40 are for validation. The box of each face is its whole photograph."""
 
     root: Path
-    scheme: Scheme  # IMM58, or NOSE for the tip of the nose alone
+    scheme: Scheme  # IMM58, or NOSE for the nose tip alone
 
     def read(self) -> Samples:
         """All faces. Raises KpError as `read_imm` does."""
@@ -76,7 +76,7 @@ class ImmDataset:
         return _split(samples, held_out)
 
     def face_boxes(self, samples: Samples) -> np.ndarray:
-        """Boxes around all 58 points, which are known in training only."""
+        """Boxes around all 58 points, even if the scheme is the nose tip alone."""
         whole = read_imm(self.root)
         boxes = dict(zip(whole.files, boxes_around_points(whole.labels), strict=True))
         return np.array([boxes[file] for file in samples.files])
@@ -174,15 +174,16 @@ class DataFolder(NamedTuple):
 
 
 def find_data(named: str | None, dataset: str, test_only: bool = False) -> DataFolder:
-    """Look in the folder named, then in $KP_TF_DATA, then in `data/`; if there is none, draw a sample.
+    """Find a data set in the folder named, else in $KP_TF_DATA, else in `data/`; if there is none, draw a sample.
 
     Args:
         named: a folder that holds the data sets' folders, `sample` for drawn faces, or None.
         dataset: `imm` or `ibug`.
-        test_only: of a sample, only the test photographs are needed.
+        test_only: of a sample, draw no more than the test photographs.
 
     Raises:
-        KpError: if a folder was named, here or by $KP_TF_DATA, and does not hold the data set.
+        KpError: if a folder was named, here or by $KP_TF_DATA, and does not hold the data set, or if the sample
+            cannot be drawn.
     """
     if named == "sample":
         return DataFolder(sample_folder(dataset, test_only), is_sample=True)

@@ -174,7 +174,7 @@ def _check(archive: Archive, folder: Path) -> None:
     """Raise KpError unless a folder contains everything that `archive.counts` asks for."""
     for what, expected in archive.counts.items():
         if what.endswith(".xml"):
-            samples = read_dlib_xml(folder / what, IBUG68, labelled=False)
+            samples = read_dlib_xml(folder / what, IBUG68, labelled=False).checked()
             kind, count, names = "image entries in", len(set(samples.entries)), samples.files
         else:
             names = [path.name for path in folder.glob(what)]

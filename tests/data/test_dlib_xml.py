@@ -73,6 +73,7 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path):
     [
         ("<dataset><images>", "not valid XML: no element found: line 1"),
         ("<dataset><images/></dataset>", "there are no <image> entries in <dataset><images>"),
+        ("<a>" * 60 + "</a>" * 60, "nested more than 50 levels deep"),
         ("<!DOCTYPE d [<!ENTITY e 'x'>]><dataset><images>&e;</images></dataset>", "without entities"),
     ],
 )
