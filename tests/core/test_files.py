@@ -1,6 +1,8 @@
 import os
 import stat
+import struct
 import subprocess
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from kp_tf.core.files import check_regular, read_json, read_npz, replacing, temp
 def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -53,12 +55,19 @@ def test_pipes_folders_and_missing_files_are_not_read(tmp_path):
 
 
 def test_a_name_that_is_too_long_is_not_a_traceback(tmp_path):
-    with pytest.raises(KpError, match="cannot read x.*: File name too long"):
+    with pytest.raises(KpError, match=r"cannot read x.*: File name too long"):
         check_regular(tmp_path.relative_to(tmp_path) / ("x" * 300))
 
 
 def test_temporary_names_keep_the_suffix():
     assert temporary_name("model.keras", 7) == ".model-7.keras"
+
+
+def test_json_is_written_for_people_and_read_again(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"name": "Größe", "values": [1, 2.5, None]})
+    assert "Größe" in path.read_text(encoding="utf-8")
+    assert read_json(path) == {"name": "Größe", "values": [1, 2.5, None]}
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "[" * 100_000])
@@ -75,3 +84,37 @@ def test_npz_comes_back_and_a_compressed_one_is_refused(tmp_path):
     np.savez_compressed(tmp_path / "b.npz", values=values)
     with pytest.raises(KpError, match=r"b\.npz: expected arrays, found: values\.npy is compressed"):
         read_npz(tmp_path / "b.npz", "arrays")
+
+
+def write_npz(path, header, data=b""):
+    """An `.npz` of one array with this text as its header."""
+    text = header.encode() + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data)
+
+
+def test_hostile_arrays_are_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=np.zeros(1000))
+    with pytest.raises(KpError, match=r"a\.npz: expected weights, found: a.npy is compressed"):
+        read_npz(path, "weights")
+    write_npz(path, "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000,)}")
+    with pytest.raises(KpError, match="claims"):
+        read_npz(path, "weights")
+    write_npz(path, "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"\x80\x04N.")
+    with pytest.raises(KpError, match=r"expected weights, found: .*pickle"):
+        read_npz(path, "weights")
+    for header in ("{'descr': (", "import os", "{}"):
+        write_npz(path, header)
+        with pytest.raises(KpError, match="expected weights, found"):
+            read_npz(path, "weights")
+
+
+def test_every_cut_of_an_archive_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, about=np.array("words"), weights=np.arange(20, dtype=np.float32))
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 25):
+        path.write_bytes(whole[:end])
+        with pytest.raises(KpError, match="expected weights, found"):
+            read_npz(path, "weights")

@@ -1,13 +1,14 @@
 import numpy as np
+import pytest
 
 from kp_tf.core.geometry import (
-    Framing,
-    bounding_boxes,
+    MAX_EMPTINESS,
+    boxes_around_points,
     crop_windows,
-    empty,
-    half_needed,
+    median_scale_to_cover,
+    misses_image,
     overlaps,
-    scaled,
+    scale_boxes,
     to_pixels,
     to_unit,
 )
@@ -29,8 +30,14 @@ def test_to_pixels_undoes_to_unit_and_keeps_missing_points():
     np.testing.assert_allclose(to_pixels(to_unit(points, windows), windows), points)
 
 
-def test_crop_windows_scale_one_is_the_box():
-    assert crop_windows(np.array([[3.0, -4.0, 120.0, 80.0]])).tolist() == [[3, -4, 120, 80]]
+def test_crop_windows_without_a_scale_are_the_boxes():
+    windows = crop_windows(np.array([[3.0, -4.0, 120.0, 80.0], [2.6, -4.4, 120.4, 79.6]]), None)
+    assert windows.tolist() == [[3, -4, 120, 80]] * 2
+    assert windows.dtype == np.int32
+
+
+def test_crop_windows_of_scale_one_are_squares():
+    assert crop_windows(np.array([[10, 20, 20, 40]]), 1.0).tolist() == [[0, 20, 40, 40]]
 
 
 def test_crop_windows_scaled_is_a_square_about_the_centre():
@@ -39,51 +46,23 @@ def test_crop_windows_scaled_is_a_square_about_the_centre():
 
 
 def test_scaled_boxes_keep_their_centres():
-    np.testing.assert_allclose(scaled(np.array([[5, 7, 10, 20]]), 1.2), [[4, 5, 12, 24]])
+    np.testing.assert_allclose(scale_boxes(np.array([[5, 7, 10, 20]]), 1.2), [[4, 5, 12, 24]])
 
 
 def test_crop_windows_never_empty():
-    assert crop_windows(np.array([[0, 0, 0.2, 0.4]]))[0, 2:].tolist() == [1, 1]
+    assert crop_windows(np.array([[0, 0, 0.2, 0.4]]), None)[0, 2:].tolist() == [1, 1]
 
 
-def test_bounding_boxes_leave_missing_points_out():
+def test_boxes_around_points_leave_missing_points_out():
     points = np.array([[[3, 8], [13, 5], [np.nan, np.nan]], [[1, 1], [np.nan, np.nan], [np.nan, np.nan]]], float)
-    assert bounding_boxes(points).tolist() == [[3, 5, 10, 3], [1, 1, 1, 1]]
+    assert boxes_around_points(points).tolist() == [[3, 5, 10, 3], [1, 1, 1, 1]]
 
 
-def test_half_needed_by_hand():
+def test_median_scale_to_cover_by_hand():
     # the box's middle is (9.5, 19.5); the points reach 12 to the side, 15 down, 5 up; its longer side is 40
     boxes = np.array([[0, 0, 20, 40]] * 3, float)
     points = np.array([[[21.5, 19.5]], [[9.5, 34.5]], [[9.5, 14.5]]])
-    assert half_needed(points, boxes) == 2 * 12 / 40
-
-
-def test_framing_finds_a_face_that_moved_and_grew():
-    photographs = np.array([[0, 0, 200, 100]] * 2, float)
-    boxes = np.array([[40, 20, 40, 50], [60, 20, 40, 50]], float)
-    shape = np.array([[0, 0], [20, 0], [10, 30]], float)
-    points = shape + boxes[:, None, :2] + 5
-    framing = Framing.of(photographs, boxes, points)
-    np.testing.assert_allclose(framing.first(photographs), [[50, 20, 40, 50]] * 2)
-    # the same face 1.5 times as large, its box from (7, 3): pixel edges are half a pixel before
-    box = np.array([[7, 3, 60, 75]], float)
-    grown = (points[:1] - boxes[:1, None, :2] + 0.5) * 1.5 + box[:, None, :2] - 0.5
-    np.testing.assert_allclose(framing.around(grown, photographs[:1]), box)
-    # a photograph of twice the size, with the mean face
-    np.testing.assert_allclose(framing.first(photographs * 2), [[100, 40, 80, 100]] * 2)
-
-
-def test_framing_of_one_point_keeps_the_size():
-    photographs, boxes = np.array([[0, 0, 100, 100]], float), np.array([[40, 20, 30, 50]], float)
-    framing = Framing.of(photographs, boxes, np.array([[[55.0, 45.0]]]))
-    np.testing.assert_allclose(framing.around(np.array([[[60.0, 40.0]]]), photographs), [[45, 15, 30, 50]])
-
-
-def test_framing_refuses_to_shrink_a_face_to_nothing():
-    photographs, boxes = np.array([[0, 0, 100, 100]], float), np.array([[40, 20, 30, 50]], float)
-    framing = Framing.of(photographs, boxes, np.array([[[45.0, 25.0], [65.0, 65.0]]]))
-    upside_down = framing.around(np.array([[[65.0, 65.0], [45.0, 25.0]]]), photographs)
-    np.testing.assert_allclose(upside_down[:, 2:], [[15, 25]])
+    assert median_scale_to_cover(points, boxes) == 2 * 12 / 40
 
 
 def test_overlaps_are_counted_by_hand():
@@ -91,6 +70,13 @@ def test_overlaps_are_counted_by_hand():
     np.testing.assert_allclose(overlaps(boxes, np.array([0, 0, 10, 10])), [1, 50 / 150, 0])
 
 
-def test_windows_that_miss_the_photograph_are_empty():
+def test_windows_that_miss_the_picture():
     windows = np.array([[0, 0, 10, 10], [99, 0, 10, 10], [100, 0, 10, 10], [-690, 0, 700, 10], [-80, 0, 90, 10]])
-    np.testing.assert_array_equal(empty(windows, np.array([[100, 100]] * 5)), [False, False, True, True, False])
+    expected = [False, False, True, True, False]
+    np.testing.assert_array_equal(misses_image(windows, np.array([[100, 100]] * 5)), expected)
+    np.testing.assert_array_equal(misses_image(windows, np.array([[100, 100]])), expected)
+
+
+@pytest.mark.parametrize(("width", "misses"), [(MAX_EMPTINESS, False), (MAX_EMPTINESS + 1, True)])
+def test_a_window_may_be_fifty_times_its_part_inside_the_picture(width, misses):
+    assert misses_image(np.array([[0, 0, width, 10]]), np.array([[1, 10]])).tolist() == [misses]
