@@ -211,8 +211,10 @@ def differences(options: Options, config: TrainConfig) -> list[str]:
             continue
         if field.name in (*FILES, "data") and kept is not None and Path(value).resolve() == Path(kept).resolve():
             continue
-        option = field.name.removesuffix("_file").replace("_", "-")
-        messages.append(f"--{option} {value}: the run began with {kept}")
+        option = "--" + field.name.removesuffix("_file").replace("_", "-")
+        asked = option if value is True else f"{option} {value}"
+        before = "without" if kept is None or kept is False else f"with {kept}"
+        messages.append(f"{asked}: the run began {before}")
     return messages
 
 

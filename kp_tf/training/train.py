@@ -50,6 +50,7 @@ def train(
     """
     asked = Options(**options)
     _check_numbers(asked, devices)
+    distributed.machines()  # TF_CONFIG is checked before any face is read or drawn
     with distributed.lost_machines_named(), ExitStack() as held:
         if resume:
             job = _job_to_resume(asked, out, overwrite, held)

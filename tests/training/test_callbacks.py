@@ -1,3 +1,5 @@
+"""Trainings that stop early: on Ctrl-C, and on numbers that are not finite."""
+
 import os
 import signal
 
@@ -7,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kp_tf.core.errors import KpError
-from kp_tf.training.callbacks import Finite, Interruption
+from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
 
 STEPS = 4
 
@@ -55,23 +57,23 @@ def fit(model, callbacks, inputs=None, truths=None, epochs=3):
 def test_ctrl_c_ends_after_the_batch_it_came_in(batch, at, capfd):
     before = signal.getsignal(signal.SIGINT)
     model = network()
-    with Interruption() as interruption:
+    with StopOnInterrupt() as interruption:
         fit(model, [Press(batch), interruption])
     assert interruption.at == at
     assert model.optimizer.iterations.numpy() == STEPS * (at[0] - 1) + at[1]
-    assert "ends after this batch" in capfd.readouterr().err
+    assert "training stops after this batch" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_twice_ends_at_once():
     model = network()
-    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+    with pytest.raises(KeyboardInterrupt), StopOnInterrupt() as interruption:
         fit(model, [Press(2, times=2), interruption])
     assert model.optimizer.iterations.numpy() == STEPS + 2
 
 
 def test_no_ctrl_c_no_interruption():
-    with Interruption() as interruption:
+    with StopOnInterrupt() as interruption:
         fit(network(), [interruption])
     assert interruption.at is None
 
@@ -80,34 +82,34 @@ def refused(inputs, truths=None, rate=0.1):
     model = network(rate)
 
     def batch_of(epoch, batch):
-        given = None if truths is None else tf.fill((1, 1, 1), np.float32(truths[batch]))
-        return tf.fill((1, 1, 1, 1), np.float32(inputs[batch])), tf.zeros((1, 1, 1)) if given is None else given
+        truth = 0 if truths is None else truths[batch]
+        return tf.fill((1, 1, 1, 1), np.float32(inputs[batch])), tf.fill((1, 1, 1), np.float32(truth))
 
     with pytest.raises(KpError) as caught:
-        fit(model, [Finite(batch_of)], np.array(inputs), truths)
+        fit(model, [StopOnNonFinite(batch_of)], np.array(inputs), truths)
     return str(caught.value)
 
 
-def test_finite_names_the_batch_with_an_input_that_is_none():
+def test_a_loss_that_is_not_finite_names_the_batch_with_an_input_that_is_none():
     text = refused([1, 1, np.nan, 1])
-    assert text.startswith("epoch 1, batch 3: expected a finite loss, found nan")
+    assert text.startswith("epoch 1, batch 3: the loss is nan; the largest gradient there is ")
     assert "the largest pixel nan, the largest coordinate 0" in text
 
 
-def test_finite_names_the_batch_whose_gradient_broke_the_weights():
+def test_a_loss_that_is_not_finite_names_the_batch_whose_gradient_broke_the_weights():
     # loss of the second batch 1e38 × w², gradient 2e38 w: the step of rate 10 leaves float32; seen one batch later
     text = refused([0, 1e19, 1, 1], rate=10.0)
-    assert text.startswith("epoch 1, batch 2: expected a finite loss")
+    assert text.startswith("epoch 1, batch 2: the loss is ")
     assert "(only/kernel), the largest pixel 1e+19" in text
 
 
-def test_finite_names_the_last_batch_by_the_validations_loss():
-    assert refused([0, 0, 0, 1e19], rate=10.0).startswith("epoch 1, batch 4: expected a finite val_loss")
+def test_a_loss_that_is_not_finite_names_the_last_batch_by_the_validations_loss():
+    assert refused([0, 0, 0, 1e19], rate=10.0).startswith("epoch 1, batch 4: the validation loss is ")
 
 
-def test_finite_names_a_truth_that_is_none():
+def test_a_loss_that_is_not_finite_names_a_truth_that_is_none():
     text = refused([1, 1, 1, 1], truths=[0, np.nan, 0, 0])
-    assert text.startswith("epoch 1, batch 2: expected a finite loss, found nan; there the largest gradient is nan")
+    assert text.startswith("epoch 1, batch 2: the loss is nan; the largest gradient there is nan ")
     assert "the largest coordinate nan" in text
 
 
@@ -117,12 +119,12 @@ class Spoil(keras.callbacks.Callback):
             self.model.get_layer("idle").kernel.assign([[np.nan]])
 
 
-def test_finite_looks_at_weights_that_the_loss_does_not_show():
+def test_weights_that_the_loss_does_not_show_are_checked_too():
     image = keras.Input((1, 1, 1))
     x = keras.layers.Flatten()(image)
     idle = keras.ops.nan_to_num(keras.layers.Dense(1, use_bias=False, name="idle")(x))  # as ReLU on some machines
     model = keras.Model(image, keras.layers.Reshape((1, 1))(keras.layers.Add()([x, idle])))
     model.compile(keras.optimizers.SGD(0.0), "mse")
-    finite = Finite(lambda epoch, batch: (tf.ones((1, 1, 1, 1)), tf.zeros((1, 1, 1))))
-    with pytest.raises(KpError, match=r"^epoch 1, batch 3: expected finite weights, found others"):
+    finite = StopOnNonFinite(lambda epoch, batch: (tf.ones((1, 1, 1, 1)), tf.zeros((1, 1, 1))))
+    with pytest.raises(KpError, match=r"^epoch 1, batch 3: a weight is not finite"):
         fit(model, [finite, Spoil()])

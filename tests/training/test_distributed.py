@@ -1,3 +1,5 @@
+"""Training on several devices and on several machines."""
+
 import json
 import os
 import shutil
@@ -8,45 +10,53 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from training_steps import history, prepare, read
 
-from kp_tf.artifacts.runs import load_run
-from kp_tf.backends.inference import load_model
-from kp_tf.core.environment import exit_status
+from kp_tf.artifacts.runs import read_run
+from kp_tf.backends.keras_backend import load_model
+from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
-from kp_tf.training import networks
-from kp_tf.training import train as training
-from kp_tf.training.distributed import EXAMPLE, machines, strategy_of
+from kp_tf.training.config import Options, new_config
+from kp_tf.training.distributed import EXAMPLE, equal_parts, machines, num_steps, strategy_of
+from kp_tf.training.fitting import fit
+from kp_tf.training.report import finish, write_metrics
+from kp_tf.training.train import train
 
 REPOSITORY = Path(__file__).parents[2]
 # the same few steps of plain SGD on one part of the CPU and on two
 TWICE = """
 import keras, numpy as np, sys
-from kp_tf.training.distributed import strategy_of, synchronize
+from kp_tf.training.distributed import equal_parts, strategy_of, synchronize
 from kp_tf.models.heatmap import heatmap_network
-from kp_tf.input.pipeline import fixed_batches, training_batches
+from kp_tf.input.batches import fixed_batches, training_batches
 import tensorflow as tf
 
 two = strategy_of(2, 4)
 crops = np.random.default_rng(0).integers(0, 256, (11, 32, 32, 1), np.uint8)
-units = np.random.default_rng(1).uniform(0, 1, (11, 3, 2)).astype(np.float32)
-found = []
+points_norm = np.random.default_rng(1).uniform(0, 1, (11, 3, 2)).astype(np.float32)
+results = []
 for strategy in (tf.distribute.get_strategy(), two):
     with strategy.scope():
         model = heatmap_network((32, 32), 3, seed=0, widths=(8, 8, 16), depths=(1, 1, 1))
-        if strategy is two and "apart" not in sys.argv:
-            synchronize(model)
+        if "unsynchronized" not in sys.argv:
+            synchronize(model, strategy)
         model.compile(keras.optimizers.SGD(0.01), "mse")
-    batches = training_batches(crops, units, 4, 0, lambda images, points, draws: (images, points), 1, parts=2)
+    trim = lambda indices: equal_parts(two, indices)
+    batches = training_batches(
+        crops, points_norm, 4, 0, lambda images, points, draws: (images, points), select=trim
+    )
     logs = model.fit(
-        batches, steps_per_epoch=3, epochs=2, validation_data=fixed_batches(crops, units, 4, 2), verbose=0,
+        batches, steps_per_epoch=3, epochs=2, validation_data=fixed_batches(crops, points_norm, 4, trim), verbose=0,
         shuffle=False,
     )
-    found.append([*model.get_weights(), np.array(logs.history["loss"] + logs.history["val_loss"])])
-print(strategy.num_replicas_in_sync, max(np.abs(a - b).max() for a, b in zip(*found)))
+    results.append([*model.get_weights(), np.array(logs.history["loss"] + logs.history["val_loss"])])
+print(strategy.num_replicas_in_sync, max(np.abs(a - b).max() for a, b in zip(*results)))
 """
 
 
@@ -62,11 +72,11 @@ def difference(*arguments):
 @pytest.mark.slow
 def test_two_devices_learn_as_one():
     assert difference() < 1e-5
-    assert difference("apart") > 1e-4, "without common statistics"
+    assert difference("unsynchronized") > 1e-4, "without common statistics"
 
 
 def test_devices_need_equal_parts_of_a_batch():
-    with pytest.raises(KpError, match="--devices 3: expected a batch size of equal parts, found 4"):
+    with pytest.raises(KpError, match="--devices 3: a batch of 4 cannot be divided equally"):
         strategy_of(3, 4)
 
 
@@ -78,75 +88,157 @@ def test_machines_of_tf_config(monkeypatch):
         task = dict(zip(("type", "index"), place, strict=True))
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
         assert machines() == (3, number)
-    with pytest.raises(
-        KpError, match="TF_CONFIG: 3 machines of 1 devices: expected a batch size of equal parts, found 4"
-    ):
+    with pytest.raises(KpError, match="TF_CONFIG: 3 machines of 1 devices: a batch of 4 cannot be divided equally"):
         strategy_of(None, 4)
 
 
+def on_machine(monkeypatch, number, together):
+    cluster = {"worker": [f"{host}:1" for host in "abcd"[:together]]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}}))
+
+
+def devices(count):
+    """All that `equal_parts` asks of a strategy."""
+    return SimpleNamespace(num_replicas_in_sync=count)
+
+
+def rows_and_squares(count, batch_size):
+    rows = tf.range(count)
+    return tf.data.Dataset.from_tensor_slices((rows, tf.stack([rows, rows**2], axis=1))).batch(batch_size)
+
+
+def rows_of(batches):
+    return [list(rows) for rows, _ in batches.as_numpy_iterator()]
+
+
+def test_equal_parts_trim_the_last_batch_for_all_devices(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert rows_of(equal_parts(devices(1), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    assert rows_of(equal_parts(devices(2), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    # a last batch of fewer rows than devices is none
+    assert rows_of(equal_parts(devices(4), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [num_steps(devices(count), 11, 4) for count in (1, 2, 4)] == [3, 3, 2]
+    indices = equal_parts(devices(2), tf.data.Dataset.range(11).batch(4))
+    assert [list(rows) for rows in indices.as_numpy_iterator()] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_each_machine_keeps_its_own_parts_of_every_batch(monkeypatch):
+    parts = []
+    for number in range(2):
+        on_machine(monkeypatch, number, together=2)
+        parts.append(rows_of(equal_parts(devices(4), rows_and_squares(14, 8))))
+        elements = equal_parts(devices(4), tf.data.Dataset.range(14).batch(8)).as_numpy_iterator()
+        assert [list(rows) for rows in elements] == parts[-1]
+    # the batches are 0–7 and, without two rows, 8–11: four parts each, two for each machine
+    assert parts == [[[0, 1], [2, 3], [8], [9]], [[4, 5], [6, 7], [10], [11]]]
+    for _, values in equal_parts(devices(4), rows_and_squares(14, 8)).as_numpy_iterator():
+        np.testing.assert_array_equal(values[:, 1], values[:, 0] ** 2)
+
+
+@pytest.mark.parametrize(("count", "batch_size", "parts", "together"), [(37, 8, 4, 2), (8, 8, 8, 4), (5, 6, 2, 2)])
+def test_parts_of_all_machines_are_the_trimmed_batches(monkeypatch, count, batch_size, parts, together):
+    every = []
+    for number in range(together):
+        on_machine(monkeypatch, number, together)
+        every.append(rows_of(equal_parts(devices(parts), rows_and_squares(count, batch_size))))
+    steps, each = num_steps(devices(parts), count, batch_size), parts // together
+    assert {len(rows) for rows in every} == {steps * each}
+    joined = [row for step in range(steps) for rows in every for part in rows[step * each :][:each] for row in part]
+    assert joined == list(range(count // parts * parts))
+
+
+def test_more_devices_than_faces_are_refused():
+    with pytest.raises(KpError, match="--devices 4 needs as many faces .* one side has 3"):
+        num_steps(devices(4), 3, 4)
+
+
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
-        ("worker", "expected JSON such as .* found: Expecting value"),
-        ("[1]", r"expected one such as .*, found \[1\]"),
-        ('{"task": {"type": "worker", "index": 0}}', "expected one such as"),
-        (EXAMPLE.replace('["a:2222", "b:2222"]', '"a:2222"'), "expected lists of addresses"),
-        (EXAMPLE.replace("0}}", "2}}"), "expected one of chief and worker in its cluster as its task"),
-        (EXAMPLE.replace('"worker", "index"', '"chief", "index"'), "expected one of chief and worker"),
-        (EXAMPLE.replace('{"worker":', '{"ps": [], "worker":'), "expected one of chief and worker"),
+        ("worker", "TF_CONFIG is not JSON such as .*: Expecting value"),
+        ("[1]", r"TF_CONFIG must look like .*, not \[1\]"),
+        ('{"task": {"type": "worker", "index": 0}}', "TF_CONFIG must look like "),
+        (EXAMPLE.replace('["a:2222", "b:2222"]', '"a:2222"'), "TF_CONFIG must hold lists of addresses"),
+        (EXAMPLE.replace("0}}", "2}}"), "TF_CONFIG: the task must be a chief or worker of the cluster"),
+        (EXAMPLE.replace('"worker", "index"', '"chief", "index"'), "TF_CONFIG: the task must be a chief or worker"),
+        (EXAMPLE.replace('{"worker":', '{"ps": [], "worker":'), "TF_CONFIG: the task must be a chief or worker"),
     ],
 )
-def test_bad_tf_config_is_one_line(monkeypatch, capsys, text, found):
+def test_bad_tf_config_is_one_line(work, monkeypatch, capsys, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     assert exit_status("kp_tf.training.train:train", part=1) == 2
-    with pytest.raises(KpError, match=f"^TF_CONFIG: {found}") as caught:
+    with pytest.raises(KpError, match=f"^{message}") as caught:
         machines()
     assert capsys.readouterr().err == f"error: {caught.value}\n"
+    assert not list(work.parent.glob("cache/*")), "no faces are drawn for nothing"
 
 
-# `train` on one of two machines, with plain SGD if asked; `at` machine and epoch it gets a signal
-MACHINE = """
-import json, os, signal, sys
+# one of two machines learns in steps, with plain SGD: Adam would enlarge the last bits of a gradient near 0
+LEARN = """
+import json, sys
 import keras, numpy as np, tensorflow as tf
-from kp_tf.training import distributed as devices
-from kp_tf.training import networks
-from kp_tf.training import train as training
-from kp_tf.core.environment import exit_status
 from pathlib import Path
+from kp_tf.training import distributed
+from kp_tf.training.config import Options, new_config
+from kp_tf.training.faces import load
+from kp_tf.training.fitting import build, fit
+from kp_tf.training.report import device_name, finish, write_metrics
 
-arguments, sgd, at = json.loads(sys.argv[1])
-for drawing in ("draw_training", "draw_validation"):
-    setattr(training, drawing, lambda *_, **__: None)
-if sgd:
-    networks._optimizer = lambda recipe, steps: keras.optimizers.SGD(0.1)
-fitted, compiled = [], training.compiled
-training.compiled = lambda *given: fitted.append(compiled(*given)) or fitted[-1]
-begin = training.Finite.on_epoch_begin
-def begin_epoch(self, epoch, logs=None):
-    if [devices.machines()[1], epoch] == at[:2]:
-        os.kill(os.getpid(), at[2])
-    begin(self, epoch, logs)
-training.Finite.on_epoch_begin = begin_epoch
+options = json.loads(sys.argv[1])
+config, device, strategy = new_config(Options(**options)), device_name(), distributed.strategy_of(None, 2)
 
-status = exit_status("kp_tf.training.train:train", **arguments | {"out": Path(arguments["out"])})
+def make_directory(label):
+    Path("run").mkdir()
+    return Path("run")
+
+fitting = build(config, load(config, device), strategy, make_directory, is_resumed=False)
+with strategy.scope():
+    fitting.fitted.compile(keras.optimizers.SGD(0.1), config.recipe.loss)
+fit(fitting)
+if distributed.is_chief():
+    write_metrics(finish(fitting), fitting, device)
+np.savez(f"weights{distributed.machines()[1]}.npz", *fitting.fitted.get_weights())
+
+with strategy.scope():
+    plain = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    plain.compile("sgd", "mse")
+try:
+    data = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.ones((1, 1))))
+    plain.fit(distributed.distribute(strategy, lambda: data), steps_per_epoch=1, verbose=0)
+    print("PLAIN FIT WORKS")
+except (TypeError, ValueError) as error:
+    print("plain fit fails:", type(error).__name__)
+"""
+
+# `train` on one of two machines; `at` machine and epoch it gets a signal. The signal has to come at a known step of
+# either machine, so a callback that runs on both is replaced; it also tells which model is trained.
+TRAIN = """
+import json, os, sys
+import numpy as np
+from pathlib import Path
+from kp_tf.cli import exit_status
+from kp_tf.training import distributed, fitting
+
+options, at = json.loads(sys.argv[1])
+models = []
+
+class Signal(fitting.StopOnNonFinite):
+    def on_epoch_begin(self, epoch, logs=None):
+        models.append(self.model)
+        if [distributed.machines()[1], epoch] == at[:2]:
+            os.kill(os.getpid(), at[2])
+        super().on_epoch_begin(epoch, logs)
+
+fitting.StopOnNonFinite = Signal
+status = exit_status("kp_tf.training.train:train", **options, out=Path("run"), figures=False)
 if status == 0:
-    np.savez(f"weights{devices.machines()[1]}.npz", *fitted[0].get_weights())
-    strategy = fitted[0].distribute_strategy
-    with strategy.scope():
-        plain = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-        plain.compile("sgd", "mse")
-    try:
-        data = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.ones((1, 1))))
-        plain.fit(devices.shared(strategy, lambda mine: data), steps_per_epoch=1, verbose=0)
-        print("PLAIN FIT WORKS")
-    except (TypeError, ValueError) as error:
-        print("plain fit fails:", type(error).__name__)
+    np.savez(f"weights{distributed.machines()[1]}.npz", *models[0].get_weights())
 sys.exit(status)
 """
 
 
-def on_two_machines(folders, arguments, sgd=False, at=()):
-    """Two processes: their exit statuses, and for each what it said and its errors; neither outlives the other."""
+def on_two_machines(folders, script, arguments):
+    """Two processes: their exit statuses, and the texts of stdout and stderr of each; neither outlives the other."""
     with ExitStack() as open_ports:
         sockets = [open_ports.enter_context(socket.socket()) for _ in folders]
         for one in sockets:
@@ -157,7 +249,7 @@ def on_two_machines(folders, arguments, sgd=False, at=()):
         folder.mkdir(exist_ok=True)
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         environment = {**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, "-c", MACHINE, json.dumps([arguments, sgd, at])]
+        command = [sys.executable, "-c", script, json.dumps(arguments)]
         out, error = (open(folder / f"{name}{number}.txt", "w") for name in ("out", "error"))  # noqa: SIM115
         with out, error:
             processes.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=error))
@@ -171,10 +263,8 @@ def on_two_machines(folders, arguments, sgd=False, at=()):
     finally:
         for process in processes:
             process.kill()
-    said = [
-        [(folder / f"{name}{k}.txt").read_text() for name in ("out", "error")] for k, folder in enumerate(folders)
-    ]
-    return [process.returncode for process in processes], said
+    texts = [[(folder / f"{name}{k}.txt").read_text() for name in ("out", "error")] for k, folder in enumerate(folders)]
+    return [process.returncode for process in processes], texts
 
 
 def learned(file):
@@ -182,90 +272,85 @@ def learned(file):
         return [archive[name] for name in archive.files]
 
 
-def history(folder):
-    return np.array([row.split(",")[:-1] for row in (folder / "history.csv").read_text().splitlines()[1:]], float)
+def losses(run):
+    return np.array([list(row.values()) for row in history(run)])
 
 
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    for drawing in ("draw_training", "draw_validation"):
-        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
-
-
 @pytest.mark.long
-def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm, monkeypatch, undrawn):
-    arguments = {"part": 2, "data": str(imm), "batch_size": 2, "epochs": 1, "out": "run"}
+def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm_data):
+    options = {"part": 2, "data": str(imm_data), "batch_size": 2, "epochs": 1}
     folders = [tmp_path / "chief", tmp_path / "worker"]
-    status, said = on_two_machines(folders, arguments, sgd=True)
-    assert status == [0, 0], said
+    status, texts = on_two_machines(folders, LEARN, options)
+    assert status == [0, 0], texts
 
-    monkeypatch.setattr(networks, "_optimizer", lambda recipe, steps: keras.optimizers.SGD(0.1))
-    begun, compiled = [], training.compiled
-    monkeypatch.setattr(
-        training, "compiled", lambda model, *given: begun.append(model.get_weights()) or compiled(model, *given)
-    )
-    run = training.train(**arguments | {"out": tmp_path / "alone"})
-    alone = load_model(load_run(run)).get_weights()
-    assert max(np.abs(one - other).max() for one, other in zip(alone, begun[0], strict=True)) > 1e-3
+    fitting = prepare(new_config(Options(**options)), tmp_path / "alone")
+    fitting.fitted.compile(keras.optimizers.SGD(0.1), "mse")
+    begun = fitting.model.get_weights()
+    fit(fitting)
+    write_metrics(finish(fitting), fitting, "CPU")
+    alone = fitting.model.get_weights()
+    assert max(np.abs(one - other).max() for one, other in zip(alone, begun, strict=True)) > 1e-3
     for weights in (
         learned(folders[0] / "weights0.npz"),
         learned(folders[1] / "weights1.npz"),
-        load_model(load_run(folders[0] / "run")).get_weights(),
+        load_model(read_run(folders[0] / "run")).get_weights(),
     ):
         for one, other in zip(alone, weights, strict=True):
             np.testing.assert_allclose(other, one, atol=1e-5)
-    np.testing.assert_allclose(history(folders[0] / "run"), history(run), atol=1e-5)
-    assert files(folders[0] / "run") == files(run)
+    np.testing.assert_allclose(losses(folders[0] / "run"), losses(tmp_path / "alone"), atol=1e-5)
+    assert files(folders[0] / "run") == files(tmp_path / "alone")
     assert files(folders[1]) == ["error1.txt", "out1.txt", "weights1.npz"]
-    for out, _ in said:
+    assert read(folders[0] / "run/metrics.json")["machines"] == 2
+    for out, _ in texts:
         assert "plain fit fails" in out, (
-            "keras.Model.fit does it now: kp_tf/training/keras20585.py may go (keras-team/keras 20585)"
+            "keras.Model.fit does it now: distributed._Keras20585 may go (keras-team/keras 20585)"
         )
 
 
 @pytest.mark.parametrize(
     "number", [pytest.param(1, marks=pytest.mark.long), pytest.param(0, marks=pytest.mark.slow, id="chief")]
 )
-def test_a_machine_that_is_killed_ends_the_other_and_both_go_on(tmp_path, imm, undrawn, number):
-    arguments = {"part": 1, "data": str(imm), "batch_size": 2, "epochs": 2, "out": "run"}
+def test_a_machine_that_is_killed_ends_the_other_and_both_go_on(tmp_path, imm_data, number):
+    options = {"part": 1, "data": str(imm_data), "batch_size": 2, "epochs": 2}
     folders = [tmp_path / "shared"] * 2
-    status, said = on_two_machines(folders, arguments, at=[number, 1, signal.SIGKILL])
-    assert status == ([2, -9] if number else [-9, 2]), said
-    error = said[1 - number][1]
-    assert error.splitlines()[-1].startswith("error: TF_CONFIG: expected all 2 machines to the end, found one gone")
+    run = folders[0] / "run"
+    status, texts = on_two_machines(folders, TRAIN, [options, [number, 1, signal.SIGKILL]])
+    assert status == ([2, -9] if number else [-9, 2]), texts
+    error = texts[1 - number][1]
+    assert error.splitlines()[-1].startswith("error: TF_CONFIG: one of the 2 machines is gone or out of reach")
     assert "Traceback" not in error
-    assert len(history(folders[0] / "run")) == 1
-    status, said = on_two_machines(folders, arguments | {"resume": True})
-    assert status == [0, 0], said
-    run = training.train(**arguments | {"out": tmp_path / "alone"})
-    np.testing.assert_allclose(history(folders[0] / "run"), history(run), atol=1e-4)
+    assert len(history(run)) == 1
+    status, texts = on_two_machines(folders, TRAIN, [options | {"resume": True}, []])
+    assert status == [0, 0], texts
+    alone = train(**options, out=tmp_path / "alone", figures=False)
+    np.testing.assert_allclose(losses(run), losses(alone), atol=1e-4)
     for one, other in zip(learned(folders[0] / "weights1.npz"), learned(folders[0] / "weights0.npz"), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_one_machine_ends_all_after_the_batch(tmp_path, imm):
-    arguments = {"part": 1, "data": str(imm), "batch_size": 2, "epochs": 3, "out": "run"}
-    status, said = on_two_machines([tmp_path / "0", tmp_path / "1"], arguments, at=[1, 1, signal.SIGINT])
-    assert status == [130, 130], said
-    metrics = json.loads((tmp_path / "0/run/metrics.json").read_text())
-    assert metrics["interrupted"] == {"epoch": 2, "batch": 1}
+def test_ctrl_c_on_one_machine_ends_all_after_the_batch(tmp_path, imm_data):
+    options = {"part": 1, "data": str(imm_data), "batch_size": 2, "epochs": 3}
+    status, texts = on_two_machines([tmp_path / "0", tmp_path / "1"], TRAIN, [options, [1, 1, signal.SIGINT]])
+    assert status == [130, 130], texts
+    assert read(tmp_path / "0/run/metrics.json")["interrupted"] == {"epoch": 2, "batch": 1}
 
 
 @pytest.mark.slow
-def test_machines_with_different_photographs_are_refused(tmp_path, imm):
-    shutil.copytree(imm, tmp_path / "1/faces")
-    for path in (tmp_path / "1/faces/imm_face_db").glob("34-3m.*"):
+@pytest.mark.parametrize("file", ["34-3m", "32-3m"], ids=["validation", "training"])
+def test_machines_with_different_photographs_are_refused(tmp_path, imm_data, file):
+    shutil.copytree(imm_data, tmp_path / "1/faces")
+    for path in (tmp_path / "1/faces/imm_face_db").glob(f"{file}.*"):
         path.unlink()
     (tmp_path / "0").mkdir()
-    (tmp_path / "0/faces").symlink_to(imm)
-    arguments = {"part": 1, "data": "faces", "batch_size": 2, "epochs": 1, "out": "run"}
-    status, said = on_two_machines([tmp_path / "0", tmp_path / "1"], arguments)
-    assert status == [2, 2], said
-    for _, error in said:
-        assert "TF_CONFIG: expected all machines to have the same command, photographs and checkpoint" in error
+    (tmp_path / "0/faces").symlink_to(imm_data)
+    options = {"part": 1, "data": "faces", "batch_size": 2, "epochs": 1}
+    status, texts = on_two_machines([tmp_path / "0", tmp_path / "1"], TRAIN, [options, []])
+    assert status == [2, 2], texts
+    for _, error in texts:
+        assert "TF_CONFIG: the machines have different commands, photographs or checkpoints" in error
     assert not (tmp_path / "0/run").exists()

@@ -13,114 +13,71 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from training_steps import at_epoch, history, prepare, read, weights
 
-from kp_tf.artifacts.runs import load_run, newest_run
-from kp_tf.backends.inference import load_model
-from kp_tf.core.environment import exit_status
+from kp_tf.artifacts.runs import newest_run
+from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
-from kp_tf.training import train as training
+from kp_tf.training.config import Options, new_config
+from kp_tf.training.fitting import fit
+from kp_tf.training.train import train
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 2  # an epoch of IMM's four pictures in batches of two
 
 
-@pytest.fixture
-def work(tmp_path, monkeypatch):
-    """An empty working folder; no data is named."""
-    monkeypatch.delenv("KP_TF_DATA", raising=False)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return Path.cwd()
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    for drawing in ("draw_training", "draw_validation"):  # tested elsewhere, and slow
-        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
-
-
 def options(imm, epochs=3):
-    return {"part": 1, "data": str(imm), "batch_size": 2, "epochs": epochs, "out": Path("run")}
-
-
-def at_batch(monkeypatch, epoch, batch, do):
-    """Do something at the start of a batch, both from 0."""
-    begin = training.Checkpoint.on_epoch_begin
-
-    def begin_epoch(self, number, logs=None):
-        begin(self, number, logs)
-        self.number = number
-
-    def begin_batch(self, number, logs=None):
-        if (self.number, number) == (epoch, batch):
-            do()
-
-    monkeypatch.setattr(training.Checkpoint, "on_epoch_begin", begin_epoch)
-    monkeypatch.setattr(training.Checkpoint, "on_train_batch_begin", begin_batch, raising=False)
-
-
-def read(name):
-    return json.loads(Path("run", name).read_text())
-
-
-def weights():
-    return load_model(load_run(Path("run"))).get_weights()
+    return {"part": 1, "data": str(imm), "batch_size": 2, "epochs": epochs}
 
 
 def epochs_kept():
-    return [line.split(",")[0] for line in Path("run/history.csv").read_text().splitlines()[1:]]
+    return [row["epoch"] for row in history(Path("run"))]
 
 
-def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm, monkeypatch, capfd):
-    with monkeypatch.context() as patched:
-        at_batch(patched, 1, 0, lambda: os.kill(os.getpid(), signal.SIGINT))
-        assert exit_status("kp_tf.training.train:train", **options(imm)) == 130
+def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm_data, capfd):
+    run = Path("run")
+    with at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGINT)):
+        assert exit_status("kp_tf.training.train:train", out=run, **options(imm_data)) == 130
     out, error = capfd.readouterr()
-    assert "Interrupted in epoch 2 after batch 1 of 2; --resume goes on after epoch 1" in out
+    assert "Interrupted in epoch 2 after batch 1 of 2; --resume continues after epoch 1" in out
     assert error.endswith("interrupted\n")
     assert "Traceback" not in error
-    metrics = read("metrics.json")
+    metrics = read(run / "metrics.json")
     assert metrics["interrupted"] == {"epoch": 2, "batch": 1}
     assert (metrics["epochs"], metrics["optimizer_steps"]) == (1, STEPS + 1)
-    assert epochs_kept() == ["0"]
-    assert Path("run/figures/losses.png").is_file()
-    reached = weights()
-    shutil.copytree("run", "runs/part1-course-001")
-    assert newest_run(1) is None, "half a training is taken only when it is named"
+    assert epochs_kept() == [0]
+    assert (run / "figures/losses.png").is_file()
+    reached = weights(run)
+    shutil.copytree(run, "runs/part1-course-001")
+    assert newest_run(1) is None, "half a training is used only if it is named"
 
-    for drawing in ("draw_training", "draw_validation"):
-        monkeypatch.setattr(training, drawing, lambda *_, **__: None)
-    training.train(resume=True, **options(imm) | {"part": None})
-    metrics = read("metrics.json")
+    train(resume=True, out=run, figures=False)
+    metrics = read(run / "metrics.json")
     assert "interrupted" not in metrics
     assert (metrics["epochs"], metrics["optimizer_steps"]) == (3, 3 * STEPS)
-    resumed = weights()
-    assert not Path("run/checkpoint.npz").exists()
-    assert not Path("run/lock").exists()
-    assert max(np.abs(one - other).max() for one, other in zip(resumed, reached, strict=True)) > 1e-4
+    assert not (run / "checkpoint.npz").exists()
+    assert max(np.abs(one - other).max() for one, other in zip(weights(run), reached, strict=True)) > 1e-4
 
 
-def test_a_loss_that_is_not_finite_and_data_that_vanishes_keep_the_last_checkpoint(work, imm, monkeypatch, undrawn):
-    fitted, compiled = [], training.compiled
-    monkeypatch.setattr(training, "compiled", lambda *given: fitted.append(compiled(*given)) or fitted[-1])
+def test_a_loss_that_is_not_finite_and_data_that_vanishes_keep_the_last_checkpoint(work, imm):
+    fitting = prepare(new_config(Options(**options(imm))), Path("run"))
 
-    def spoil():
-        fitted[-1].trainable_weights[-1].assign(np.full(2, np.nan))
+    def take_giant_steps():
+        fitting.fitted.optimizer.learning_rate = 1e30
 
-    with monkeypatch.context() as patched:
-        at_batch(patched, 1, 0, spoil)
-        with pytest.raises(KpError, match=r"^epoch 2, batch 1: expected a finite loss, found nan"):
-            training.train(**options(imm))
-    assert epochs_kept() == ["0"]
+    with at_epoch(2, take_giant_steps), pytest.raises(KpError, match=r"^epoch 2, batch 2: the loss is (inf|nan)"):
+        fit(fitting)
+    assert epochs_kept() == [0]
     assert checkpoint_is_good()
-    with monkeypatch.context() as patched:
-        at_batch(patched, 1, 0, lambda: imm.rename(imm.with_name("away")))
-        with pytest.raises(KpError, match=r"expected the JPEG or PNG image .*33-1m.jpg, found no such file"):
-            training.train(resume=True, **options(imm))
-    assert epochs_kept() == ["0", "1", "2"]
+    with (
+        at_epoch(2, lambda: imm.rename(imm.with_name("away"))),
+        pytest.raises(KpError, match=r"33-1m\.asf: cannot read .*33-1m\.jpg: no such file"),
+    ):
+        train(resume=True, out=Path("run"))
+    assert epochs_kept() == [0, 1, 2]
     assert checkpoint_is_good()
-    with pytest.raises(KpError, match=r"imm_face_db: expected the IMM face database .*, found no \.asf file"):
-        training.train(resume=True, **options(imm))
+    with pytest.raises(KpError, match="imm_face_db"):
+        train(resume=True, out=Path("run"))
     assert checkpoint_is_good()
 
 
@@ -142,7 +99,7 @@ def test_killed_twenty_times_ends_as_if_never_interrupted(work, imm, determinist
     begin = time.perf_counter()
     subprocess.run(command(imm, *flags), check=True, capture_output=True)
     seconds = time.perf_counter() - begin
-    whole, losses = weights(), epochs_and_losses()
+    whole, losses = weights(Path("run")), history(Path("run"))
     shutil.rmtree("run")
     moments, kills, in_training = random.Random(0), 0, 0
     while kills < 20:
@@ -171,31 +128,8 @@ def resume_flag():
     return "--resume" if Path("run/config.json").exists() else "--overwrite"
 
 
-def epochs_and_losses():
-    rows = Path("run/history.csv").read_text().splitlines()[1:]
-    return np.array([row.split(",")[:-1] for row in rows], float)
-
-
 def compare(whole, losses, deterministic):
-    for one, other in zip(whole, weights(), strict=True):
-        if deterministic:
-            np.testing.assert_array_equal(one, other)
-        else:
-            np.testing.assert_allclose(one, other, atol=1e-4)
-    np.testing.assert_allclose(epochs_and_losses(), losses, atol=0 if deterministic else 1e-5)
-
-
-def test_skip_bad_goes_on_without_and_counts(work, imm, undrawn, capsys):
-    folder = imm / "imm_face_db"
-    (folder / "31-1m.jpg").write_bytes((folder / "31-1m.jpg").read_bytes()[:1000])
-    (folder / "33-1m.asf").write_text("58")
-    with pytest.raises(KpError, match=r"33-1m\.asf: expected 58 lines"):
-        training.train(**options(imm, epochs=1))
-    training.train(**options(imm, epochs=1), skip_bad=True)
-    assert read("metrics.json")["skipped_bad"] == 2
-    sides = read("split.json")
-    assert sides["training"] == ["31-3m.jpg", "32-1m.jpg", "32-3m.jpg"]
-    assert sides["validation"] == ["33-3m.jpg", "34-1m.jpg", "34-3m.jpg"]
-    said = capsys.readouterr().out
-    assert "2 left out:\n" in said
-    assert "31-1m.asf: expected the JPEG or PNG image" in said
+    for one, other in zip(whole, weights(Path("run")), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=0 if deterministic else 1e-4)
+    for one, other in zip(losses, history(Path("run")), strict=True):
+        assert one == pytest.approx(other, abs=0 if deterministic else 1e-5, rel=0)

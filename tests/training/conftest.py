@@ -1,0 +1,46 @@
+"""Fixtures of several files on training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import pytest
+from helpers import write_imm, write_run
+from training_steps import OWN, THREE, TINY, complete
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.training.config import TrainConfig
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working folder; no data is named, and no faces have been drawn."""
+    monkeypatch.delenv("KP_TF_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return Path.cwd()
+
+
+@pytest.fixture(scope="session")
+def imm_data(tmp_path_factory):
+    """A data folder of IMM that no test changes."""
+    return write_imm(tmp_path_factory.mktemp("imm") / "faces")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(imm_data, tmp_path_factory):
+    """A completed run of two epochs with the recipe `TINY`."""
+    return complete(TrainConfig(TINY, imm_data), tmp_path_factory.mktemp("tiny") / "run")
+
+
+@pytest.fixture(scope="session")
+def strong_reactions(tmp_path_factory):
+    """A run with three points, not trained, whose points depend strongly on what the network sees."""
+    info = ModelInfo(Path(), replace(OWN, crop_scale=1.5, stored_scale=2.25), THREE)
+    path = write_run(tmp_path_factory.mktemp("own") / "run", info)
+    model = keras.saving.load_model(path / "model.keras")
+    kernel = model.get_layer("scores").kernel
+    kernel.assign(30 * kernel)
+    model.save(path / "model.keras")
+    return path

@@ -1,0 +1,150 @@
+"""What one training does, and which run `--resume` continues."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from training_steps import OWN
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.recipes import RECIPES
+from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "train needs either --part or --labels$"),
+        ({"part": 1, "labels": Path("a.xml")}, "train needs either --part or --labels, not both"),
+        ({"part": 2, "recipe": "large"}, "--recipe large is for part 3, not for part 2"),
+        ({"labels": Path("a.xml"), "recipe": "course"}, "course is for part 1, part 2, part 3, not for --labels"),
+        ({"part": 3, "scheme_file": Path("a.json")}, "--scheme goes with --labels, not with --part 3"),
+        ({"part": 3, "val_labels": Path("a.xml")}, "--val-labels goes with --labels, not with --part 3"),
+        ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing is not a run"),
+        ({"part": 3, "init": "compact"}, "--init compact: networks of the recipes strong and large can start"),
+        ({"part": 1, "teacher": "compact"}, "--teacher needs the recipe strong or large, not course"),
+        ({"labels": Path("a.xml"), "data": "b"}, "--data and --labels cannot be used together"),
+        ({"part": 1, "data": "nowhere"}, "--data nowhere: there is no folder imm_face_db/ in it"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(work, options, message):
+    with pytest.raises(KpError, match=message):
+        new_config(Options(**options))
+
+
+def test_options_replace_the_recipes_settings(imm_data):
+    config = new_config(Options(part=1, data=str(imm_data), epochs=7, learning_rate=0.1, seed=3, skip_bad=True))
+    assert config.recipe == replace(RECIPES["course", 1], epochs=7, learning_rate=0.1)
+    assert config == TrainConfig(config.recipe, imm_data, seed=3, skip_bad=True)
+    assert (config.label, config.title) == ("part1-course", "Part 1, nose tip, recipe course")
+
+
+def test_a_training_that_starts_from_weights_takes_their_network(work):
+    recipe = new_config(Options(labels=Path("mine.xml"), init="large", precision="float32")).recipe
+    large = RECIPES["large", 3]
+    assert recipe == replace(
+        RECIPES["strong", None],
+        init="large",
+        settings=recipe.settings,
+        shape=large.shape,
+        stored_shape=large.stored_shape,
+        precision="float32",
+    )
+    assert [tuple(value) for value in recipe.settings.values()] == [(64, 128, 192, 256), (1, 2, 2, 2)]
+
+
+def test_a_teacher_counts_half(work):
+    recipe = new_config(Options(labels=Path("mine.xml"), teacher="compact")).recipe
+    assert recipe.teacher == "compact"
+    assert recipe.loss_settings == {**RECIPES["strong", None].loss_settings, "teacher_weight": 0.5}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: f"{recipe.name}-{recipe.part}")
+def test_settings_come_back_from_json(recipe):
+    config = TrainConfig(recipe, Path("/data"), seed=2, deterministic=True)
+    if recipe.part is None:
+        config = replace(config, labels=Path("/mine.xml"), scheme_file=Path("/scheme.json"))
+    scheme = {"scheme": recipe.scheme or {"name": "own", "names": ["a", "b"]}}
+    content = {**ModelInfo(Path(), recipe, IBUG68).to_json(), **config.to_json(), **scheme}
+    again = TrainConfig.from_json(Path("run"), json.loads(json.dumps(content)))
+    assert json.dumps(again.recipe.settings) == json.dumps(recipe.settings)  # JSON makes lists of tuples
+    assert replace(again, recipe=replace(again.recipe, settings=recipe.settings)) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("data"), "run: the setting 'data' is missing"),
+        (lambda content: content.update(seed="x"), "run: a setting cannot be used: "),
+        (lambda content: content["recipe"].update(layers=3), "run: a setting cannot be used: .*layers"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(change, message):
+    content = {**ModelInfo(Path(), OWN, IBUG68).to_json(), **TrainConfig(OWN, Path("/data")).to_json()}
+    content = json.loads(json.dumps(content))
+    change(content)
+    with pytest.raises(KpError, match=message):
+        TrainConfig.from_json(Path("run"), content)
+
+
+def begin_run(path, seed, data, completed=False):
+    """The settings of a run of part 3, and if it is completed its metrics."""
+    path.mkdir(parents=True)
+    recipe = RECIPES["course", 3]
+    content = {**TrainConfig(recipe, data, seed=seed).to_json(), **ModelInfo(path, recipe, IBUG68).to_json()}
+    (path / "config.json").write_text(json.dumps(content))
+    if completed:
+        (path / "metrics.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ({}, 2),
+        ({"seed": 1, "precision": "auto"}, 0),
+        ({"data": "a"}, 1),
+        ({"data": "./a/", "seed": 3}, 3),
+    ],
+)
+def test_resume_takes_the_newest_unfinished_run_with_the_settings_asked_for(work, asked, number):
+    for k, (data, seed, completed) in enumerate([("a", 1, False), ("a", 2, False), ("b", 2, False), ("a", 3, True)]):
+        path = work / f"runs/part3-course-00{k}"
+        begin_run(path, seed, work / data, completed)
+        os.utime(path / "config.json", (k, k))
+    run, config = run_to_resume(Options(part=3, **asked), None)
+    assert run.name == f"part3-course-00{number}"
+    assert config.recipe == RECIPES["course", 3]
+    with pytest.raises(KpError, match=r"--seed 9: the run began with 3 \(runs/part3-course-003\)"):
+        run_to_resume(Options(part=3, seed=9), None)
+
+
+def test_resume_needs_a_run(work):
+    with pytest.raises(KpError, match=r"--resume: there is no run runs/part2-course-…"):
+        run_to_resume(Options(part=2), None)
+    with pytest.raises(KpError, match=r"--resume: there is no run mine "):
+        run_to_resume(Options(part=2), Path("mine"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"epochs": 3}, "--epochs 3: the run began with 5"),
+        ({"batch_size": 2}, "--batch-size 2: the run began with 64"),
+        ({"learning_rate": 0.1}, "--learning-rate 0.1: the run began with 0.0005"),
+        ({"seed": 1}, "--seed 1: the run began with 0"),
+        ({"data": "elsewhere"}, "--data elsewhere: the run began with /"),
+        ({"recipe": "strong"}, "--recipe strong: the run began with course"),
+        ({"part": 1}, "--part 1: the run began with 3"),
+        ({"precision": "mixed_bfloat16"}, "--precision mixed_bfloat16: the run began with float32"),
+        ({"deterministic": True}, "--deterministic: the run began without"),
+        ({"scheme_file": Path("a.json")}, "--scheme a.json: the run began without"),
+    ],
+)
+def test_resume_refuses_other_settings(work, asked, message):
+    begin_run(Path("mine"), 0, Path("/data"))
+    with pytest.raises(KpError, match=message):
+        run_to_resume(Options(**asked), Path("mine"))

@@ -1,0 +1,119 @@
+"""Labelled photographs to crops and points in memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import picture, write_ibug, write_xml
+from PIL import Image
+from training_steps import OWN, TINY, complete, history, read, write_own_labels
+
+from kp_tf.core.errors import KpError
+from kp_tf.recipes import RECIPES
+from kp_tf.training.config import TrainConfig
+from kp_tf.training.faces import load
+
+FILES = [f"{number}.png" for number in range(10)]
+
+
+def write_photographs(folder, turned):
+    """Ten photographs 120 × 90 with a face each; `turned` stores them by 90° with EXIF orientation 6.
+
+    A pixel (x, y) is then stored at (y, 119 - x).
+    """
+    folder.mkdir()
+    tag, images = Image.Exif(), []
+    tag[0x0112] = 6
+    for number, file in enumerate(FILES):
+        image, (left, top, width, height) = picture(120, 90, number), (30 + number, 20, 40, 44)
+        places = [(left + 7 * k, top + 9 * k) for k in range(5)]
+        if turned:
+            image = image.transpose(Image.Transpose.ROTATE_90)
+            places = [(y, 119 - x) for x, y in places]
+            left, top, width, height = top, 120 - left - width, height, width
+        image.save(folder / file, **({"exif": tag} if turned else {}))
+        parts = "".join(f"<part name='{k}' x='{x}' y='{y}'/>" for k, (x, y) in enumerate(places))
+        box = f"<box left='{left}' top='{top}' width='{width}' height='{height}'>{parts}</box>"
+        images.append(f"<image file='{file}'>{box}</image>")
+    write_xml(folder / "mine.xml", images)
+    return folder / "mine.xml"
+
+
+def test_photographs_turned_by_exif_are_trained_on_as_if_stored_upright(tmp_path):
+    recipe = replace(TINY, part=None, dataset="labels", scheme=None, crop_scale=1.5)
+    scheme = tmp_path / "scheme.json"
+    scheme.write_text('{"name": "five", "mirror": [["0", "4"]]}')
+    loaded, runs = [], []
+    for name in ("upright", "turned"):
+        labels = write_photographs(tmp_path / name, turned=name == "turned")
+        config = TrainConfig(recipe, labels.parent, labels=labels, scheme_file=scheme)
+        loaded.append(load(config, "CPU"))
+        runs.append(complete(config, tmp_path / name / "run"))
+    upright, turned = loaded
+    assert not np.allclose(turned.training.samples.boxes, upright.training.samples.boxes)
+    for one, other in ((upright.training, turned.training), (upright.validation, turned.validation)):
+        assert one.samples.files == other.samples.files
+        np.testing.assert_array_equal(one.upright.boxes, other.upright.boxes)
+        np.testing.assert_allclose(one.points_norm, other.points_norm, atol=1e-12)
+        # TensorFlow decodes the upright ones itself; a few greys are rounded to the other side
+        np.testing.assert_allclose(one.crops.astype(int), other.crops.astype(int), atol=1)
+    for one, other in zip(*map(history, runs), strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+    for name in ("val_mean_error_px", "mean_shape_error_px", "val_aligned_error_px"):
+        metrics = [read(run / "metrics.json")[name] for run in runs]
+        assert metrics[0] == pytest.approx(metrics[1], rel=1e-3)
+
+
+def test_skip_bad_trains_without_bad_faces_and_counts_them(imm, tmp_path, capsys):
+    folder = imm / "imm_face_db"
+    (folder / "31-1m.jpg").write_bytes((folder / "31-1m.jpg").read_bytes()[:1000])
+    (folder / "33-1m.asf").write_text("58")
+    config = TrainConfig(replace(TINY, epochs=1), imm)
+    with pytest.raises(KpError, match=r"33-1m\.asf: expected 58 lines"):
+        load(config, "CPU")
+    run = complete(replace(config, skip_bad=True), tmp_path / "run")
+    assert read(run / "metrics.json")["skipped_bad"] == 2
+    split = read(run / "split.json")
+    assert split["training"] == ["31-3m.jpg", "32-1m.jpg", "32-3m.jpg"]
+    assert split["validation"] == ["33-3m.jpg", "34-1m.jpg", "34-3m.jpg"]
+    out = capsys.readouterr().out
+    assert "2 problems; these are left out:\n" in out
+    assert "31-1m.asf: cannot read " in out
+
+
+def test_a_side_without_a_good_photograph_is_refused_even_with_skip_bad(imm):
+    for path in (imm / "imm_face_db").glob("3[34]-*.jpg"):
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(KpError, match="4 images cannot be used"):
+        load(TrainConfig(TINY, imm, skip_bad=True), "CPU")
+
+
+def test_windows_reach_a_margin_beyond_the_farthest_point(tmp_path):
+    labels = write_own_labels(tmp_path / "own")
+    loaded = load(TrainConfig(OWN, labels.parent, labels=labels), "CPU")
+    assert (len(loaded.training), len(loaded.validation)) == (18, 2)
+    assert loaded.info.scheme.names == ("left eye", "nose", "right eye")
+    # the right eye is the farthest from the middle of the box, at 20.5 + number / 2; the box is 44 pixels high
+    reach = [20.5 + int(file[0]) / 2 for file in loaded.training.samples.files]
+    recipe = loaded.info.recipe
+    assert recipe.crop_scale == pytest.approx(1.36 * 2 * np.median(reach) / 44, abs=2e-3)
+    assert recipe.stored_scale == pytest.approx(1.5 * recipe.crop_scale, abs=1e-3)
+    assert (loaded.training.crops.shape, loaded.validation.crops.shape) == ((18, 24, 24, 1), (2, 16, 16, 1))
+
+
+def test_photographs_of_imm_are_framed_by_the_mean_face(imm_data):
+    recipe = replace(OWN, part=2, dataset="imm", scheme="imm58", num_passes=3)
+    info = load(TrainConfig(recipe, imm_data), "CPU").info
+    assert info.framing.points.shape == (58, 2)
+    assert (info.recipe.num_passes, info.recipe.crop_scale) == (3, pytest.approx(1.36, abs=0.02))
+
+
+def test_test_photographs_are_checked_before_the_training(tmp_path):
+    data = write_ibug(tmp_path / "faces")
+    config = TrainConfig(replace(RECIPES["course", 3], shape=(32, 32)), data)
+    assert set(load(config, "CPU").test.files) == {f"helen/{number:03d}x.jpg" for number in (21, 22, 23)} | {
+        "helen/020x.png"
+    }
+    (data / "ibug_300W_large_face_landmark_dataset/helen/023x.jpg").unlink()
+    with pytest.raises(KpError, match=r"labels_ibug_300W_test_parsed.xml, image 4 \(helen/023x.jpg\)"):
+        load(config, "CPU")

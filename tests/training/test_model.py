@@ -1,0 +1,98 @@
+"""The network of a training, and the weights it starts from."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from training_steps import OWN, THREE, write_own_labels
+
+from kp_tf.artifacts.runs import read_run
+from kp_tf.backends.keras_backend import load_model
+from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import Scheme
+from kp_tf.models.build import build_network
+from kp_tf.recipes import RECIPES
+from kp_tf.training.config import TrainConfig
+from kp_tf.training.faces import load
+from kp_tf.training.model import compiled, copy_weights, start_from_init, teacher_points
+
+RECIPE = replace(OWN, crop_scale=1.5, stored_scale=2.25)
+
+
+@pytest.fixture
+def run(strong_reactions):
+    return strong_reactions
+
+
+def test_other_points_begin_as_the_nearest_of_the_old(run):
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 16, 16, 1)).astype(np.float32)
+    old = load_model(read_run(run)).predict_on_batch(images)
+    assert old.std(axis=(0, 1)).min() > 0.05
+    points = old[:, [2, 0, 1, 0]] + 0.001
+    points[0, 3] = np.nan
+    model = build_network(RECIPE, 4, seed=1)
+    copy_weights(model, read_run(run), "abcd", images, points)
+    np.testing.assert_allclose(model.predict_on_batch(images), old[:, [2, 0, 1, 0]], atol=1e-6)
+
+
+def test_the_same_points_keep_all_weights(run):
+    model = build_network(RECIPE, 3, seed=1)
+    nothing = np.empty((0, 16, 16, 1)), np.empty((0, 3, 2))
+    copy_weights(model, read_run(run), THREE.names, *nothing)
+    for one, other in zip(model.get_weights(), load_model(read_run(run)).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_starts_from_a_run_by_points_seen_in_windows(run, tmp_path):
+    """Points that are labelled where the run's network has its third, first and second point become those."""
+    labels = write_own_labels(tmp_path / "own")
+    loaded = load(TrainConfig(replace(RECIPE, init=str(run)), labels.parent, labels=labels), "CPU")
+    old, faces = load_model(read_run(run)), loaded.training
+    # without augmentation the window is the middle two thirds of the stored crop, pixel by pixel
+    outputs = old.predict_on_batch(faces.crops[:, 4:20, 4:20].astype(np.float32) / 255 - 0.5)
+    faces = replace(faces, points_norm=(outputs[:, [2, 0, 1]] * 16 + 4) / 24)
+    info = replace(loaded.info, scheme=Scheme("other", tuple("abc"), ()))
+    model = build_network(RECIPE, 3, seed=1)
+    start_from_init(model, info, faces)
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 16, 16, 1)).astype(np.float32)
+    expected = old.predict_on_batch(images)[:, [2, 0, 1]]
+    np.testing.assert_allclose(model.predict_on_batch(images), expected, atol=1e-6)
+
+
+def test_a_teacher_needs_the_same_points(run, tmp_path):
+    labels = write_own_labels(tmp_path / "own")
+    samples = load(TrainConfig(OWN, labels.parent, labels=labels), "CPU").training.samples
+    other = replace(samples, scheme=Scheme("other", tuple("abc"), ()))
+    with pytest.raises(KpError, match=r"--teacher .*run: its points are not those of other"):
+        teacher_points(replace(RECIPE, teacher=str(run)), other)
+
+
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+    recipe = replace(OWN, epochs=10, warmup_epochs=2, learning_rate=0.1, weight_decay=0.02)
+    optimizer = compiled(build_network(recipe, 3, seed=0), recipe, None, steps=5).optimizer
+    rates = []
+    for step in (0, 5, 10, 30, 50):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    # over 10 steps from a hundredth; over 40 steps to 0.005 of the highest, half-way in the middle
+    np.testing.assert_allclose(rates, [0.001, 0.0505, 0.1, 0.05025, 0.0005], rtol=1e-5)
+
+
+def test_weight_decay_is_for_kernels_alone():
+    recipe = replace(OWN, learning_rate=0.1, weight_decay=0.02, epochs=1)
+    fitted = compiled(build_network(recipe, 3, seed=0), recipe, None, steps=5)
+    for weight in fitted.trainable_weights:
+        weight.assign(np.ones(weight.shape))
+    fitted.optimizer.apply([np.zeros(weight.shape, np.float32) for weight in fitted.trainable_weights])
+    for weight in fitted.trainable_weights:
+        expected = 1 - 0.1 * 0.02 if weight.path.endswith("kernel") else 1
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-6)
+
+
+def test_the_course_trains_with_adam_at_a_constant_rate():
+    recipe = RECIPES["course", 1]
+    optimizer = compiled(build_network(recipe, 1, seed=0), recipe, None, steps=5).optimizer
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    assert float(optimizer.learning_rate) == pytest.approx(5e-4)
+    assert len(optimizer.variables) > 2, "built before the first step, which would be traced twice otherwise"

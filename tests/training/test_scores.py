@@ -1,0 +1,88 @@
+"""The scores of a network on the validation faces."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_steps import OWN, TINY, write_own_labels
+
+from kp_tf.core.geometry import crop_windows, to_unit
+from kp_tf.core.keypoints import IMM58
+from kp_tf.data.samples import Samples
+from kp_tf.evaluate import metrics
+from kp_tf.training.config import TrainConfig
+from kp_tf.training.faces import load
+from kp_tf.training.scores import by_condition, score
+
+
+def constant_network(points_norm, variance=np.nan):
+    """Always the same points (K, 2) in the unit square."""
+    output = np.concatenate([points_norm, np.full((len(points_norm), 1), variance)], axis=1).astype(np.float32)
+    return lambda crops: np.repeat(output[None], len(crops), axis=0)
+
+
+def points_of(imm):
+    """The points of IMM's files in pixels, which are fractions of 160 × 120 there, by person."""
+    points = {}
+    for path in sorted((imm / "imm_face_db").glob("*.asf")):
+        rows = [line.split()[2:4] for line in path.read_text().splitlines() if line.startswith("0 \t4")]
+        points.setdefault(path.name[:2], []).append(np.array(rows, float) * (160, 120) - 0.5)
+    return points
+
+
+def test_scores_of_imm_from_the_files_alone(imm_data):
+    loaded = load(TrainConfig(replace(TINY, part=2, scheme="imm58"), imm_data), "CPU")
+    report = score(constant_network(np.full((58, 2), 0.5)), loaded.info, loaded.training, loaded.validation).report
+    points = points_of(imm_data)
+    mean, truths = np.mean(points["31"] + points["32"], axis=0), points["33"] + points["34"]
+
+    def errors_of(predicted):
+        return [np.hypot(*(truth - predicted).T).mean() for truth in truths]
+
+    errors = errors_of((79.5, 59.5))  # the middle of the photograph
+    assert report["val_mean_error_px"] == pytest.approx(np.mean(errors), rel=1e-6)
+    assert report["mean_shape_error_px"] == pytest.approx(np.mean(errors_of(mean)), rel=1e-6)
+    by_pose = {"frontal, neutral": np.mean(errors[::2]), "turned to their right": np.mean(errors[1::2])}
+    assert report["val_mean_error_px_by_condition"] == pytest.approx(by_pose, abs=1e-3)
+    assert "calibration" not in report
+
+
+def test_the_mean_shape_scores_as_the_mean_shape(imm_data):
+    loaded = load(TrainConfig(replace(TINY, part=2, scheme="imm58"), imm_data), "CPU")
+    training = loaded.training.upright
+    mean = metrics.mean_shape(to_unit(training.labels, crop_windows(training.boxes, None)))
+    scores = score(constant_network(mean), loaded.info, loaded.training, loaded.validation)
+    np.testing.assert_allclose(scores.predicted, scores.mean_shape, atol=1e-3)
+    for name in ("nme", "mean_error_px", "aligned_error_px"):
+        other = scores.report[f"mean_shape_{'error_px' if name == 'mean_error_px' else name}"]
+        assert scores.report[f"val_{name}"] == pytest.approx(other, rel=1e-4)
+
+
+def test_faces_without_eyes_are_scored_in_pixels(tmp_path):
+    labels, scheme = write_own_labels(tmp_path / "own"), tmp_path / "scheme.json"
+    scheme.write_text('{"eyes": ["left eye", "right eye"]}')
+    blind = labels.with_name("blind.xml")
+    blind.write_text(re.sub(r"<part name='right eye'[^>]*>", "", labels.read_text()))
+    reports = {}
+    for validation in (labels, blind):
+        files = {"labels": labels, "val_labels": validation, "scheme_file": scheme}
+        loaded = load(TrainConfig(OWN, labels.parent, **files), "CPU")
+        network = constant_network(np.full((3, 2), 0.5), variance=0.01)
+        reports[validation] = score(network, loaded.info, loaded.training, loaded.validation).report
+    assert reports[labels]["val_nme"] > 0
+    assert not {"val_nme", "mean_shape_nme"} & set(reports[blind])
+    assert np.isfinite(reports[blind]["val_mean_error_px"])
+    assert "calibration" in reports[blind]
+
+
+def test_errors_by_pose_and_expression():
+    files = ("33-1m.jpg", "33-2f.jpg", "34-1m.jpg", "40-6m.jpg")
+    samples = Samples(Path(), files, np.zeros((4, 4)), None, IMM58, ("",) * 4)
+    errors = by_condition(samples, np.array([1.0, 2.0, 3.0, 4.0]))
+    assert {name: list(values) for name, values in errors.items()} == {
+        "frontal, neutral": [1.0, 3.0],
+        "frontal, happy": [2.0],
+        "as they liked": [4.0],
+    }
