@@ -43,6 +43,9 @@ _TURNS = {
     8: (True, False, True, Image.Transpose.ROTATE_90),
 }
 
+# what a PNG may say of its colours; libpng, and so TensorFlow, then mixes them to grey as light adds up
+_LINEAR_LIGHT = {"gamma", "srgb", "icc_profile"}
+
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Photograph"
 
 
@@ -163,9 +166,10 @@ def is_plain(content: bytes) -> bool:
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            plain = image.format == "JPEG" or (image.format == "PNG" and content[24] == 8)  # bits
             opaque = image.mode in ("L", "RGB") and "transparency" not in image.info
-            return plain and opaque and _orientation_tag(image) == 1
+            if image.format == "PNG" and (content[24] != 8 or _LINEAR_LIGHT & image.info.keys()):  # 24: the bits
+                return False
+            return opaque and image.format in ("JPEG", "PNG") and _orientation_tag(image) == 1
     except Exception:  # whatever is wrong with it, `open_photograph` says so
         return False
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import picture
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from kp_tf import Predictor
 from kp_tf.artifacts.weights import FOLDER, committed
@@ -85,6 +85,13 @@ def write_turned_behind_the_pixels(path):
     path.write_bytes(content[:start] + content[end:-12] + content[start:end] + content[-12:])
 
 
+def write_with_chunk(path, name, data):
+    """A PNG that says more of its colours."""
+    RGB.save(path, "PNG")
+    content = path.read_bytes()
+    path.write_bytes(content[:33] + chunk(name, data) + content[33:])  # behind the header
+
+
 def over_white(image):
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
 
@@ -96,6 +103,7 @@ def without(colour, image):
     return Image.fromarray(pixels)
 
 
+SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 QUANTISED = RGB.quantize(64)
 FLAT = RGB.quantize(8).convert("RGB")
 FLAT_GREY = FLAT.convert("L")
@@ -110,6 +118,10 @@ KINDS = {
     "exif8.tif": (lambda path: turned(path, RGB, 8), RGB, 1),
     "exif9.jpg": (lambda path: turned(path, RGB, 9, quality=95), RGB, 2),  # there is no orientation 9
     "rgb.png": (RGB.save, RGB, 1),
+    "gamma.png": (lambda path: write_with_chunk(path, b"gAMA", struct.pack(">I", 45455)), RGB, 1),
+    "srgb.png": (lambda path: write_with_chunk(path, b"sRGB", b"\0"), RGB, 1),
+    "icc.png": (lambda path: RGB.save(path, icc_profile=SRGB_PROFILE), RGB, 1),
+    "icc.jpg": (lambda path: RGB.save(path, quality=95, icc_profile=SRGB_PROFILE), RGB, 2),
     "rgba.png": (faded(RGB).save, over_white(faded(RGB)), 1),
     "rgba_opaque.png": (RGB.convert("RGBA").save, RGB, 1),
     "la.png": (faded(GREY).save, over_white(faded(GREY)), 1),
