@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -68,9 +69,10 @@ def test_the_validation_split_in_another_precision(run, labels):
     assert (scores["split"], scores["precision"]) == ("validation", "mixed_bfloat16")
 
 
-def test_the_validation_split_of_a_run_on_labels_of_ones_own(labels, samples, tmp_path):
+def test_the_validation_split_of_a_run_on_labels_of_ones_own(run, labels, samples, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
     info = replace(INFO, recipe=replace(RECIPE, part=None, dataset="labels"))
-    write_run(tmp_path / "run", info)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(info.to_json()))
     (tmp_path / "run" / "split.json").write_text(json.dumps({"validation": [samples.files[3], samples.files[7]]}))
     assert evaluate(labels, run=str(tmp_path / "run"), split="validation")["all"]["faces"] == 2
     (tmp_path / "run" / "split.json").write_text(json.dumps({"validation": ["helen/other.jpg"]}))
