@@ -206,9 +206,12 @@ def check_boxes(name: str, boxes: object) -> np.ndarray:
     Raises:
         KpError: if they are not finite numbers of that shape, or if a box has no size.
     """
-    boxes = np.array(boxes, np.float64, ndmin=2) if np.size(boxes) else np.zeros((0, 4))
+    try:
+        boxes = np.array(boxes, np.float64, ndmin=2) if np.size(boxes) else np.zeros((0, 4))
+    except (TypeError, ValueError):  # not numbers, or rows of different lengths
+        boxes = np.zeros((1, 0))
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-        raise KpError(f"{name}: expected boxes of left, top, width, height, found {np.shape(boxes)}")
+        raise KpError(f"{name}: a box must be four finite numbers: left, top, width, height")
     if len(boxes) and boxes[:, 2:].min() <= 0:
         width, height = boxes[boxes[:, 2:].min(axis=1).argmin(), 2:]
         raise KpError(f"{name}: a box needs positive width and height, found {width:g} × {height:g}")

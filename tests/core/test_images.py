@@ -7,8 +7,15 @@ from helpers import picture
 from PIL import ExifTags, Image
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.images import Photograph, check_boxes, cut_out, open_photograph
-from kp_tf.input.pipeline import load_crop
+from kp_tf.core.images import (
+    MAX_CROP_PIXELS,
+    Photograph,
+    box_outside,
+    check_boxes,
+    crop_image,
+    open_photograph,
+    read_orientation,
+)
 
 # how the stored picture has to be turned, by EXIF 2.3
 TURNS = {
@@ -33,24 +40,27 @@ def test_points_follow_the_orientation(tmp_path, orientation):
     photograph = open_photograph(tmp_path / "a.png")
     turned = stored if TURNS[orientation] is None else stored.transpose(TURNS[orientation])
     np.testing.assert_array_equal(photograph.upright, turned)
-    x, y = photograph.turn.to_upright(np.array([7, 4]))
+    assert read_orientation(tmp_path / "a.png") == photograph.orientation
+    assert photograph.orientation.stored_size == (40, 30)
+    x, y = photograph.orientation.to_upright(np.array([7, 4]))
     assert photograph.upright.getpixel((int(x), int(y))) == (255, 255, 255)
 
     points = np.random.default_rng(0).uniform(-10, 50, (3, 5, 2))
-    np.testing.assert_allclose(photograph.turn.to_stored(photograph.turn.to_upright(points)), points)
+    np.testing.assert_allclose(photograph.orientation.to_stored(photograph.orientation.to_upright(points)), points)
     # a box keeps its pixels: the white one is its top left as stored
-    box = photograph.turn.boxes_to_upright(np.array([[7, 4, 3, 2]]))
+    box = photograph.orientation.boxes_to_upright(np.array([[7, 4, 3, 2]]))
     left, top, width, height = box[0].astype(int)
     assert np.asarray(photograph.upright)[top : top + height, left : left + width].sum() == 3 * 255
     assert sorted((width, height)) == [2, 3]
-    np.testing.assert_allclose(photograph.turn.boxes_to_stored(box), [[7, 4, 3, 2]])
+    np.testing.assert_allclose(photograph.orientation.boxes_to_stored(box), [[7, 4, 3, 2]])
 
 
 def test_an_unknown_orientation_is_none(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 9
     picture(16, 8).save(tmp_path / "a.jpg", exif=exif)
-    assert open_photograph(tmp_path / "a.jpg").orientation == 1
+    assert open_photograph(tmp_path / "a.jpg").orientation_tag == 1
+    assert read_orientation(tmp_path / "a.jpg").tag == 1
 
 
 def grey_of(path):
@@ -103,17 +113,25 @@ def png_that_claims(width, height):
 def test_bad_files_have_one_clear_message(tmp_path):
     picture(64, 64).save(tmp_path / "good.jpg")
     whole = (tmp_path / "good.jpg").read_bytes()
-    for name, content, found in (
-        ("empty.jpg", b"", "an empty file"),
-        ("text.jpg", b"this is no picture", "a file that is no picture"),
-        ("cut.jpg", whole[: len(whole) // 2], "a damaged one"),
-        ("bomb.png", png_that_claims(100_000, 100_000), "Image size"),
+    for name, content, message in (
+        ("empty.jpg", b"", "the file is empty"),
+        ("text.jpg", b"this is no picture", "not an image file"),
+        ("cut.jpg", whole[: len(whole) // 2], "the image is damaged"),
+        ("bomb.png", png_that_claims(100_000, 100_000), "it has more than 178,956,970 pixels"),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(KpError, match=rf"{name}: expected a photograph.*, found.* {found}"):
+        with pytest.raises(KpError, match=rf"cannot read .*{name}: {message}"):
             open_photograph(tmp_path / name)
-    with pytest.raises(KpError, match="no such file"):
+        with pytest.raises(KpError, match=rf"cannot read .*{name}: {message}"):
+            open_photograph(tmp_path / name, content)
+    with pytest.raises(KpError, match=r"cannot read .*nothing\.jpg: no such file"):
         open_photograph(tmp_path / "nothing.jpg")
+
+
+def test_a_file_that_starts_another_program_is_not_opened(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(KpError, match="not an image file"):
+        open_photograph(tmp_path / "a.jpg")
 
 
 def test_heic_is_read_or_names_its_extra(tmp_path):
@@ -125,20 +143,47 @@ def test_heic_is_read_or_names_its_extra(tmp_path):
 def test_boxes_are_checked():
     assert check_boxes("a", []).shape == (0, 4)
     assert check_boxes("a", [1, 2, 3, 4]).shape == (1, 4)
-    for bad, found in (
-        ([1, 2, 3], r"3\)"),
-        ([[1, 2, 0, 4]], "0 × 4"),
-        ([[1, 2, np.nan, 4]], ""),
-        ([[1e9] * 4], "1e"),
+    for bad, message in (
+        ([1, 2, 3], "a box must be four finite numbers"),
+        ([[1, 2, np.nan, 4]], "a box must be four finite numbers"),
+        ([[1, 2, 3, 4], [1, 2]], "a box must be four finite numbers"),
+        (["left"], "a box must be four finite numbers"),
+        ([[[1, 2, 3, 4]]], "a box must be four finite numbers"),
+        ([[1, 2, 0, 4]], "a box needs positive width and height, found 0 × 4"),
+        ([[1e9] * 4], r"a box lies far from the picture, at 1e\+09"),
     ):
-        with pytest.raises(KpError, match=rf"a: expected.*found.*{found}"):
+        with pytest.raises(KpError, match=rf"a: {message}"):
             check_boxes("a", bad)
 
 
-@pytest.mark.parametrize("window", [(10, 20, 90, 90), (-30, -10, 140, 140), (40, 30, 20, 24)])
-def test_a_crop_is_that_of_the_pipeline(tmp_path, window):
-    image = picture(160, 120).convert("L")
-    image.save(tmp_path / "a.png")
-    expected = load_crop(str(tmp_path / "a.png"), np.array(window, np.int32), (48, 40)).numpy()[..., 0]
-    found = cut_out(image, np.array(window), (48, 40))
-    assert np.abs(found.astype(int) - expected).max() <= 1
+def test_a_box_outside_is_named_with_its_picture():
+    error = box_outside("a.jpg", np.array([200, 10, 40, 40.5]), (90, 80))
+    assert str(error) == "a.jpg: the box lies outside the picture of 90 × 80 pixels: left 200, top 10, 40 × 40.5"
+
+
+def test_a_crop_keeps_the_unit_square():
+    # one white pixel, 41 to the right and 22 below the corner of a 60 × 40 window: u = 41.5/60, v = 22.5/40
+    image = np.zeros((100, 150), np.uint8)
+    image[10 + 22, 20 + 41] = 255
+    crop = crop_image(Image.fromarray(image), np.array((20, 10, 60, 40)), (120, 120)) / 1.0
+    y, x = np.mgrid[:120, :120] + 0.5
+    assert (x * crop).sum() / crop.sum() / 120 == pytest.approx(41.5 / 60, abs=2e-3)
+    assert (y * crop).sum() / crop.sum() / 120 == pytest.approx(22.5 / 40, abs=2e-3)
+
+
+def test_a_crop_is_black_outside_the_picture():
+    crop = crop_image(Image.new("L", (50, 50), 255), np.array((-50, 0, 100, 50)), (50, 100))
+    assert crop[:, :49].max() == 0
+    assert crop[:, 51:].min() == 255
+
+
+def test_a_very_large_window_shows_the_same():
+    image = picture(1200, 900).convert("L")
+    left, top, width, height = -1900, -1550, 5000, 4000
+    assert width * height > MAX_CROP_PIXELS
+    found = crop_image(image, np.array((left, top, width, height)), (80, 100)).astype(int)
+    whole = image.crop((left, top, left + width, top + height)).resize((100, 80), Image.Resampling.BILINEAR)
+    # 24 × 18 pixels; at their edges the picture is mixed with black
+    inside = slice(32, 48), slice(39, 61)
+    assert np.abs(found - whole)[inside].mean() < 3
+    assert found[:30].max() == found[50:].max() == found[:, :37].max() == found[:, 63:].max() == 0

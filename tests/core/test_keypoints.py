@@ -9,29 +9,29 @@ from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme, describe,
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_scheme_is_consistent(scheme):
     points = list(range(len(scheme)))
-    assert sorted(scheme.mirror) == points
-    assert [scheme.mirror[k] for k in scheme.mirror] == points, "a mirror twice is none"
+    assert sorted(scheme.flip_indices) == points
+    assert [scheme.flip_indices[k] for k in scheme.flip_indices] == points, "two flips are none"
     assert sorted(k for _, group in scheme.groups for k in group) == points
-    partner = {k: name for name, group in scheme.groups for k in group}
-    assert all(partner[k] == partner[scheme.mirror[k]] for k in points), "partners are in one group"
+    group_of = {k: name for name, group in scheme.groups for k in group}
+    assert all(group_of[k] == group_of[scheme.flip_indices[k]] for k in points), "partners are in one group"
 
 
 def test_eye_pairs_are_the_outer_corners():
     assert (IMM58.eyes, IBUG68.eyes, NOSE.eyes) == ((13, 21), (36, 45), None)
-    assert IMM58.mirror[13] == 21
-    assert IBUG68.mirror[36] == 45
+    assert IMM58.flip_indices[13] == 21
+    assert IBUG68.flip_indices[36] == 45
 
 
-def test_ibug68_mirror_is_the_releases():
+def test_ibug68_flip_partners_are_those_of_the_release():
     # spelled out as in the maker of the release's mirrors
     jaw, brows, bridge = [*range(16, -1, -1)], [*range(26, 16, -1)], [27, 28, 29, 30]
     nostrils, eyes = [35, 34, 33, 32, 31], [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
     outer = [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]
     inner = [64, 63, 62, 61, 60, 67, 66, 65]
-    assert list(IBUG68.mirror) == jaw + brows + bridge + nostrils + eyes + outer + inner
+    assert list(IBUG68.flip_indices) == jaw + brows + bridge + nostrils + eyes + outer + inner
 
 
-PAW = Scheme("paw", ("tip", "a", "b"), (("claws", (1, 2)),), mirror=(0, 2, 1), eyes=(2, 1))
+PAW = Scheme("paw", ("tip", "a", "b"), (("claws", (1, 2)),), flip_indices=(0, 2, 1), eyes=(2, 1))
 
 
 @pytest.mark.parametrize("scheme", [*SCHEMES.values(), PAW, Scheme("own", ("x",), ())])
@@ -41,22 +41,23 @@ def test_describe_and_parse_again(scheme):
 
 def test_parse_scheme_takes_the_names_given_and_no_flips_unless_asked():
     assert parse_scheme({}, "x.json", ["a", "b"]) == Scheme("own", ("a", "b"), ())
-    assert parse_scheme({"mirror": []}, "x.json", ["a", "b"]).mirror == (0, 1)
+    assert parse_scheme({"mirror": []}, "x.json", ["a", "b"]).flip_indices == (0, 1)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ([], "x.json: expected name, names, groups, mirror or eyes, found"),
-        ({"name": "a", "point": 1}, "found name, point"),
-        ({}, "x.json, names: expected the names of points, found none"),
+        ([], "x.json: expected the keys name, names, groups, mirror and eyes, found"),
+        ({"name": "a", "point": 1}, "expected the keys .*, found name, point"),
+        ({}, "x.json, names: the list of point names is empty"),
         ({"names": ["a", "a"]}, "names: expected all different names, found a, a"),
         ({"names": ["a", 1]}, "names: expected a list of names"),
         ({"names": ["a", "b"], "eyes": ["a"]}, "eyes: expected 2 different names, found a"),
-        ({"names": ["a", "b"], "eyes": ["a", "c"]}, "eyes: expected names of points, found 'c'"),
-        ({"names": ["a", "b"], "mirror": [["a", "b"], ["b", "a"]]}, "mirror: expected each point in one pair"),
-        ({"names": ["a", "b"], "mirror": {"a": "b"}}, "a list of mirror pairs"),
-        ({"names": ["a", "b"], "groups": {"all": ["a", "c"]}}, "x.json, all: expected names of points, found 'c'"),
+        ({"names": ["a", "b"], "eyes": ["a", "c"]}, "eyes: there is no point named 'c'"),
+        ({"names": ["a", "b"], "mirror": [["a", "b"], ["b", "a"]]}, "mirror: a point of the pair .* in another pair"),
+        ({"names": ["a", "b"], "mirror": {"a": "b"}}, "x.json: groups must be an object and mirror a list of pairs"),
+        ({"names": ["a", "b"], "groups": ["a"]}, "x.json: groups must be an object and mirror a list of pairs"),
+        ({"names": ["a", "b"], "groups": {"all": ["a", "c"]}}, "x.json, all: there is no point named 'c'"),
     ],
 )
 def test_parse_scheme_says_what_is_wrong(content, expected):
