@@ -7,7 +7,7 @@ import unicodedata
 from xml.etree import ElementTree
 
 import pytest
-from test_page import CHROMIUM, PHOTO, save, wait_for_status
+from test_page import CHROMIUM, PHOTO, drag, save, wait_for_status
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
 BOX = "left='180' top='70' width='110' height='110'"
@@ -134,6 +134,16 @@ def test_what_the_page_does_not_show_is_kept(page, tmp_path):
     first = next(ElementTree.parse(saved).iter("image"))
     assert [(box.get("ignore"), box.findtext("label")) for box in first.iter("box")] == [(None, "Ann"), ("1", "poster")]
     assert first_points(saved)[0] == ("a.jpg", ["101", None])
+
+
+def test_a_corrected_box_keeps_its_label(page, tmp_path):
+    opened(page, folder(tmp_path, "a.jpg", points_xml=labels(entry("a.jpg", inside=f"<label>Ann</label>{parts(100)}"))))
+    page.click("#zoom-face")
+    drag(page, (289.5, 179.5), (310, 200))
+    wait_for_status(page, "^Face 1")
+    (box,) = ElementTree.parse(save(page, "xml", tmp_path)).iter("box")
+    assert box.findtext("label") == "Ann"
+    assert int(box.get("width")) == pytest.approx(130, abs=3)
 
 
 @pytest.mark.parametrize("follow_newer", [True, False])

@@ -33,7 +33,8 @@ export async function readLabels(files) {
 /** @param {Labels} newer  @param {Labels} older  @returns {Labels} */
 function join(newer, older) {
   const [inNewer, inOlder] = [newer, older].map(({ entries }) => Map.groupBy(entries, ({ file }) => pathKey(file)));
-  const different = [...inOlder.keys()].filter((key) => inNewer.has(key) && textOf(inNewer.get(key)) !== textOf(inOlder.get(key)));
+  const differs = (key) => inNewer.has(key) && textOf(inNewer.get(key)) !== textOf(inOlder.get(key));
+  const different = [...inOlder.keys()].filter(differs);
   const question = `${newer.name} and ${older.name} differ for ${listed(different)}.\n\n`
     + `OK uses the labels of ${newer.name}, which is newer; Cancel those of ${older.name}.`;
   const replaced = new Set(different.length && !confirm(question) ? different : []);
@@ -80,6 +81,7 @@ export function labelledFaces(entries) {
 export function labelsToSave(labels, photos) {
   if (!labels) return null;
   const replaced = new Map(photos.flatMap(({ entries, name }) => entries.map((entry) => [entry, name])));
-  const entries = labels.entries.map((entry) => ({ lead: entry.lead, text: entry.text, photograph: replaced.get(entry) ?? null }));
-  return { head: labels.head, entries, tail: labels.tail };
+  const { head, entries, tail } = labels;
+  const texts = entries.map((entry) => ({ lead: entry.lead, text: entry.text, photograph: replaced.get(entry) ?? null }));
+  return { head, entries: texts, tail };
 }

@@ -138,8 +138,9 @@ async function readPhoto(photo) {
   const { network } = state;
   const problem = photo.entries.find((entry) => entry.problem)?.problem;
   if (problem) throw new Error(`cannot use the labels of ${photo.name}: ${problem}`);
-  const { warning, ...prediction } = photo.entries.length ? await predict(photo, { network, boxes: [] }) : await detect(photo, network);
-  const faces = photo.entries.length ? await facesOfLabels(photo, network, prediction) : prediction.faces;
+  const labelled = photo.entries.length > 0;
+  const { warning, ...prediction } = await (labelled ? predict(photo, { network, boxes: [] }) : detect(photo, network));
+  const faces = labelled ? await facesOfLabels(photo, network, prediction) : prediction.faces;
   const image = photo.image ?? (await readImage(photo, prediction));
   return { ...prediction, faces, image, warning };
 }
