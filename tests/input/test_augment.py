@@ -249,9 +249,7 @@ def test_a_picture_does_not_depend_on_its_batch():
 
 def test_draws_decide_everything():
     images, units = noise(), blobs()[1]
-    a, b, c = (
-        augment(images, units, draws(seed=s), EVERYTHING, MIRROR, (32, 32), 0.7)[0].numpy() for s in (0, 0, 1)
-    )
+    a, b, c = (augment(images, units, draws(seed=s), EVERYTHING, MIRROR, (32, 32), 0.7)[0].numpy() for s in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).mean() > 5
 
