@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 from PIL import Image
@@ -144,3 +146,22 @@ def serving(sources, **options):
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+class Answer:
+    """A response of the server, successful or not."""
+
+    def __init__(self, response):
+        self.status, self.headers, self.content = response.status, response.headers, response.read()
+
+    def json(self):
+        return json.loads(self.content)
+
+
+def fetch(address, content=None, headers=None):
+    try:
+        with urlopen(Request(address, content, headers or {}), timeout=60) as response:
+            return Answer(response)
+    except HTTPError as error:
+        with error:
+            return Answer(error)

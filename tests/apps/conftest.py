@@ -1,12 +1,10 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
-import shutil
 from types import SimpleNamespace
 
 import pytest
 from helpers import serving
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from page_steps import CHROMIUM
 
 
 @pytest.fixture(scope="module")

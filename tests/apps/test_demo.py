@@ -3,13 +3,11 @@ import json
 import socket
 import sys
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from helpers import serving
+from helpers import fetch, serving
 from PIL import ExifTags, Image
 
 from kp_tf import Predictor
@@ -21,25 +19,6 @@ from kp_tf.data.dlib_xml import read_dlib_xml
 
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "part2_strong_faces.jpg"
 BOX = [40, 60, 180, 180]
-
-
-class Answer:
-    """A response of the server, successful or not."""
-
-    def __init__(self, response):
-        self.status, self.headers, self.content = response.status, response.headers, response.read()
-
-    def json(self):
-        return json.loads(self.content)
-
-
-def fetch(address, content=None, headers=None):
-    try:
-        with urlopen(Request(address, content, headers or {}), timeout=60) as response:
-            return Answer(response)
-    except HTTPError as error:
-        with error:
-            return Answer(error)
 
 
 @pytest.fixture(scope="module")

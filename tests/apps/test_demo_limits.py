@@ -3,15 +3,16 @@
 import json
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from helpers import serving
-from test_demo import PHOTO, fetch
+from helpers import fetch, serving
 
 from kp_tf.apps.demo.limits import Limits
 from kp_tf.apps.demo.server import name_networks
 
+PHOTO = Path(__file__).parents[2] / "docs" / "images" / "part2_strong_faces.jpg"
 SOURCES = {"compact": "compact"}
 SMALL = Limits(upload=100_000, uploads=150_000, requests=2, connections=4, head_seconds=0.3, body_seconds=0.3)
 LONG = Limits(upload=100_000, uploads=150_000, requests=2, connections=4)  # nothing is ended for its time

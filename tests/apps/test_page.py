@@ -1,64 +1,21 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
 import json
-import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from page_steps import CHROMIUM, PHOTO, drag, faces_of, save, show, wait_for_status
 from PIL import Image
 
 from kp_tf import Predictor
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
-PHOTO = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
-
-
-def show(page, *files):
-    page.set_input_files("#files", [str(file) for file in files])
-    wait_for_status(page, " in |No face|cannot")
-
-
-def wait_for_status(page, pattern):
-    from playwright.sync_api import expect
-
-    expect(page.locator("#status")).to_have_text(re.compile(pattern), timeout=30_000)
-
-
-def save(page, kind, folder):
-    with page.expect_download() as download:
-        page.click(f"[data-save={kind}]")
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
-    return path
-
-
-def on_screen(page, position):
-    """The position on the screen of a position in the photograph."""
-    to_screen = """([x, y]) => {
-        const p = new DOMPoint(x, y).matrixTransform(document.getElementById('picture').getScreenCTM());
-        return [p.x, p.y];
-    }"""
-    return page.evaluate(to_screen, [float(value) for value in position])
-
-
-def drag(page, start, end):
-    page.mouse.move(*on_screen(page, start))
-    page.mouse.down()
-    page.mouse.move(*on_screen(page, np.add(start, end) / 2))
-    page.mouse.move(*on_screen(page, end))
-    page.mouse.up()
-
-
-def faces_of(path):
-    return json.loads(path.read_text())["photographs"][0]["faces"]
 
 
 def empty_photograph(folder, size=(640, 480)):

@@ -7,7 +7,7 @@ import unicodedata
 from xml.etree import ElementTree
 
 import pytest
-from test_page import CHROMIUM, PHOTO, drag, save, wait_for_status
+from page_steps import CHROMIUM, PHOTO, drag, save, wait_for_status
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
 BOX = "left='180' top='70' width='110' height='110'"
