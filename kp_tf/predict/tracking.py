@@ -178,7 +178,7 @@ class Tracker:
     def _learn_speed(self, track: _Track, box: np.ndarray, before: float, passed: float) -> None:
         others = [other.box for other in self._tracks if other is not track]
         is_isolated = not any(overlaps(other[None], box)[0] > ISOLATED for other in others)
-        if is_isolated and track.seen == before:
+        if is_isolated and track.seen == before and passed > 0:
             moved = (_centre(box) - _centre(track.box)) / passed
             track.speed = track.speed + _weight(1.0, passed) * (moved - track.speed)
 

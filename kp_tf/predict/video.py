@@ -1,6 +1,7 @@
 """Clips: the landmarks of all frames as JSON, and the clip with the faces drawn in. Needs PyAV, an extra."""
 
 import json
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 INSTALL = "pip install av"
+TIME_BASE = Fraction(1, 90_000)  # seconds, of the clip that is written
+DEFAULT_RATE = 30  # frames a second, if the clip does not tell
 _ORIENTATION_TAGS = {0: 1, 90: 8, 180: 3, -180: 3, -90: 6}  # by degrees counterclockwise
 
 
@@ -48,9 +51,7 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
     tracker, frames = Tracker(predictor), []
     try:
         with av.open(str(path)) as clip, replacing(drawn) as temporary, av.open(str(temporary), "w") as out:
-            if not clip.streams.video:
-                raise KpError(f"{path}: the file has no video stream")
-            source = clip.streams.video[0]
+            source = _video_stream(clip, path)
             source.thread_type = "AUTO"
             writer = _Writer(out, source)
             for seconds, photograph in _photographs(clip, source, path):
@@ -68,12 +69,22 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
     return len(frames), len(numbers)
 
 
+def _video_stream(clip: "InputContainer", path: Path) -> "VideoStream":
+    """The first video stream that is not a cover picture."""
+    from av.stream import Disposition
+
+    for stream in clip.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise KpError(f"{path}: the file has no video stream")
+
+
 class _Writer:
     """Writes pictures as H.264, at the times of the source."""
 
     def __init__(self, out: "OutputContainer", source: "VideoStream") -> None:
-        self._out, self._time_base = out, source.time_base or Fraction(1, 90_000)
-        self._stream = out.add_stream("libx264", rate=source.average_rate or 30, options={"crf": "20"})
+        self._out, self._time_base = out, TIME_BASE
+        self._stream = out.add_stream("libx264", rate=source.average_rate or DEFAULT_RATE, options={"crf": "20"})
         self._stream.pix_fmt = "yuv420p"
         self._size: tuple[int, int] | None = None
 
@@ -95,6 +106,7 @@ class _Writer:
 
 def _photographs(clip: "InputContainer", source: "VideoStream", path: Path) -> Iterator[tuple[float, Photograph]]:
     """Each frame upright, with its time in seconds."""
+    last, rate = -math.inf, float(source.average_rate or DEFAULT_RATE)
     for packet in clip.demux():  # sound as well, because a clip may be cut off in it
         frames = cast("list[VideoFrame]", packet.decode()) if packet.stream.index == source.index else []
         if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
@@ -103,8 +115,8 @@ def _photographs(clip: "InputContainer", source: "VideoStream", path: Path) -> I
             degrees = round(frame.rotation)
             if degrees not in _ORIENTATION_TAGS:
                 raise KpError(f"{path}: frames rotated by {degrees}° are not supported, only quarter turns")
-            if frame.time is None:
-                raise KpError(f"{path}: a frame has no time")
+            time = frame.time  # if it is missing or does not rise, the rate tells it
+            last = time if time is not None and time > last else max(last + 1 / rate, 0.0)
             image = frame.to_image()
             upright = image.rotate(degrees, expand=True) if degrees else image
-            yield frame.time, Photograph(str(path), upright, _ORIENTATION_TAGS[degrees])
+            yield last, Photograph(str(path), upright, _ORIENTATION_TAGS[degrees])

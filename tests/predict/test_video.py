@@ -1,5 +1,6 @@
 import json
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
 from kp_tf.predict.command import predict
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.tracking import Tracker
 from kp_tf.predict.video import predict_clip
 
 av = pytest.importorskip("av", reason="the extra video is not installed")
@@ -152,3 +154,57 @@ def test_a_clip_goes_alone_into_a_folder(clip, tmp_path):
     ):
         with pytest.raises(KpError, match=message):
             predict(**arguments)
+
+
+def seconds_of(path, tmp_path):
+    """The times of the frames of a clip of twelve frames."""
+    predictor = Predictor(DISC_INFO, disc_network, FakeDetector((60, 60)))
+    assert predict_clip(predictor, path, tmp_path / "points.json", tmp_path / "drawn.mp4") == (12, 1)
+    with av.open(str(tmp_path / "drawn.mp4")) as drawn:
+        assert len(list(drawn.decode(video=0))) == 12
+    return [frame["seconds"] for frame in json.loads((tmp_path / "points.json").read_text())["frames"]]
+
+
+def test_frames_without_a_time_are_counted_by_the_rate(tmp_path):
+    with av.open(str(tmp_path / "bare.mp4"), "w", format="h264") as out:  # bare H.264, as recorders write it
+        stream = out.add_stream("libx264", rate=25, options={"bf": "2"})
+        stream.height, stream.width, stream.pix_fmt = 120, 320, "yuv420p"
+        for frame in MOVING:
+            colours = np.repeat(np.pad(frame, ((0, 0), (0, 1)))[..., None], 3, axis=2)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(colours, "rgb24")))
+        out.mux(stream.encode())
+    seconds = seconds_of(tmp_path / "bare.mp4", tmp_path)
+    assert np.diff(seconds) == pytest.approx(1 / 25, abs=1e-3)
+
+
+def test_frames_that_share_a_time_are_counted_by_the_rate(clip, tmp_path):
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "double.mkv"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        for number, packet in enumerate(sorted(packets, key=lambda packet: packet.pts)):
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = number // 2 * 200
+            out.mux(packet)
+    assert (np.diff(seconds_of(tmp_path / "double.mkv", tmp_path)) > 0).all()
+
+
+def test_a_cover_picture_is_not_the_clip(clip, tmp_path):
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "cover.mp4"), "w") as out:
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        stream = out.add_stream_from_template(source.streams.video[0])
+        out.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
+        out.mux(cover.encode())
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    assert len(seconds_of(tmp_path / "cover.mp4", tmp_path)) == 12
+
+
+def test_two_frames_at_one_time_do_not_divide_by_zero(tmp_path):
+    tracker = Tracker(Predictor(DISC_INFO, disc_network, FakeDetector((60, 60))))
+    for seconds in (0.0, 0.1, 0.1, 0.1):
+        (face,) = tracker.update(MOVING[0], seconds)
+        assert np.isfinite(face.points).all()
