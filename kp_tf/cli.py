@@ -175,7 +175,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     add("--split", choices=("all", "validation"), default="all", help="default: all")
     add("--json", metavar="FILE", type=Path, help="write the figures to this file, and pictures beside it")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--found", action="store_true", help="detect the faces, instead of taking their boxes")
+    mode.add_argument("--detect", action="store_true", help="detect the faces, instead of taking their boxes")
     mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
 

@@ -77,7 +77,7 @@ def test_an_import_that_is_interrupted_or_fails(command, capfd):
         "train --part 4",
         "kaggle --data data --labels a.xml",
         "kaggle --shard 1/2 --merge",
-        "evaluate --labels a.xml --found --flips",
+        "evaluate --labels a.xml --detect --flips",
         "export --to onnx --float16 --int8",
         "predict a.jpg --box 1,2,3",
         "predict a.jpg --box 1,2,3,four",

@@ -45,7 +45,7 @@ def evaluate(
     split: str = "all",
     json: Path | None = None,
     flips: bool = False,
-    found: bool = False,
+    detect: bool = False,
     precision: str = "float32",
     detector: Detector = dlib_faces,
 ) -> dict:
@@ -58,9 +58,9 @@ def evaluate(
         json: the file for the scores. Pictures are written beside it: the CED plot, the twelve worst faces, twelve
             faces evenly spaced from the best to the worst, and how well confidence predicts the error.
         flips: average each prediction with that of the mirrored face.
-        found: detect the faces instead of taking their boxes; faces that are not detected are not scored.
+        detect: detect the faces instead of taking their boxes; faces that are not detected are not scored.
         precision: see `resolve_precision`.
-        detector: used with `found`.
+        detector: used with `detect`.
 
     Returns:
         `metrics.summary`, together with the network, labels, split and precision.
@@ -70,9 +70,9 @@ def evaluate(
     """
     is_exported = run is not None and Path(run).suffix in EXPORTED
     predictor = None
-    if is_exported or found:
+    if is_exported or detect:
         if flips:
-            raise KpError("--flips cannot be used with --found or with exported files")
+            raise KpError("--flips cannot be used with --detect or with exported files")
         predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
     info = predictor.info if predictor and is_exported else find_model(run)
     samples, framed = _read_labels(labels, info)
@@ -80,7 +80,7 @@ def evaluate(
         samples = _validation_of(samples, info, labels)
     total = len(samples)
     if predictor:
-        predictions = _through_predictor(predictor, samples, take_boxes=not (found or framed), labels=labels)
+        predictions = _through_predictor(predictor, samples, take_boxes=not (detect or framed), labels=labels)
     else:
         outputs = predict_samples(load_with_keras(info, precision), samples, info, framed, flips)
         predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
@@ -88,7 +88,7 @@ def evaluate(
     summary |= {"precision": resolve_precision(precision) if precision == "auto" else precision}
     samples = predictions.samples
     summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files)
-    if found:
+    if detect:
         summary["found"] = {"faces": len(samples), "of": total}
         print(f"{len(samples)} of {total} faces were detected; the others are not scored.")
     print(f"{info.path} on {len(samples)} faces of {labels}, split {split}")

@@ -87,7 +87,7 @@ def test_detected_faces_are_scored_and_the_others_counted(run, labels, samples, 
             # on the first half the labelled box and one beside it, on the others one that hardly touches it
             found = [box + (55, 0, 0, 0), box] if k < 10 else [box + (50, 50, 0, 0)]
             boxes[image.convert("RGB").tobytes()] = np.array(found)
-    scores = evaluate(labels, run=str(run), found=True, detector=lambda picture: boxes[picture.tobytes()])
+    scores = evaluate(labels, run=str(run), detect=True, detector=lambda picture: boxes[picture.tobytes()])
     assert scores["found"] == {"faces": 10, "of": 20}
     assert "10 of 20 faces were detected; the others are not scored." in capsys.readouterr().out
     assert scores["all"]["faces"] == 10
@@ -100,7 +100,7 @@ def test_detected_faces_are_scored_and_the_others_counted(run, labels, samples, 
 
 def test_no_face_is_detected(run, labels):
     with pytest.raises(KpError, match="none of its 20 faces was detected"):
-        evaluate(labels, run=str(run), found=True, detector=lambda picture: np.zeros((0, 4)))
+        evaluate(labels, run=str(run), detect=True, detector=lambda picture: np.zeros((0, 4)))
 
 
 def test_the_folder_of_imm(tmp_path, run):
@@ -114,8 +114,8 @@ def test_the_folder_of_imm(tmp_path, run):
 
 
 def test_flips_and_detection_exclude_each_other(run, labels):
-    with pytest.raises(KpError, match="--flips cannot be used with --found"):
-        evaluate(labels, run=str(run), flips=True, found=True)
+    with pytest.raises(KpError, match="--flips cannot be used with --detect"):
+        evaluate(labels, run=str(run), flips=True, detect=True)
 
 
 def test_flips_change_the_points(evaluated, run, labels):
