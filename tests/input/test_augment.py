@@ -1,16 +1,14 @@
 """Pixels and points move together, by their own random numbers; every operation in and outside `tf.data`."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kp_tf.input.augment import DRAWS, Augmentation, augment, flip, window
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.input.augment import NUM_DRAWS, augment, flip, training_transform, window
+from kp_tf.recipes import COMPACT, PART2, Augmentation
 
 GEOMETRIC = {
     "flip": 1.0,
@@ -32,33 +30,33 @@ PHOTOMETRIC = {
     "cut": 0.8,
 }
 EVERYTHING = Augmentation(**(GEOMETRIC | PHOTOMETRIC | {"flip": 0.5}))
-MIRROR = (1, 0, 2, 4, 3)
+PARTNERS = (1, 0, 2, 4, 3)
 
 
 def blobs(height: int = 180, width: int = 180, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (N, H, W, 1) float32 of five soft bright dots at the points (N, 5, 2)."""
     rng = np.random.default_rng(1)
     places = np.array([[0.36, 0.4], [0.64, 0.38], [0.5, 0.51], [0.37, 0.63], [0.62, 0.64]])
-    units = (places + rng.uniform(-0.02, 0.02, (count, 5, 2))).astype(np.float32)
-    x = (np.arange(width) + 0.5)[None, None] - units[..., :1] * width  # (N, 5, W)
-    y = (np.arange(height) + 0.5)[None, None] - units[..., 1:] * height
+    points_norm = (places + rng.uniform(-0.02, 0.02, (count, 5, 2))).astype(np.float32)
+    x = (np.arange(width) + 0.5)[None, None] - points_norm[..., :1] * width  # (N, 5, W)
+    y = (np.arange(height) + 0.5)[None, None] - points_norm[..., 1:] * height
     dots = np.exp(-(x[:, :, None] ** 2 + y[..., None] ** 2) / (2 * 1.5**2)).max(axis=1)
-    return (255 * dots[..., None]).astype(np.float32), units
+    return (255 * dots[..., None]).astype(np.float32), points_norm
 
 
 def draws(count: int = 4, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(size=(count, DRAWS)).astype(np.float32)
+    return np.random.default_rng(seed).uniform(size=(count, NUM_DRAWS)).astype(np.float32)
 
 
 def noise(count: int = 4, size: int = 48) -> np.ndarray:
     return np.random.default_rng(2).uniform(0, 255, (count, size, size, 1)).astype(np.float32)
 
 
-def worst_miss(images: np.ndarray, units: np.ndarray, radius: int = 7) -> float:
+def worst_miss(images: np.ndarray, points_norm: np.ndarray, radius: int = 7) -> float:
     """Largest distance in pixels from a point to the centroid of the light about it."""
     h, w = images.shape[1:3]
     misses = []
-    for image, points in zip(images[..., 0], units * (w, h) - 0.5, strict=True):
+    for image, points in zip(images[..., 0], points_norm * (w, h) - 0.5, strict=True):
         for x, y in points:
             top, left = round(float(y)) - radius, round(float(x)) - radius
             assert 0 <= top <= h - 2 * radius - 1
@@ -78,20 +76,22 @@ def numpy_of(pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize("name", [*GEOMETRIC, "all"])
 def test_dots_stay_under_their_points(name):
     settings = Augmentation(**(GEOMETRIC if name == "all" else {name: GEOMETRIC[name]}))
-    images, units = blobs()
+    images, points_norm = blobs()
     if settings.flip:  # the picture's own points are where they were drawn, whatever their names
-        images, units = numpy_of(flip(images, units, [True] * 4, MIRROR))
-    moved, points = numpy_of(augment(images, units, draws(), settings, MIRROR, (120, 120), 0.7))
-    assert np.abs(points - numpy_of(window(images, units, (120, 120), 0.7))[1]).max() > 0.015
+        images, points_norm = numpy_of(flip(images, points_norm, [True] * 4, PARTNERS))
+    moved, points = numpy_of(augment(images, points_norm, draws(), settings, PARTNERS, (120, 120), 0.7))
+    assert np.abs(points - numpy_of(window(images, points_norm, (120, 120), 0.7))[1]).max() > 0.015
     assert worst_miss(moved, points) < 0.06
 
 
 def test_dots_stay_under_their_points_in_an_oblong_crop():
-    images, units = blobs(180, 240)
+    images, points_norm = blobs(180, 240)
     settings = Augmentation(**(GEOMETRIC | {"shear": 0.0, "stretch": 0.0}))
-    moved, points = numpy_of(augment(images, units, draws(), settings, MIRROR, (120, 160), 0.8))
+    moved, points = numpy_of(augment(images, points_norm, draws(), settings, PARTNERS, (120, 160), 0.8))
     assert worst_miss(moved, points) < 0.06
-    before, after = (p * (4, 3) for p in (units[:, list(MIRROR)], points))  # a turn keeps angles of square pixels
+    before, after = (
+        p * (4, 3) for p in (points_norm[:, list(PARTNERS)], points)
+    )  # a turn keeps angles of square pixels
     for shape in before, after:
         shape -= shape[:, 2:3]
     inner = [(p[:, 0] * p[:, 1]).sum(-1) / np.prod(np.linalg.norm(p[:, :2], axis=-1), -1) for p in (before, after)]
@@ -99,61 +99,61 @@ def test_dots_stay_under_their_points_in_an_oblong_crop():
 
 
 def test_flip_twice_gives_the_same_back_missing_points_too():
-    images, units = blobs()
-    units[1, 3] = np.nan
+    images, points_norm = blobs()
+    points_norm[1, 3] = np.nan
     where = tf.constant([True, True, False, True])
-    once = flip(images, units, where, MIRROR)
+    once = flip(images, points_norm, where, PARTNERS)
     assert np.isnan(once[1][1, 4]).all()
-    twice = numpy_of(flip(*once, where, MIRROR))
+    twice = numpy_of(flip(*once, where, PARTNERS))
     np.testing.assert_array_equal(twice[0], images)
-    np.testing.assert_allclose(twice[1], units, atol=1e-6)
+    np.testing.assert_allclose(twice[1], points_norm, atol=1e-6)
 
 
 def test_flip_changes_only_where_it_says_and_renames_the_points():
-    images, units = blobs()
-    mirrored, points = numpy_of(flip(images, units, tf.constant([True, False, True, True]), MIRROR))
+    images, points_norm = blobs()
+    mirrored, points = numpy_of(flip(images, points_norm, tf.constant([True, False, True, True]), PARTNERS))
     np.testing.assert_array_equal(mirrored[1], images[1])
-    np.testing.assert_array_equal(points[1], units[1])
+    np.testing.assert_array_equal(points[1], points_norm[1])
     np.testing.assert_array_equal(mirrored[0], images[0, :, ::-1])
-    np.testing.assert_allclose(points[0, 0], [1 - units[0, 1, 0], units[0, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(points[0, 0], [1 - points_norm[0, 1, 0], points_norm[0, 1, 1]], atol=1e-6)
 
 
 def test_augment_flips_as_flip_does():
-    images, units = blobs()
-    expected = flip(images, units, tf.constant([True] * 4), MIRROR)
-    found = augment(images, units, draws(), Augmentation(flip=1.0), MIRROR, (180, 180), 1.0)
+    images, points_norm = blobs()
+    expected = flip(images, points_norm, tf.constant([True] * 4), PARTNERS)
+    found = augment(images, points_norm, draws(), Augmentation(flip=1.0), PARTNERS, (180, 180), 1.0)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
 
 
 def test_defaults_leave_pixels_and_points_exactly_equal():
-    images, units = noise(), blobs()[1]
-    found = augment(images, units, draws(), Augmentation(), None, (48, 48), 1.0)
+    images, points_norm = noise(), blobs()[1]
+    found = augment(images, points_norm, draws(), Augmentation(), None, (48, 48), 1.0)
     np.testing.assert_array_equal(found[0], images)
-    np.testing.assert_allclose(found[1], units, atol=1e-7)
+    np.testing.assert_allclose(found[1], points_norm, atol=1e-7)
 
 
 def test_defaults_show_the_window():
-    images, units = noise(), blobs()[1]
-    found = augment(images, units, draws(), Augmentation(), None, (32, 32), 2 / 3)
-    for a, b in zip(found, window(images, units, (32, 32), 2 / 3), strict=True):
+    images, points_norm = noise(), blobs()[1]
+    found = augment(images, points_norm, draws(), Augmentation(), None, (32, 32), 2 / 3)
+    for a, b in zip(found, window(images, points_norm, (32, 32), 2 / 3), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(found[0], images[:, 8:40, 8:40])
-    np.testing.assert_allclose(found[1], (units - 1 / 6) * 1.5, atol=1e-6)
+    np.testing.assert_allclose(found[1], (points_norm - 1 / 6) * 1.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*PHOTOMETRIC, "all"])
 def test_light_changes_pixels_within_the_range_and_moves_no_point(name):
     settings = Augmentation(**(PHOTOMETRIC if name == "all" else {name: PHOTOMETRIC[name]}))
-    images, units = noise(count=16), np.repeat(blobs()[1], 4, axis=0)
-    found, points = numpy_of(augment(images, units, draws(16), settings, None, (48, 48), 1.0))
+    images, points_norm = noise(count=16), np.repeat(blobs()[1], 4, axis=0)
+    found, points = numpy_of(augment(images, points_norm, draws(16), settings, None, (48, 48), 1.0))
     assert found.dtype == np.float32
     assert found.min() >= 0
     assert found.max() <= 255
     changed = np.abs(found - images).max(axis=(1, 2, 3)) > 1
     assert changed.mean() > 0.4
     assert changed.all() or name not in ("gamma", "contrast", "brightness", "all")
-    np.testing.assert_allclose(points, units, atol=1e-6)
+    np.testing.assert_allclose(points, points_norm, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [n for n in PHOTOMETRIC if n not in ("gamma", "contrast", "brightness")])
@@ -167,18 +167,18 @@ def test_a_probability_is_how_often_it_happens(name):
 
 
 def test_missing_points_stay_missing_and_alone():
-    images, units = blobs()
-    units[2, 0] = np.nan
-    points = augment(images, units, draws(), EVERYTHING, MIRROR, (120, 120), 0.7)[1].numpy()
+    images, points_norm = blobs()
+    points_norm[2, 0] = np.nan
+    points = augment(images, points_norm, draws(), EVERYTHING, PARTNERS, (120, 120), 0.7)[1].numpy()
     missing = np.isnan(points).any(axis=-1)
     assert missing.sum() == 1
-    assert missing[2, :2].sum() == 1  # itself, or its mirror partner
+    assert missing[2, :2].sum() == 1  # itself, or its flip partner
 
 
 def test_the_blur_spreads_light_and_keeps_it():
     image = np.zeros((1, 33, 33, 1), np.float32)
     image[0, 16, 16] = 200
-    numbers = np.full((1, DRAWS), 0.5, np.float32)  # σ = 2 · (1 − 0.5) along both axes
+    numbers = np.full((1, NUM_DRAWS), 0.5, np.float32)  # σ = 2 · (1 − 0.5) along both axes
     found, _ = numpy_of(augment(image, blobs(count=1)[1], numbers, Augmentation(blur=1.0), None, (33, 33), 1.0))
     assert found.sum() == pytest.approx(200, rel=1e-4)
     variance = (found[0, ..., 0].sum(axis=0) * (np.arange(33) - 16) ** 2).sum() / 200
@@ -192,10 +192,10 @@ def test_the_blur_leaves_a_flat_picture_flat():
 
 
 def test_stretch_shear_and_rotation_keep_areas():
-    images, units = blobs()
+    images, points_norm = blobs()
     settings = Augmentation(rotation=20.0, stretch=0.3, shear=0.3)
-    points = augment(images, units, draws(), settings, None, (180, 180), 1.0)[1].numpy()
-    before, after = (np.linalg.det(shape[:, :2] - shape[:, 2:3]) for shape in (units, points))
+    points = augment(images, points_norm, draws(), settings, None, (180, 180), 1.0)[1].numpy()
+    before, after = (np.linalg.det(shape[:, :2] - shape[:, 2:3]) for shape in (points_norm, points))
     np.testing.assert_allclose(after, before, rtol=1e-4)
 
 
@@ -213,32 +213,32 @@ def test_the_cut_turns_with_the_picture():
 @pytest.mark.parametrize("name", [*GEOMETRIC, *PHOTOMETRIC, "everything"])
 def test_tf_data_gives_the_same_as_eager(name):
     value = (GEOMETRIC | PHOTOMETRIC).get(name)
-    settings = EVERYTHING if name == "everything" else dataclasses.replace(Augmentation(), **{name: value})
-    images, units, numbers = noise(), blobs()[1], draws()
+    settings = EVERYTHING if name == "everything" else replace(Augmentation(), **{name: value})
+    images, points_norm, numbers = noise(), blobs()[1], draws()
 
-    def change(images, units, numbers):
-        return augment(images, units, numbers, settings, MIRROR, (32, 32), 0.7)
+    def change(images, points_norm, numbers):
+        return augment(images, points_norm, numbers, settings, PARTNERS, (32, 32), 0.7)
 
-    batches = tf.data.Dataset.from_tensor_slices((images, units, numbers)).batch(4)
-    inside, outside = next(iter(batches.map(change))), change(images, units, numbers)
+    batches = tf.data.Dataset.from_tensor_slices((images, points_norm, numbers)).batch(4)
+    inside, outside = next(iter(batches.map(change))), change(images, points_norm, numbers)
     np.testing.assert_allclose(inside[0], outside[0], atol=2e-3)
     np.testing.assert_allclose(inside[1], outside[1], atol=1e-6)
 
 
 def test_tf_data_flips_as_eager_does():
-    images, units = blobs()
+    images, points_norm = blobs()
     where = np.array([True, False, False, True])
-    batches = tf.data.Dataset.from_tensor_slices((images, units, where)).batch(4)
-    inside = next(iter(batches.map(lambda i, u, w: flip(i, u, w, MIRROR))))
-    for a, b in zip(inside, flip(images, units, where, MIRROR), strict=True):
+    batches = tf.data.Dataset.from_tensor_slices((images, points_norm, where)).batch(4)
+    inside = next(iter(batches.map(lambda i, u, w: flip(i, u, w, PARTNERS))))
+    for a, b in zip(inside, flip(images, points_norm, where, PARTNERS), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_picture_does_not_depend_on_its_batch():
-    images, units, numbers = noise(), blobs()[1], draws()
+    images, points_norm, numbers = noise(), blobs()[1], draws()
 
     def change(part):
-        return augment(images[part], units[part], numbers[part], EVERYTHING, MIRROR, (32, 32), 0.7)
+        return augment(images[part], points_norm[part], numbers[part], EVERYTHING, PARTNERS, (32, 32), 0.7)
 
     whole = change(slice(0, 4))
     for index in range(4):
@@ -248,17 +248,58 @@ def test_a_picture_does_not_depend_on_its_batch():
 
 
 def test_draws_decide_everything():
-    images, units = noise(), blobs()[1]
-    a, b, c = (augment(images, units, draws(seed=s), EVERYTHING, MIRROR, (32, 32), 0.7)[0].numpy() for s in (0, 0, 1))
+    images, points_norm = noise(), blobs()[1]
+    a, b, c = (
+        augment(images, points_norm, draws(seed=s), EVERYTHING, PARTNERS, (32, 32), 0.7)[0].numpy() for s in (0, 0, 1)
+    )
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).mean() > 5
 
 
-def test_flips_without_mirror_partners_are_an_error():
-    with pytest.raises(ValueError, match="mirror"):
+def test_flips_without_partners_are_an_error():
+    with pytest.raises(ValueError, match="flips need flip_indices"):
         augment(noise(), blobs()[1], draws(), Augmentation(flip=0.5), None, (48, 48), 1.0)
 
 
 def test_a_window_of_far_fewer_pixels_is_an_error():
     with pytest.raises(ValueError, match="too small"):
         window(noise(), blobs()[1], (16, 16), 1.0)
+
+
+def test_weaker_augmentation_flips_as_often():
+    half = COMPACT.augmentation.weakened(0.5)
+    assert (half.flip, half.rotation, half.occlusion) == (0.5, 9.0, 0.15)
+    rng, partners = np.random.default_rng(0), IBUG68.flip_indices
+    images = rng.uniform(0, 255, (8, *COMPACT.stored_shape, 1)).astype(np.float32)
+    points_norm = rng.uniform(0, 1, (8, 68, 2)).astype(np.float32)
+    batch = images, points_norm, draws(8)
+    found = training_transform(COMPACT, partners, 0.5)(*batch)
+    expected = training_transform(replace(COMPACT, augmentation=half), partners)(*batch)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.abs(found[1] - training_transform(COMPACT, partners)(*batch)[1]).max() > 0.01
+
+
+def test_training_transform_shows_the_window_of_the_recipe():
+    recipe = replace(COMPACT, augmentation=Augmentation(), shape=(32, 32), stored_shape=(48, 48), stored_scale=2.04)
+    images, points_norm = noise(), blobs()[1]
+    found = training_transform(recipe, None)(images, points_norm, draws())
+    for one, other in zip(found, window(images, points_norm, (32, 32), 1.36 / 2.04), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_points_without_partners_are_not_flipped():
+    images, points_norm = noise(), blobs()[1]
+    found = training_transform(replace(COMPACT, shape=(32, 32)), None)(images, points_norm, draws())[1]
+    same = replace(COMPACT, shape=(32, 32), augmentation=replace(COMPACT.augmentation, flip=0.0))
+    np.testing.assert_array_equal(found, training_transform(same, PARTNERS)(images, points_norm, draws())[1])
+
+
+def test_a_recipe_that_stores_its_input_only_flips():
+    assert PART2.stored_shape is None
+    images, points_norm = blobs(24, 32)
+    numbers = draws()
+    numbers[:, 0] = [0.1, 0.6, 0.4999, 0.5]
+    found = training_transform(PART2, PARTNERS)(images, points_norm, numbers)
+    for one, other in zip(found, flip(images, points_norm, [True, False, True, False], PARTNERS), strict=True):
+        np.testing.assert_array_equal(one, other)

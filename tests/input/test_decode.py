@@ -210,6 +210,15 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(t
     assert str(caught.value).count("it has more than 178,956,970 pixels") == 3
 
 
+def test_nothing_is_yielded_after_a_bad_image(tmp_path):
+    picture(90, 80).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").touch()
+    samples, seen = samples_of(tmp_path, ["good.png", "bad.png", "good.png"]), []
+    with pytest.raises(KpError, match="the file is empty"):
+        seen.extend(stream_crops(samples, samples.boxes, (8, 8)))
+    assert len(seen) == 1
+
+
 def test_decode_leaves_out_and_names_bad_images(tmp_path):
     for grey in range(3):
         Image.new("L", (90, 80), 50 * grey).save(tmp_path / f"{grey}.png")
