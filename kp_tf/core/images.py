@@ -9,7 +9,6 @@ through `open_photograph`.
 import io
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -23,6 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
+from kp_tf.core.orientation import TURNS, Orientation
 
 MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
 MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
@@ -31,71 +31,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
-# EXIF's orientation as (x and y are exchanged, x then counts from the right, y from the bottom), and Pillow's word
-_TURNS = {
-    1: (False, False, False, None),
-    2: (False, True, False, Image.Transpose.FLIP_LEFT_RIGHT),
-    3: (False, True, True, Image.Transpose.ROTATE_180),
-    4: (False, False, True, Image.Transpose.FLIP_TOP_BOTTOM),
-    5: (True, False, False, Image.Transpose.TRANSPOSE),
-    6: (True, True, False, Image.Transpose.ROTATE_270),
-    7: (True, True, True, Image.Transpose.TRANSVERSE),
-    8: (True, False, True, Image.Transpose.ROTATE_90),
-}
-
 # what a PNG may say of its colours; libpng, and so TensorFlow, then mixes them to grey as light adds up
 _LINEAR_LIGHT = {"gamma", "srgb", "icc_profile"}
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Photograph"
-
-
-@dataclass(frozen=True)
-class Orientation:
-    """The way from pixels as stored to those of the upright picture, and back.
-
-    Attributes:
-        size: width and height of the upright picture.
-        tag: EXIF's orientation, 1 to 8; 1 changes nothing.
-    """
-
-    size: tuple[int, int]
-    tag: int = 1
-
-    @property
-    def stored_size(self) -> tuple[int, int]:
-        """Width and height of the picture as stored."""
-        return self.size[::-1] if _TURNS[self.tag][0] else self.size
-
-    def to_upright(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in pixels as stored to pixels of the upright picture."""
-        if self.tag == 1:
-            return points
-        exchange, from_right, from_bottom, _ = _TURNS[self.tag]
-        turned = points[..., ::-1] if exchange else points
-        return np.where((from_right, from_bottom), np.array(self.size) - 1 - turned, turned)
-
-    def to_stored(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) in pixels of the upright picture to pixels as stored."""
-        if self.tag == 1:
-            return points
-        exchange, from_right, from_bottom, _ = _TURNS[self.tag]
-        turned = np.where((from_right, from_bottom), np.array(self.size) - 1 - points, points)
-        return turned[..., ::-1] if exchange else turned
-
-    def boxes_to_upright(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) of left, top, width, height, as `to_upright`."""
-        return _turn_boxes(self.to_upright, boxes)
-
-    def boxes_to_stored(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) of left, top, width, height, as `to_stored`."""
-        return _turn_boxes(self.to_stored, boxes)
-
-
-def _turn_boxes(turn: Callable[[np.ndarray], np.ndarray], boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, np.float64)
-    corners = np.stack([boxes[:, :2] - 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5], axis=1)  # pixel edges
-    corners = np.sort(turn(corners), axis=1)
-    return np.concatenate([corners[:, 0] + 0.5, corners[:, 1] - corners[:, 0]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -155,7 +94,7 @@ def read_orientation(path: Path) -> Orientation:
     """
     with _opened(path, None) as image:
         tag = _orientation_tag(image)
-        is_exchanged = _TURNS[tag][0] and not _is_turned_by_pillow(image)
+        is_exchanged = TURNS[tag][0] and not _is_turned_by_pillow(image)
         return Orientation(image.size[::-1] if is_exchanged else image.size, tag)
 
 
@@ -277,7 +216,7 @@ def _orientation_tag(image: Image.Image) -> int:
         tag = image.getexif().get(ExifTags.Base.Orientation, 1) if _may_have_exif(image) else 1
     except Exception:  # EXIF that cannot be parsed says nothing of an orientation
         return 1
-    return tag if isinstance(tag, int) and tag in _TURNS else 1
+    return tag if isinstance(tag, int) and tag in TURNS else 1
 
 
 def _may_have_exif(image: Image.Image) -> bool:
@@ -299,7 +238,7 @@ def _is_turned_by_pillow(image: Image.Image) -> bool:
 
 def _upright(name: str, image: Image.Image) -> Photograph:
     tag = _orientation_tag(image)  # before the pixels are decoded
-    picture, transpose = _rgb(image), _TURNS[tag][3]
+    picture, transpose = _rgb(image), TURNS[tag][3]
     if transpose is not None and not _is_turned_by_pillow(image):
         picture = picture.transpose(transpose)
     return Photograph(name, picture, tag)

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kp_tf.core.errors import KpError, raise_problems
-from kp_tf.core.images import Orientation, read_orientation
+from kp_tf.core.images import read_orientation
 from kp_tf.core.keypoints import Scheme
+from kp_tf.core.orientation import Orientation
 
 
 @dataclass(frozen=True)

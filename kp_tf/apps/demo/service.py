@@ -19,8 +19,9 @@ import numpy as np
 from kp_tf.apps.demo import labels
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.images import Orientation, open_photograph
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import Scheme
+from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import MAX_COORDINATE
 from kp_tf.predict import writers
 from kp_tf.predict.drawing import point_colours
