@@ -37,7 +37,7 @@ THREE = Scheme("three", ("left eye", "nose", "right eye"), (), flip_indices=(2, 
 def prepare(config, path):
     """A new training up to its first step; the run directory is made."""
     path.mkdir(parents=True)
-    return build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: path, is_resumed=False)
+    return build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: path)
 
 
 def complete(config, path):

@@ -17,7 +17,7 @@ from kp_tf.predict.cascade import BATCH_SIZE
 from kp_tf.recipes import COOLDOWN_STRENGTH
 from kp_tf.training import distributed
 from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
-from kp_tf.training.checkpoint import Checkpoint
+from kp_tf.training.checkpoint import CHECKPOINT, Checkpoint
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
 from kp_tf.training.model import compiled, start_from_init, teacher_points
@@ -31,13 +31,13 @@ class Fitting:
         config: of the training.
         faces: what was read.
         strategy: of TensorFlow.
-        path: the run directory; None on a machine that is not the chief.
+        path: the run directory; None if the training is new and this machine is not the chief.
         model: in float32, which is saved.
         trained: the same network in the precision of the training.
         fitted: `trained`, compiled.
         batches_from: training batches from an epoch on.
         steps: in an epoch.
-        checkpoint: None on a machine that is not the chief.
+        checkpoint: of the run directory, which the chief alone writes to.
         interruption: whether Ctrl-C stopped the training.
     """
 
@@ -59,7 +59,7 @@ def build(
     faces: Loaded,
     strategy: tf.distribute.Strategy,
     make_directory: Callable[[str], Path],
-    is_resumed: bool,
+    begun: Path | None = None,
 ) -> Fitting:
     """Build and compile the network, make its batches and the run directory.
 
@@ -68,7 +68,7 @@ def build(
         faces: to train on.
         strategy: of TensorFlow.
         make_directory: makes the run directory, or returns that of a resumed run.
-        is_resumed: whether a checkpoint will be restored.
+        begun: the run that is resumed; its checkpoint, if there is one, will be restored on every machine.
     """
     info = faces.info
     recipe, num_points = info.recipe, len(info.scheme)
@@ -76,19 +76,19 @@ def build(
     with strategy.scope():
         trained = build_network(recipe, num_points, config.seed, recipe.precision)
     distributed.synchronize(trained, strategy)
-    if recipe.init and not is_resumed:
+    if recipe.init and not (begun and (begun / CHECKPOINT).is_file()):
         start_from_init(trained, info, faces.training)
     batches_from = make_batches(config, faces, strategy)
     steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size)
     with strategy.scope():
         fitted = compiled(trained, recipe, info.scheme.eyes, steps)
-    path = checkpoint = None
+    path = begun
     if distributed.is_chief():
         path = make_directory(config.label)
         write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
         write_json(path / "split.json", faces.split)
         _write_architecture(path / "architecture.txt", model)
-        checkpoint = Checkpoint(path, trained)
+    checkpoint = Checkpoint(path, trained) if path else None
     interruption = StopOnInterrupt(lambda requested: distributed.total(strategy, requested) > 0)
     return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
 
@@ -127,11 +127,12 @@ def fit(fitting: Fitting) -> None:
     """Train from the last checkpoint, if there is one, to the last epoch, or until Ctrl-C."""
     recipe, validation, strategy = fitting.faces.info.recipe, fitting.faces.validation, fitting.strategy
     val_batch = recipe.batch_size * max(1, BATCH_SIZE // recipe.batch_size)
-    first, callbacks = 0, []
+    is_chief, first, callbacks = distributed.is_chief(), 0, []
     if fitting.checkpoint:
         with strategy.scope():  # each device has its own variables of the optimizer too
             first = fitting.checkpoint.restore(fitting.fitted)
-        callbacks = [fitting.checkpoint, keras.callbacks.TensorBoard(fitting.path / "logs")]
+        if is_chief:
+            callbacks = [fitting.checkpoint, keras.callbacks.TensorBoard(fitting.path / "logs")]
     check = StopOnNonFinite(lambda epoch, batch: next(iter(fitting.batches_from(epoch).skip(batch))))
 
     def validation_batches() -> tf.data.Dataset:
@@ -152,7 +153,7 @@ def fit(fitting: Fitting) -> None:
             validation_steps=distributed.num_steps(strategy, len(validation), val_batch),
             shuffle=False,  # the batches are
             callbacks=[check, fitting.interruption, *callbacks],
-            verbose=(1 if sys.stdout.isatty() else 2) if fitting.checkpoint else 0,
+            verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,
         )
 
 

@@ -117,11 +117,10 @@ def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
         tf.config.experimental.enable_op_determinism()
     strategy = distributed.strategy_of(devices, config.recipe.batch_size)
     faces = load(config, device)
-    checkpoint = _checkpoint_of(job.begun)
     _check_unchanged(job, faces)
     files = [faces.split["training"], faces.split["validation"]]
-    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint)])
-    fitting = build(config, faces, strategy, job.make_directory, is_resumed=checkpoint is not None)
+    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(_checkpoint_of(job.begun))])
+    fitting = build(config, faces, strategy, job.make_directory, job.begun)
     fit(fitting)
     if not distributed.is_chief():
         if fitting.interruption.at not in (None, (config.recipe.epochs, fitting.steps)):

@@ -148,7 +148,7 @@ def test_parts_of_all_machines_are_the_trimmed_batches(monkeypatch, count, batch
 
 
 def test_more_devices_than_faces_are_refused():
-    with pytest.raises(KpError, match="--devices 4 needs as many faces .* one side has 3"):
+    with pytest.raises(KpError, match=r"--devices 4 needs as many faces .* one side has 3"):
         num_steps(devices(4), 3, 4)
 
 
@@ -191,7 +191,7 @@ def make_directory(label):
     Path("run").mkdir()
     return Path("run")
 
-fitting = build(config, load(config, device), strategy, make_directory, is_resumed=False)
+fitting = build(config, load(config, device), strategy, make_directory)
 with strategy.scope():
     fitting.fitted.compile(keras.optimizers.SGD(0.1), config.recipe.loss)
 fit(fitting)
