@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kp_tf.models.build import build_network
 from kp_tf.models.layers import BatchNormalization, folded
 from kp_tf.recipes import COMPACT, PART3
-from kp_tf.training.networks import build
 
 STOCK = keras.layers.BatchNormalization
 RNG = np.random.default_rng(0)
@@ -99,9 +99,7 @@ def test_batch_norm_is_the_stock_layer_where_the_kernel_is_another(settings, mon
 
 REPLICAS = """
 import keras, numpy, tensorflow as tf
-from kp_tf.models.layers import BatchNormalization, folded
-from kp_tf.training.networks import build
-from kp_tf.recipes import COMPACT, PART3
+from kp_tf.models.layers import BatchNormalization
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -128,11 +126,9 @@ def test_batch_norm_on_two_replicas_equals_the_stock_layer():
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("recipe", [PART3, COMPACT])
 def test_folded_computes_the_same_without_norms(recipe, precision):
-    model = build(replace(recipe, shape=(32, 32)), 3, seed=0, precision=precision)
+    model = build_network(replace(recipe, shape=(32, 32)), 3, seed=0, precision=precision)
     rng = np.random.default_rng(0)
-    model.set_weights(
-        [value + (value.ndim == 1) * rng.uniform(0, 0.3, value.shape) for value in model.get_weights()]
-    )
+    model.set_weights([value + (value.ndim == 1) * rng.uniform(0, 0.3, value.shape) for value in model.get_weights()])
     made = folded(model)
     assert not [layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)]
     images = rng.uniform(-0.5, 0.5, (4, 32, 32, 1)).astype(np.float32)

@@ -1,14 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from kp_tf.core.keypoints import IBUG68, NOSE
-from kp_tf.input.augment import DRAWS
-from kp_tf.models.cnn import cnn
 from kp_tf.models.resnet18 import resnet18
-from kp_tf.recipes import COMPACT, PART1, PART2
-from kp_tf.training.networks import build, compiled, transform
 
 
 @pytest.fixture(scope="module")
@@ -86,72 +79,3 @@ def test_resnet18_agrees_with_an_independent_computation(resnet):
     assert np.abs(expected).max() > 0.1
     got = small.predict(image[None], verbose=0)[0]
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-
-
-def test_part2_is_the_courses_network():
-    model = cnn(PART2.shape, 58, **PART2.settings, seed=0)
-    assert model.count_params() == 184_052
-    assert model.get_layer("pool5").output.shape == (None, 1, 2, 128)
-    assert model.get_layer("hidden").kernel.shape == (256, 200)
-    assert model.get_layer("coordinates").kernel.shape == (200, 116)
-
-
-def test_part1_is_three_convolutions_and_two_dense_layers():
-    model = cnn(PART1.shape, 1, **PART1.settings, seed=0)
-    kinds = [type(layer).__name__ for layer in model.layers]
-    assert [kinds.count(kind) for kind in ("Conv2D", "ReLU", "MaxPooling2D", "Dense")] == [3, 4, 3, 2]
-    assert model.output.shape == (None, 1, 2)
-
-
-def test_initialisation_is_pytorchs():
-    plain, res = cnn(PART2.shape, 58, **PART2.settings, seed=3), resnet18((64, 64), 68, seed=3)
-    for layer, fan_in in ((plain.get_layer("conv2"), 16 * 25), (plain.get_layer("hidden"), 256)):
-        for values in layer.get_weights():
-            assert np.abs(values).max() <= fan_in**-0.5
-            assert np.abs(values).max() > 0.9 * fan_in**-0.5
-            assert values.std() == pytest.approx((3 * fan_in) ** -0.5, rel=0.2)
-    kernel = res.get_layer("stage3_block1_conv1").get_weights()[0]  # fan-out 9 × 256
-    assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * 256)), rel=0.01)
-    assert np.abs(kernel).max() > 3.5 * np.sqrt(2 / (9 * 256)), "not truncated"
-    norm = res.get_layer("norm1")
-    assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
-
-
-def test_seed_fixes_the_weights_and_every_layer_differs():
-    one, same, other = (cnn(PART2.shape, 58, **PART2.settings, seed=seed).get_weights() for seed in (1, 1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
-    assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-    block = resnet18((64, 64), 68, seed=0)
-    kernels = [block.get_layer(f"stage1_block{k}_conv1").get_weights()[0] for k in (1, 2)]
-    assert not np.array_equal(*kernels)
-
-
-def test_a_step_is_traced_once():
-    model, traced = compiled(build(PART1, 1, seed=0), PART1, NOSE, steps=2), []
-    step = model.train_step
-    model.train_step = lambda data: traced.append(data) or step(data)
-    model.fit(np.zeros((4, 60, 80, 1), np.float32), np.zeros((4, 1, 2), np.float32), 2, verbose=0)
-    assert len(traced) == 1
-
-
-def test_augmentation_of_half_strength_flips_as_often():
-    halved = {name: value / 2 for name, value in COMPACT.augmentation.items()} | {"flip": 0.5}
-    rng, mirror = np.random.default_rng(0), IBUG68.mirror
-    images = rng.uniform(0, 255, (8, *COMPACT.stored_shape, 1)).astype(np.float32)
-    given = (
-        images,
-        rng.uniform(0, 1, (8, 68, 2)).astype(np.float32),
-        rng.uniform(0, 1, (8, DRAWS)).astype(np.float32),
-    )
-    found = transform(COMPACT, mirror, 0.5)(*given)
-    for one, other in zip(found, transform(replace(COMPACT, augmentation=halved), mirror)(*given), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert np.abs(found[1] - transform(COMPACT, mirror)(*given)[1]).max() > 0.01
-
-
-def test_output_is_not_bounded():
-    model = cnn(PART1.shape, 1, **PART1.settings, seed=0)
-    model.get_layer("coordinates").bias.assign([-3.0, 4.0])
-    x, y = model.predict(np.zeros((1, 60, 80, 1)), verbose=0)[0, 0]
-    assert x < -2
-    assert y > 3
