@@ -130,7 +130,8 @@ def test_training_moves_points_to_the_truth():
     truth = np.random.default_rng(3).uniform(0.2, 0.8, (4, 3, 2)).astype(np.float32)
     truth[0, 1] = np.nan
     trainee = with_variance(model)
-    trainee.compile(keras.optimizers.Adam(0.01), heatmap_loss(10, 2, 48, variance_weight=0.1))
+    loss = heatmap_loss(10, 2, 48, variance_weight=0.1)
+    trainee.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=True)  # tracing takes longer than all steps
     history = trainee.fit(pictures(), truth, epochs=25, batch_size=4, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(history).all()
     assert history[-1] < 0.6 * history[0]
