@@ -13,6 +13,7 @@ from kp_tf.recipes import NETWORKS, Augmentation, Recipe
 
 # how versions before 0.2 called these settings
 _OLD_SETTINGS = {"looks": "num_passes", "wide": "first_pass_scale", "calm": "cooldown_fraction"}
+_OLD_LOSS_SETTINGS = {"spread": "variance_weight", "teacher": "teacher_weight"}
 # of settings that determine how a network is used: the least and the greatest that make sense
 _RANGES = {
     "crop_scale": (0.1, 20),
@@ -23,7 +24,6 @@ _RANGES = {
     "batch_size": (1, 1e6),
     "learning_rate": (0, 1),
 }
-_OLD_LOSS_SETTINGS = {"spread": "variance_weight", "teacher": "teacher_weight"}
 
 
 @dataclass(frozen=True)
