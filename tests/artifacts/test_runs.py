@@ -47,6 +47,13 @@ def test_lock_keeps_another_process_out_until_it_ends_in_any_way(work):
             runs.locked(work).__enter__()
 
 
+def test_the_lock_file_stays_so_that_all_processes_lock_the_same_one(work):
+    with runs.locked(work):
+        first = (work / "lock").stat().st_ino
+    with runs.locked(work):
+        assert (work / "lock").stat().st_ino == first
+
+
 def test_overwriting_removes_everything_but_the_lock(work):
     run = work / "run"
     (run / "figures").mkdir(parents=True)
