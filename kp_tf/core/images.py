@@ -127,16 +127,28 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
     left, top, width, height = (int(value) for value in window)
     if width * height <= MAX_CROP_PIXELS:
         crop = grey.crop((left, top, left + width, top + height))
-        return np.asarray(crop.resize(shape[::-1], Image.Resampling.BILINEAR))
-    # of a very large window, only the part inside the picture is cut out and resized
-    x, y = max(left, 0), max(top, 0)
-    right, bottom = min(left + width, grey.width), min(top + height, grey.height)
-    scale_x, scale_y = shape[1] / width, shape[0] / height
-    size = (max(1, round((right - x) * scale_x)), max(1, round((bottom - y) * scale_y)))
-    canvas = Image.new("L", shape[::-1])
-    part = grey.resize(size, Image.Resampling.BILINEAR, box=(x, y, right, bottom))
-    canvas.paste(part, (round((x - left) * scale_x), round((y - top) * scale_y)))
-    return np.asarray(canvas)
+        return np.asarray(crop.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+    # of a very large window, only what shows the picture is cut out and resized
+    columns = _visible_parts(left, width, grey.width, shape[1])
+    rows = _visible_parts(top, height, grey.height, shape[0])
+    result = np.zeros(shape, np.uint8)
+    if columns and rows:
+        x = left + np.array([columns.start, columns.stop]) * width / shape[1]
+        y = top + np.array([rows.start, rows.stop]) * height / shape[0]
+        corner_x, corner_y = math.floor(x[0]), math.floor(y[0])
+        crop = grey.crop((corner_x, corner_y, math.ceil(x[1]), math.ceil(y[1])))
+        box = (*(x - corner_x), *(y - corner_y))
+        part = crop.resize((len(columns), len(rows)), Image.Resampling.BILINEAR, (box[0], box[2], box[1], box[3]))
+        result[rows.start : rows.stop, columns.start : columns.stop] = part
+    return result
+
+
+def _visible_parts(start: int, length: int, end: int, count: int) -> range:
+    """Which of `count` equal parts of [start, start + length) show some of [0, end), and two more at both sides:
+    antialiasing reaches one, which needs a neighbour itself."""
+    first = math.floor(max(-start, 0) * count / length) - 2
+    last = math.ceil(min(end - start, length) * count / length) + 2
+    return range(max(first, 0), min(last, count))
 
 
 def check_boxes(name: str, boxes: object) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Photographs to crops: read, decode, crop, resize. Training and prediction crop with the same functions.
 
-`tf.data` decodes plain files (`core.images.is_plain`) itself, a JPEG only where the window needs it. All others go
-through `core.images.open_photograph`, so that every reader sees the same upright, opaque, 8-bit picture.
+`tf.data` decodes plain files (`core.images.is_plain`) itself, a JPEG only where the window needs it. All others, and
+very large windows, go through `core.images.open_photograph`, so that every reader sees the same upright, opaque,
+8-bit picture.
 """
 
 import math
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.geometry import MAX_EMPTINESS, misses_image
 from kp_tf.core.hardware import available_cores
-from kp_tf.core.images import box_outside, crop_image, is_plain, open_photograph
+from kp_tf.core.images import MAX_CROP_PIXELS, box_outside, crop_image, is_plain, open_photograph
 from kp_tf.data.samples import Samples
 
 AHEAD = 64  # crops that are kept ready
@@ -41,8 +42,9 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
     """
     content = tf.io.read_file(file)
     plain = tf.numpy_function(lambda content: is_plain(_bytes(content)), [content], tf.bool, stateful=False)
+    is_small = tf.reduce_prod(tf.cast(window[2:], tf.int64)) <= MAX_CROP_PIXELS
     crop = tf.cond(
-        tf.ensure_shape(plain, ()),
+        tf.logical_and(tf.ensure_shape(plain, ()), is_small),
         lambda: _plain_crop(content, window, shape),
         lambda: tf.numpy_function(_other_crop(shape), [file, content, window], tf.uint8, stateful=False),
     )

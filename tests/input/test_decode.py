@@ -15,6 +15,7 @@ from helpers import picture, write_xml, xml_image
 from PIL import Image
 
 from kp_tf.core.errors import KpError
+from kp_tf.core.images import MAX_CROP_PIXELS, crop_image
 from kp_tf.core.keypoints import NOSE
 from kp_tf.data.samples import Samples
 from kp_tf.input.decode import decode_crops, load_crop, stream_crops
@@ -118,6 +119,16 @@ def test_decode_refuses_a_box_almost_all_outside(tmp_path, box):
     samples = samples_of(tmp_path, ["a.jpg"], [box])
     with pytest.raises(KpError, match="the box lies outside the picture of 90 × 80 pixels"):
         decode_crops(samples, samples.boxes, (16, 16))
+
+
+def test_a_very_large_window_shows_what_the_predictor_sees(tmp_path):
+    picture(1500, 1000).save(tmp_path / "a.png")
+    window = np.array([-1800, -1100, 4500, 4000])
+    assert window[2:].prod() > MAX_CROP_PIXELS
+    samples = samples_of(tmp_path, ["a.png"], [window])
+    (crop,) = decode_crops(samples, samples.boxes, (30, 40))
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(crop[..., 0], crop_image(image.convert("L"), window, (30, 40)))
 
 
 def test_decode_on_disk_where_memory_is_short(tmp_path, monkeypatch):
