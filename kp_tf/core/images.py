@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -24,7 +24,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
 from kp_tf.core.orientation import TURNS, Orientation
 
-MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # 179 million: Pillow refuses more before it decodes
+MAX_PIXELS = 178_956_970  # Pillow refuses more before it decodes
 MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
 # what is tried on a file, whatever its name: no format that starts another program, as EPS does
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
@@ -94,8 +94,9 @@ def read_orientation(path: Path) -> Orientation:
     """
     with _opened(path, None) as image:
         tag = _orientation_tag(image)
+        width, height = image.size
         is_exchanged = TURNS[tag][0] and not _is_turned_by_pillow(image)
-        return Orientation(image.size[::-1] if is_exchanged else image.size, tag)
+        return Orientation((height, width) if is_exchanged else (width, height), tag)
 
 
 def is_plain(content: bytes) -> bool:
@@ -137,9 +138,9 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
         y = top + np.array([rows.start, rows.stop]) * height / shape[0]
         corner_x, corner_y = math.floor(x[0]), math.floor(y[0])
         crop = grey.crop((corner_x, corner_y, math.ceil(x[1]), math.ceil(y[1])))
-        box = (*(x - corner_x), *(y - corner_y))
-        part = crop.resize((len(columns), len(rows)), Image.Resampling.BILINEAR, (box[0], box[2], box[1], box[3]))
-        result[rows.start : rows.stop, columns.start : columns.stop] = part
+        box = (x[0] - corner_x, y[0] - corner_y, x[1] - corner_x, y[1] - corner_y)
+        part = crop.resize((len(columns), len(rows)), Image.Resampling.BILINEAR, box)
+        result[rows.start : rows.stop, columns.start : columns.stop] = np.asarray(part)
     return result
 
 
@@ -151,7 +152,7 @@ def _visible_parts(start: int, length: int, end: int, count: int) -> range:
     return range(max(first, 0), min(last, count))
 
 
-def check_boxes(name: str, boxes: object) -> np.ndarray:
+def check_boxes(name: str, boxes: Any) -> np.ndarray:
     """Boxes as an array (N, 4) of float64.
 
     Raises:

@@ -28,7 +28,7 @@ class MeanFace:
     @classmethod
     def from_json(cls, content: dict | None) -> "MeanFace | None":
         """The inverse of `to_json`; None stays None."""
-        return content and cls(np.array(content["box"]), np.array(content["points"]))
+        return cls(np.array(content["box"]), np.array(content["points"])) if content else None
 
     def to_json(self) -> dict:
         """Lists of numbers by the names of the attributes."""

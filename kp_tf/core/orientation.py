@@ -34,7 +34,8 @@ class Orientation:
     @property
     def stored_size(self) -> tuple[int, int]:
         """Width and height of the picture as stored."""
-        return self.size[::-1] if TURNS[self.tag][0] else self.size
+        width, height = self.size
+        return (height, width) if TURNS[self.tag][0] else (width, height)
 
     def to_upright(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) in pixels as stored to pixels of the upright picture."""
