@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +22,8 @@ class StopOnInterrupt(keras.callbacks.Callback):
     Attributes:
         at: the last epoch and batch, counted from 1; None if the training was not interrupted.
     """
+
+    model: keras.Model  # while it trains
 
     def __init__(self, anywhere: Callable[[bool], bool] = bool) -> None:
         """Not interrupted yet. `anywhere` turns this machine's request into one of any machine that trains along."""
@@ -66,6 +69,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
     the callbacks, so that nothing is kept of such an epoch.
     """
 
+    model: keras.Model  # while it trains
+
     def __init__(self, batch_of: Callable[[int, int], tuple[tf.Tensor, tf.Tensor]]) -> None:
         """`batch_of` returns images and points of a batch of an epoch, both counted from 0, as they were trained on."""
         super().__init__()
@@ -79,11 +84,11 @@ class StopOnNonFinite(keras.callbacks.Callback):
         weights = [weight.value.read_value() for weight in self.model.weights]
         self._steps = [*self._steps[-1:], (self._epoch, batch, weights)]
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not np.isfinite(logs["loss"]):
             self._end(f"the loss is {float(logs['loss'])}")
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not np.isfinite(logs["val_loss"]):  # the epoch's last step is in no other loss
             self._end(f"the validation loss is {float(logs['val_loss'])}")
         if not _are_finite([weight.value for weight in self.model.weights]):  # a ReLU makes 0 of NaN
@@ -115,6 +120,6 @@ def _are_finite(weights: list[tf.Tensor]) -> bool:
     return all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in weights if weight.dtype.is_floating)
 
 
-def _largest(values: tf.Tensor) -> float:
+def _largest(values: Any) -> float:
     """The largest magnitude; NaN where there is one."""
     return float(tf.reduce_max(tf.abs(tf.cast(values, tf.float32))))

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +25,9 @@ class Checkpoint(keras.callbacks.Callback):
         rows: for each finished epoch, its number from 0, losses, metrics and seconds.
         unfinished: the same for an interrupted epoch, which is not kept.
     """
+
+    model: keras.Model  # while it trains
+    params: dict[str, Any]  # likewise
 
     def __init__(self, run: Path, network: keras.Model) -> None:
         """Write into a run directory the weights of a network that shares its layers with the fitted model."""

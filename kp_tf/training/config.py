@@ -96,7 +96,9 @@ class TrainConfig:
         if self.labels:
             return LabelledXml(self.labels, self.val_labels, self.scheme_file)
         folder = DataFolder(self.data, self.is_sample).folder(self.recipe.dataset)
-        return ImmDataset(folder, SCHEMES[self.recipe.scheme]) if self.recipe.takes_photographs else IbugDataset(folder)
+        if self.recipe.takes_photographs:
+            return ImmDataset(folder, SCHEMES[str(self.recipe.scheme)])
+        return IbugDataset(folder)
 
     @property
     def label(self) -> str:
@@ -106,9 +108,9 @@ class TrainConfig:
     @property
     def title(self) -> str:
         """What is trained, and on what, for titles."""
-        parts = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks"}
+        parts = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks", None: "Own landmarks"}
         sample = ", sample of drawn faces" if self.is_sample else ""
-        return f"{parts.get(self.recipe.part, 'Own landmarks')}, recipe {self.recipe.name}{sample}"
+        return f"{parts[self.recipe.part]}, recipe {self.recipe.name}{sample}"
 
     def to_json(self) -> dict:
         """What a run keeps beside `ModelInfo.to_json`."""
@@ -126,8 +128,15 @@ class TrainConfig:
         try:
             recipe = replace(recipe_from_json(content["recipe"]), scheme=_scheme_name(content["scheme"]))
             files = {name: Path(content[name]) for name in FILES if content.get(name)}
-            flags = {name: bool(content.get(name)) for name in ("deterministic", "skip_bad")}
-            return cls(recipe, Path(content["data"]), bool(content["sample"]), int(content["seed"]), **flags, **files)
+            return cls(
+                recipe=recipe,
+                data=Path(content["data"]),
+                is_sample=bool(content["sample"]),
+                seed=int(content["seed"]),
+                deterministic=bool(content.get("deterministic")),
+                skip_bad=bool(content.get("skip_bad")),
+                **files,
+            )
         except KeyError as error:
             raise KpError(f"{path}: the setting {error} is missing") from None
         except (TypeError, ValueError, AttributeError) as error:

@@ -134,7 +134,7 @@ def equal_parts(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> t
         each = parts // together
         mine = slice(number * each, (number + 1) * each)
         batches = batches.flat_map(lambda *batch: _parts_of(batch, parts, mine))
-    return batches if len(batches.element_spec) > 1 else batches.map(lambda rows: rows)
+    return batches if len(tf.nest.flatten(batches.element_spec)) > 1 else batches.map(lambda rows: rows)
 
 
 def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: slice) -> tf.data.Dataset:

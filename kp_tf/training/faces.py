@@ -117,8 +117,8 @@ def _describe_network(config: TrainConfig, training: Samples) -> ModelInfo:
         stored_scale = round(scale * recipe.stored_shape[0] / recipe.shape[0], 3)
         recipe = replace(recipe, crop_scale=scale, stored_scale=stored_scale)
     mean_face = MeanFace.from_faces(frames, own.boxes, own.labels) if recipe.num_passes > 1 else None
-    kind = "framing" if recipe.takes_photographs else "mean_face"
-    return ModelInfo(Path(), recipe, training.scheme, config.is_sample, **{kind: mean_face})
+    faces, photographs = (None, mean_face) if recipe.takes_photographs else (mean_face, None)
+    return ModelInfo(Path(), recipe, training.scheme, config.is_sample, mean_face=faces, framing=photographs)
 
 
 def _decode_training(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:

@@ -53,6 +53,16 @@ class Fitting:
     checkpoint: Checkpoint | None
     interruption: StopOnInterrupt
 
+    def of_chief(self) -> tuple[Path, Checkpoint]:
+        """The run directory and its checkpoint, on the chief.
+
+        Raises:
+            RuntimeError: on another machine.
+        """
+        if self.path is None or self.checkpoint is None:
+            raise RuntimeError("only the chief has a run directory")
+        return self.path, self.checkpoint
+
 
 def build(
     config: TrainConfig,
@@ -118,6 +128,8 @@ def make_batches(
 
     def batches_from(epoch: int) -> tf.data.Dataset:
         last = np.iinfo(np.int64).max
+        if not recipe.cooldown_fraction:
+            return batches(1.0, epoch, last)
         return batches(1.0, epoch, cooldown).concatenate(batches(COOLDOWN_STRENGTH, max(epoch, cooldown), last))
 
     return batches_from
@@ -131,8 +143,9 @@ def fit(fitting: Fitting) -> None:
     if fitting.checkpoint:
         with strategy.scope():  # each device has its own variables of the optimizer too
             first = fitting.checkpoint.restore(fitting.fitted)
-        if is_chief:
-            callbacks = [fitting.checkpoint, keras.callbacks.TensorBoard(fitting.path / "logs")]
+    if is_chief:
+        path, checkpoint = fitting.of_chief()
+        callbacks = [checkpoint, keras.callbacks.TensorBoard(str(path / "logs"))]
     check = StopOnNonFinite(lambda epoch, batch: next(iter(fitting.batches_from(epoch).skip(batch))))
 
     def validation_batches() -> tf.data.Dataset:

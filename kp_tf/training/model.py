@@ -57,7 +57,11 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=5.0)
+    optimizer = keras.optimizers.AdamW(
+        rate,  # pyright: ignore[reportArgumentType] Keras' annotation leaves out schedules
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=5.0,
+    )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
 
@@ -89,7 +93,7 @@ def copy_weights(
         points_norm: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
     """
     network = load_model(source)
-    weights = {weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights}
+    weights = {weight.path: np.asarray(keras.ops.convert_to_numpy(weight)) for weight in network.weights}
     if source.scheme.names != tuple(names):
         batches = np.array_split(images, -(-len(images) // BATCH_SIZE))
         predicted = np.concatenate([network.predict_on_batch(batch) for batch in batches])

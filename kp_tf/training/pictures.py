@@ -1,5 +1,6 @@
 """The figures of a run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class TrainedRun:
         model: in float32.
         network: the same for prediction.
         history: losses, metrics and seconds by epoch.
-        batch: images (B, H, W, 1) in [-0.5, 0.5] and points (B, K, 2) in the unit square, as trained on.
+        first_batch: returns images (B, H, W, 1) in [-0.5, 0.5] and points (B, K, 2) in the unit square, as trained
+            on; twice as many points if there was a teacher.
         validation: the faces for validation.
         scores: on those.
         test: photographs without labels, if the data set has any.
@@ -46,7 +48,7 @@ class TrainedRun:
     model: keras.Model
     network: Network
     history: list[dict[str, float]]
-    batch: tuple[np.ndarray, np.ndarray]
+    first_batch: Callable[[], tuple[np.ndarray, np.ndarray]]
     validation: Samples
     scores: Scores
     test: Samples | None
@@ -60,13 +62,14 @@ def draw_run(run: TrainedRun) -> None:
     """
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
-    images = np.rint((np.asarray(run.batch[0]) + 0.5) * 255).clip(0, 255).astype(np.uint8)
+    images, points = run.first_batch()
+    images = np.rint((images + 0.5) * 255).clip(0, 255).astype(np.uint8)
     title = f"{run.title}: training images and their points"
-    pictures.training_samples(folder / "training_samples.png", images, np.asarray(run.batch[1]), title)
+    pictures.training_samples(folder / "training_samples.png", images, points[:, : len(run.info.scheme)], title)
     history = {name: [row[name] for row in run.history] for name in ("loss", "val_loss")}
     plots.losses(folder / "losses.png", history, f"{run.title}: loss by epoch", LOSSES[run.info.recipe.loss])
     first = next(layer for layer in run.model.layers if isinstance(layer, keras.layers.Conv2D))
-    kernels = keras.ops.convert_to_numpy(first.kernel)
+    kernels = np.asarray(keras.ops.convert_to_numpy(first.kernel))
     pictures.filters(folder / "filters.png", kernels, f"{run.title}: filters of the first layer")
     _draw_validation(run, folder)
     if run.test:

@@ -21,12 +21,16 @@ from kp_tf.training.scores import score
 
 def finish(fitting: Fitting) -> TrainedRun:
     """Save the network and score it."""
-    faces, checkpoint, path = fitting.faces, fitting.checkpoint, fitting.path
+    faces, (path, checkpoint) = fitting.faces, fitting.of_chief()
     fitting.model.set_weights(fitting.trained.get_weights())  # kept and scored in float32 whatever it was trained in
     with replacing(path / "model.keras") as temporary:
         fitting.model.save(temporary)
-    images, points = next(iter(fitting.batches_from(0)))
     network = for_prediction(fitting.model, faces.info)
+
+    def first_batch() -> tuple[np.ndarray, np.ndarray]:
+        images, points = next(iter(fitting.batches_from(0)))
+        return images.numpy(), points.numpy()
+
     return TrainedRun(
         path=path,
         title=fitting.config.title,
@@ -34,7 +38,7 @@ def finish(fitting: Fitting) -> TrainedRun:
         model=fitting.model,
         network=network,
         history=[*checkpoint.rows, *checkpoint.unfinished],
-        batch=(images.numpy(), points.numpy()[:, : len(faces.info.scheme)]),  # without a teacher's
+        first_batch=first_batch,
         validation=faces.validation.samples,
         scores=score(network, faces.info, faces.training, faces.validation),
         test=faces.test,
@@ -47,7 +51,7 @@ def write_metrics(run: TrainedRun, fitting: Fitting, device: str) -> None:
     Raises:
         KeyboardInterrupt: if the training was interrupted.
     """
-    recipe, checkpoint, faces = run.info.recipe, fitting.checkpoint, fitting.faces
+    recipe, faces, (_, checkpoint) = run.info.recipe, fitting.faces, fitting.of_chief()
     stopped = fitting.interruption.at if len(checkpoint.rows) < recipe.epochs else None
     report = {
         "part": recipe.part,

@@ -6,10 +6,11 @@ from pathlib import Path
 import keras
 import pytest
 from helpers import write_imm, write_run
-from training_steps import OWN, THREE, TINY, complete
+from training_steps import OWN, THREE, TINY, complete, prepare, stopped_at_epoch
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.training.config import TrainConfig
+from kp_tf.training.fitting import fit
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def imm_data(tmp_path_factory):
 def tiny_run(imm_data, tmp_path_factory):
     """A completed run of two epochs with the recipe `TINY`."""
     return complete(TrainConfig(TINY, imm_data), tmp_path_factory.mktemp("tiny") / "run")
+
+
+@pytest.fixture(scope="session")
+def begun_run(imm_data, tmp_path_factory):
+    """The same run, stopped at the start of its second epoch."""
+    fitting = prepare(TrainConfig(TINY, imm_data), tmp_path_factory.mktemp("begun") / "run")
+    with stopped_at_epoch(2):
+        fit(fitting)
+    return fitting.path
 
 
 @pytest.fixture(scope="session")

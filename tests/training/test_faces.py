@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from helpers import picture, write_ibug, write_xml
 from PIL import Image
-from training_steps import OWN, TINY, complete, history, read, write_own_labels
+from training_steps import OWN, TINY, history, prepare, read, write_own_labels
 
 from kp_tf.core.errors import KpError
 from kp_tf.recipes import RECIPES
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import load
+from kp_tf.training.fitting import fit
+from kp_tf.training.report import finish, write_metrics
 
 FILES = [f"{number}.png" for number in range(10)]
 
@@ -47,8 +49,11 @@ def test_photographs_turned_by_exif_are_trained_on_as_if_stored_upright(tmp_path
     for name in ("upright", "turned"):
         labels = write_photographs(tmp_path / name, turned=name == "turned")
         config = TrainConfig(recipe, labels.parent, labels=labels, scheme_file=scheme)
-        loaded.append(load(config, "CPU"))
-        runs.append(complete(config, tmp_path / name / "run"))
+        fitting = prepare(config, tmp_path / name / "run")
+        fit(fitting)
+        write_metrics(finish(fitting), fitting, "CPU")
+        loaded.append(fitting.faces)
+        runs.append(fitting.path)
     upright, turned = loaded
     assert not np.allclose(turned.training.samples.boxes, upright.training.samples.boxes)
     for one, other in ((upright.training, turned.training), (upright.validation, turned.validation)):
@@ -71,7 +76,8 @@ def test_skip_bad_trains_without_bad_faces_and_counts_them(imm, tmp_path, capsys
     config = TrainConfig(replace(TINY, epochs=1), imm)
     with pytest.raises(KpError, match=r"33-1m\.asf: expected 58 lines"):
         load(config, "CPU")
-    run = complete(replace(config, skip_bad=True), tmp_path / "run")
+    fitting = prepare(replace(config, skip_bad=True), run := tmp_path / "run")
+    write_metrics(finish(fitting), fitting, "CPU")
     assert read(run / "metrics.json")["skipped_bad"] == 2
     split = read(run / "split.json")
     assert split["training"] == ["31-3m.jpg", "32-1m.jpg", "32-3m.jpg"]
@@ -108,12 +114,8 @@ def test_photographs_of_imm_are_framed_by_the_mean_face(imm_data):
     assert (info.recipe.num_passes, info.recipe.crop_scale) == (3, pytest.approx(1.36, abs=0.02))
 
 
-def test_test_photographs_are_checked_before_the_training(tmp_path):
+def test_test_photographs_are_read_if_there_are_any(tmp_path, imm_data):
     data = write_ibug(tmp_path / "faces")
-    config = TrainConfig(replace(RECIPES["course", 3], shape=(32, 32)), data)
-    assert set(load(config, "CPU").test.files) == {f"helen/{number:03d}x.jpg" for number in (21, 22, 23)} | {
-        "helen/020x.png"
-    }
-    (data / "ibug_300W_large_face_landmark_dataset/helen/023x.jpg").unlink()
-    with pytest.raises(KpError, match=r"labels_ibug_300W_test_parsed.xml, image 4 \(helen/023x.jpg\)"):
-        load(config, "CPU")
+    test = load(TrainConfig(replace(RECIPES["course", 3], shape=(32, 32)), data), "CPU").test
+    assert set(test.files) == {"helen/020x.png", "helen/021x.jpg", "helen/022x.jpg", "helen/023x.jpg"}
+    assert load(TrainConfig(TINY, imm_data), "CPU").test is None

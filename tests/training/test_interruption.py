@@ -8,17 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from training_steps import at_epoch, history, prepare, read, weights
+from training_steps import TINY, at_epoch, history, prepare, read, weights
 
 from kp_tf.artifacts.runs import newest_run
 from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
-from kp_tf.training.config import Options, new_config
+from kp_tf.training.config import TrainConfig
 from kp_tf.training.fitting import fit
 from kp_tf.training.train import train
 
@@ -26,18 +27,14 @@ REPOSITORY = Path(__file__).parents[2]
 STEPS = 2  # an epoch of IMM's four pictures in batches of two
 
 
-def options(imm, epochs=3):
-    return {"part": 1, "data": str(imm), "batch_size": 2, "epochs": epochs}
-
-
 def epochs_kept():
     return [row["epoch"] for row in history(Path("run"))]
 
 
 def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm_data, capfd):
-    run = Path("run")
+    run, options = Path("run"), {"part": 1, "data": str(imm_data), "batch_size": 2, "epochs": 3}
     with at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGINT)):
-        assert exit_status("kp_tf.training.train:train", out=run, **options(imm_data)) == 130
+        assert exit_status("kp_tf.training.train:train", out=run, **options) == 130
     out, error = capfd.readouterr()
     assert "Interrupted in epoch 2 after batch 1 of 2; --resume continues after epoch 1" in out
     assert error.endswith("interrupted\n")
@@ -60,7 +57,7 @@ def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm_data, capfd)
 
 
 def test_a_loss_that_is_not_finite_and_data_that_vanishes_keep_the_last_checkpoint(work, imm):
-    fitting = prepare(new_config(Options(**options(imm))), Path("run"))
+    fitting = prepare(TrainConfig(replace(TINY, epochs=3), imm), Path("run"))
 
     def take_giant_steps():
         fitting.fitted.optimizer.learning_rate = 1e30

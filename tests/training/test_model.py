@@ -90,6 +90,16 @@ def test_weight_decay_is_for_kernels_alone():
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-6)
 
 
+def test_resnet18_learns_what_part_3_asks_of_it():
+    recipe = replace(RECIPES["course", 3], shape=(32, 32))
+    fitted = compiled(build_network(recipe, 68, seed=0), recipe, None, steps=1)
+    fitted.run_eagerly = True  # tracing it takes much longer than two steps
+    rng = np.random.default_rng(0)
+    batch = rng.uniform(-0.5, 0.5, (4, 32, 32, 1)), rng.uniform(0.2, 0.8, (4, 68, 2))
+    losses = [float(fitted.train_on_batch(*batch)) for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2] > 0
+
+
 def test_the_course_trains_with_adam_at_a_constant_rate():
     recipe = RECIPES["course", 1]
     optimizer = compiled(build_network(recipe, 1, seed=0), recipe, None, steps=5).optimizer

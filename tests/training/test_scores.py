@@ -1,12 +1,11 @@
 """The scores of a network on the validation faces."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from training_steps import OWN, TINY, write_own_labels
+from training_steps import OWN, THREE, TINY, write_own_labels, write_scheme
 
 from kp_tf.core.geometry import crop_windows, to_unit
 from kp_tf.core.keypoints import IMM58
@@ -23,6 +22,12 @@ def constant_network(points_norm, variance=np.nan):
     return lambda crops: np.repeat(output[None], len(crops), axis=0)
 
 
+@pytest.fixture(scope="module")
+def loaded(imm_data):
+    """The 58 points of IMM."""
+    return load(TrainConfig(replace(TINY, part=2, scheme="imm58"), imm_data), "CPU")
+
+
 def points_of(imm):
     """The points of IMM's files in pixels, which are fractions of 160 × 120 there, by person."""
     points = {}
@@ -32,8 +37,7 @@ def points_of(imm):
     return points
 
 
-def test_scores_of_imm_from_the_files_alone(imm_data):
-    loaded = load(TrainConfig(replace(TINY, part=2, scheme="imm58"), imm_data), "CPU")
+def test_scores_of_imm_from_the_files_alone(imm_data, loaded):
     report = score(constant_network(np.full((58, 2), 0.5)), loaded.info, loaded.training, loaded.validation).report
     points = points_of(imm_data)
     mean, truths = np.mean(points["31"] + points["32"], axis=0), points["33"] + points["34"]
@@ -49,8 +53,7 @@ def test_scores_of_imm_from_the_files_alone(imm_data):
     assert "calibration" not in report
 
 
-def test_the_mean_shape_scores_as_the_mean_shape(imm_data):
-    loaded = load(TrainConfig(replace(TINY, part=2, scheme="imm58"), imm_data), "CPU")
+def test_the_mean_shape_scores_as_the_mean_shape(loaded):
     training = loaded.training.upright
     mean = metrics.mean_shape(to_unit(training.labels, crop_windows(training.boxes, None)))
     scores = score(constant_network(mean), loaded.info, loaded.training, loaded.validation)
@@ -61,20 +64,18 @@ def test_the_mean_shape_scores_as_the_mean_shape(imm_data):
 
 
 def test_faces_without_eyes_are_scored_in_pixels(tmp_path):
-    labels, scheme = write_own_labels(tmp_path / "own"), tmp_path / "scheme.json"
-    scheme.write_text('{"eyes": ["left eye", "right eye"]}')
-    blind = labels.with_name("blind.xml")
-    blind.write_text(re.sub(r"<part name='right eye'[^>]*>", "", labels.read_text()))
-    reports = {}
-    for validation in (labels, blind):
-        files = {"labels": labels, "val_labels": validation, "scheme_file": scheme}
-        loaded = load(TrainConfig(OWN, labels.parent, **files), "CPU")
-        network = constant_network(np.full((3, 2), 0.5), variance=0.01)
-        reports[validation] = score(network, loaded.info, loaded.training, loaded.validation).report
-    assert reports[labels]["val_nme"] > 0
-    assert not {"val_nme", "mean_shape_nme"} & set(reports[blind])
-    assert np.isfinite(reports[blind]["val_mean_error_px"])
-    assert "calibration" in reports[blind]
+    labels, scheme = write_own_labels(tmp_path / "own"), write_scheme(tmp_path / "scheme.json")
+    files = {"labels": labels, "val_labels": labels, "scheme_file": scheme}
+    loaded = load(TrainConfig(OWN, labels.parent, **files), "CPU")
+    seen, network = loaded.validation, constant_network(np.full((3, 2), 0.5), variance=0.01)
+    points = seen.upright.labels.copy()
+    points[:, THREE.names.index("right eye")] = np.nan
+    blind = replace(seen, upright=replace(seen.upright, points=points))
+    reports = [score(network, loaded.info, loaded.training, side).report for side in (seen, blind)]
+    assert reports[0]["val_nme"] > 0
+    assert not {"val_nme", "mean_shape_nme"} & set(reports[1])
+    assert np.isfinite(reports[1]["val_mean_error_px"])
+    assert "calibration" in reports[1]
 
 
 def test_errors_by_pose_and_expression():

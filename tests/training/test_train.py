@@ -1,7 +1,8 @@
 """`train`: from options to a run directory, and how it resumes."""
 
 import json
-import subprocess
+import runpy
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,6 @@ from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
 from kp_tf.evaluate.command import evaluate
-from kp_tf.recipes import RECIPES
 from kp_tf.training.config import Options, TrainConfig, new_config
 from kp_tf.training.fitting import fit
 from kp_tf.training.pictures import draw_run
@@ -73,7 +73,7 @@ def test_train_part_2_leaves_a_whole_run(work, imm_data, capsys):
 
 def test_part_3_is_scored_and_drawn_on_test_photographs(tmp_path):
     data = write_ibug(tmp_path / "faces")
-    recipe = replace(RECIPES["course", 3], shape=(32, 32), epochs=1, batch_size=8)
+    recipe = replace(TINY, part=3, dataset="ibug", scheme="ibug68", shape=(32, 32), epochs=1, batch_size=8)
     fitting = prepare(TrainConfig(recipe, data), tmp_path / "run")
     fit(fitting)
     run = finish(fitting)
@@ -144,25 +144,18 @@ def test_a_bad_test_photograph_makes_no_run(work, ibug, capfd):
     assert not list(work.iterdir())
 
 
-def test_the_command_names_data_that_does_not_exist(work):
-    command = [sys.executable, REPOSITORY / "train.py", "--part", "2", "--data", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == "error: --data nowhere: there is no folder imm_face_db/ in it\n"
+def test_the_program_names_data_that_does_not_exist(work, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--part", "2", "--data", "nowhere"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
+    assert caught.value.code == 2
+    assert capfd.readouterr() == ("", "error: --data nowhere: there is no folder imm_face_db/ in it\n")
 
 
-def begin(imm, path, epoch=2):
-    """A training as of `tiny_run`, stopped at the start of an epoch."""
-    fitting = prepare(TrainConfig(TINY, imm), path)
-    with stopped_at_epoch(epoch):
-        fit(fitting)
-    return path
-
-
-def test_a_resumed_training_ends_as_if_never_interrupted(work, imm_data, tiny_run, capsys):
-    begun = begin(imm_data, Path("runs/part1-course-001"), epoch=1)
-    capsys.readouterr()
+def test_a_resumed_training_ends_as_if_never_interrupted(work, begun_run, tiny_run, capsys):
+    begun = Path("runs/part1-course-001")
+    shutil.copytree(begun_run, begun)
+    (begun / "checkpoint.npz").unlink()
     with stopped_at_epoch(2):
         train(part=1, resume=True)
     assert f"Resuming {begun}, from the start: it has no checkpoint\n" in capsys.readouterr().out
@@ -193,8 +186,8 @@ def as_version_1(config):
     return settings | {name: config[name] for name in others}
 
 
-def test_a_training_that_version_1_began_resumes(work, imm_data, tiny_run):
-    begin(imm_data, Path("run"))
+def test_a_training_that_version_1_began_resumes(work, begun_run, tiny_run):
+    shutil.copytree(begun_run, "run")
     old = as_version_1(read(Path("run/config.json")))
     assert (old["recipe"], old["looks"], old["crop_scale"], old["shape"]) == ("course", 1, 1.0, [15, 20])
     Path("run/config.json").write_text(json.dumps(old))
@@ -206,8 +199,10 @@ def test_a_training_that_version_1_began_resumes(work, imm_data, tiny_run):
     assert read(Path("run/config.json")) == read(tiny_run / "config.json")
 
 
-def test_resume_refuses_other_data_and_damaged_checkpoints(work, imm):
-    begin(imm, Path("mine"))
+def test_resume_refuses_other_data_and_damaged_checkpoints(work, imm, begun_run):
+    shutil.copytree(begun_run, "mine")
+    config = read(Path("mine/config.json")) | {"data": str(imm)}
+    Path("mine/config.json").write_text(json.dumps(config))
     folder = imm / "imm_face_db"
     for suffix in (".asf", ".jpg"):
         (folder / f"32-5m{suffix}").write_bytes((folder / f"32-3m{suffix}").read_bytes().replace(b"32-3m", b"32-5m"))
