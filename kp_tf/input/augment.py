@@ -8,11 +8,13 @@ window. `window` is that map without augmentation, so training and validation se
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from kp_tf.recipes import Augmentation, Recipe
 
+Tensor: TypeAlias = Any  # the annotations of TensorFlow know neither shapes nor None as an index
 _OCCLUSION = 8  # columns of one rectangle
 _COLUMNS = {  # of `draws`; an operation keeps its columns whether or not the others are on
     **{"flip": 1, "rotation": 1, "scale": 1, "shift": 2, "stretch": 1, "shear": 1},
@@ -35,39 +37,39 @@ def training_transform(recipe: Recipe, flip_indices: Sequence[int] | None, stren
         flip_indices: of the points; None turns flips off.
         strength: of everything but the flips.
     """
-    settings = replace(recipe.augmentation.weakened(strength), **({} if flip_indices else {"flip": 0.0}))
+    settings = recipe.augmentation.weakened(strength)
+    if flip_indices is None:
+        settings = replace(settings, flip=0.0)
     if recipe.stored_shape is None:  # the input itself is stored
+        if flip_indices is None:
+            return lambda images, points, draws: (images, points)
         return lambda images, points, draws: flip(images, points, draws[:, 0] < settings.flip, flip_indices)
     extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
     return lambda images, points, draws: augment(images, points, draws, settings, flip_indices, recipe.shape, extent)
 
 
-def flip(
-    images: tf.Tensor, points_norm: tf.Tensor, where: tf.Tensor, flip_indices: Sequence[int]
-) -> tuple[tf.Tensor, tf.Tensor]:
+def flip(images: Tensor, points_norm: Tensor, where: Tensor, flip_indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Mirror pictures (B, H, W, C), x and the order of the points (B, K, 2) together, where (B,) says so."""
     where = tf.reshape(where, (-1, 1, 1))
     mirrored = tf.gather(points_norm, flip_indices, axis=1) * (-1.0, 1.0) + (1.0, 0.0)
     return tf.where(where[..., None], images[:, :, ::-1], images), tf.where(where, mirrored, points_norm)
 
 
-def window(
-    images: tf.Tensor, points_norm: tf.Tensor, shape: tuple[int, int], extent: float
-) -> tuple[tf.Tensor, tf.Tensor]:
+def window(images: Tensor, points_norm: Tensor, shape: tuple[int, int], extent: float) -> tuple[Tensor, Tensor]:
     """What the network sees of stored crops without augmentation; arguments and results as of `augment`."""
-    count = tf.shape(images)[0]
-    return _resample(images, points_norm, tf.eye(2, batch_shape=[count]), tf.zeros((count, 2)), shape, extent)
+    identity, no_shift = tf.eye(2, batch_shape=tf.shape(images)[:1]), tf.zeros_like(points_norm[:, 0])
+    return _resample(images, points_norm, identity, no_shift, shape, extent)
 
 
 def augment(
-    images: tf.Tensor,
-    points_norm: tf.Tensor,
-    draws: tf.Tensor,
+    images: Tensor,
+    points_norm: Tensor,
+    draws: Tensor,
     settings: Augmentation,
     flip_indices: Sequence[int] | None,
     shape: tuple[int, int],
     extent: float,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Change every picture and its points by its own random numbers.
 
     Args:
@@ -89,7 +91,7 @@ def augment(
     if settings.flip and flip_indices is None:
         raise ValueError(f"flips need flip_indices. Received: flip={settings.flip}, flip_indices=None")
     parts = tf.split(draws, list(_COLUMNS.values()), axis=1)
-    draw = dict(zip(_COLUMNS, parts, strict=True))
+    draw: dict[str, Tensor] = dict(zip(_COLUMNS, parts, strict=True))
     flipped = draw["flip"] < settings.flip  # (B, 1)
     if settings.flip:
         points_norm = tf.where(flipped[..., None], tf.gather(points_norm, flip_indices, axis=1), points_norm)
@@ -101,13 +103,11 @@ def augment(
     return images, points_norm
 
 
-def _normal(uniform: tf.Tensor) -> tf.Tensor:
+def _normal(uniform: Tensor) -> Tensor:
     return tf.math.ndtri(tf.clip_by_value(uniform, _CLIP, 1 - _CLIP))
 
 
-def _affine(
-    draw: dict[str, tf.Tensor], settings: Augmentation, flipped: tf.Tensor, ratio: float
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _affine(draw: dict[str, Tensor], settings: Augmentation, flipped: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """Flip, then stretch and shear, rotation, scale: (B, 2, 2) on vectors from the crop's centre in its unit
     square, `ratio` = H / W of which is square in pixels; and the shift after it (B, 2)."""
     normal = {name: _normal(draw[name]) for name in ("rotation", "scale", "shift", "stretch", "shear")}
@@ -123,7 +123,7 @@ def _affine(
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=1), normal["shift"] * settings.shift
 
 
-def _inverse(matrix: tf.Tensor) -> tf.Tensor:
+def _inverse(matrix: Tensor) -> Tensor:
     """Of (B, 2, 2); exact for the identity."""
     (a, b), (c, d) = (tf.unstack(row, axis=-1) for row in tf.unstack(matrix, axis=1))
     rows = tf.stack([tf.stack([d, -b], axis=-1), tf.stack([-c, a], axis=-1)], axis=1)
@@ -131,13 +131,13 @@ def _inverse(matrix: tf.Tensor) -> tf.Tensor:
 
 
 def _resample(
-    images: tf.Tensor,
-    points_norm: tf.Tensor,
-    matrix: tf.Tensor,
-    shift: tf.Tensor,
+    images: Tensor,
+    points_norm: Tensor,
+    matrix: Tensor,
+    shift: Tensor,
     shape: tuple[int, int],
     extent: float,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """The window's point at p from its centre shows the crop's at `extent` · matrix⁻¹ · (p − shift)."""
     (height, width), (h, w) = images.shape[1:3], shape
     if extent * max(height / h, width / w) > _SHRINK:
@@ -159,7 +159,7 @@ def _resample(
     return images, points_norm
 
 
-def _ramp(direction: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+def _ramp(direction: Tensor, shape: Sequence[int]) -> Tensor:
     """(B, h, w, 1): each pixel's way from the centre along (B, 2), in parts of the window."""
     h, w = shape
     x = (tf.range(w, dtype=tf.float32) + 0.5) / w - 0.5
@@ -168,18 +168,18 @@ def _ramp(direction: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     return (y[:, :, None] + x[:, None, :])[..., None]
 
 
-def _turned(uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _turned(uniform: Tensor) -> tuple[Tensor, Tensor]:
     """A random direction (B, 2) and the one at a right angle to it, from (B,)."""
     x, y = tf.cos(2 * math.pi * uniform), tf.sin(2 * math.pi * uniform)
     return tf.stack([x, y], axis=-1), tf.stack([-y, x], axis=-1)
 
 
-def _per_image(values: tf.Tensor) -> tf.Tensor:
+def _per_image(values: Tensor) -> Tensor:
     """(B,) to (B, 1, 1, 1)."""
     return values[:, None, None, None]
 
 
-def _camera(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
+def _camera(images: Tensor, draw: dict[str, Tensor], settings: Augmentation) -> Tensor:
     """What happens to light on its way into a file: covered, shaded, exposed, blurred, sampled, noisy."""
     if settings.occlusion:
         for part in tf.split(draw["occlusion"], 2, axis=1):
@@ -197,7 +197,7 @@ def _camera(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentatio
     return tf.clip_by_value(images, 0, 255)
 
 
-def _occlude(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+def _occlude(images: Tensor, draw: Tensor, probability: float) -> Tensor:
     """Cover a turned rectangle of up to half the window with grain, or with the picture upside down."""
     on, angle, x, y, wide, high, level, kind = tf.unstack(draw, axis=1)
     centre = tf.stack([x, y], axis=-1) - 0.5
@@ -209,7 +209,7 @@ def _occlude(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tenso
     return tf.where(inside, tf.where(_per_image(kind) < 0.5, grain, images[:, ::-1]), images)
 
 
-def _shade(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+def _shade(images: Tensor, draw: Tensor, probability: float) -> Tensor:
     """Darken one side of a line through the middle part, softly, by up to 80 %."""
     on, angle, place, soft = tf.unstack(draw, axis=1)
     way = _ramp(_turned(angle)[0], images.shape[1:3]) - _per_image(0.5 * place - 0.25)
@@ -217,7 +217,7 @@ def _shade(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
     return images * (1 - side * _per_image(0.8 * tf.nn.relu(1 - on / probability)))
 
 
-def _expose(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentation) -> tf.Tensor:
+def _expose(images: Tensor, draw: dict[str, Tensor], settings: Augmentation) -> Tensor:
     """Gamma, contrast about the middle grey, brightness."""
     if settings.gamma:
         power = _per_image(tf.exp(_normal(draw["gamma"][:, 0]) * settings.gamma))
@@ -230,7 +230,7 @@ def _expose(images: tf.Tensor, draw: dict[str, tf.Tensor], settings: Augmentatio
     return tf.clip_by_value(images, 0, 255)
 
 
-def _blur(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+def _blur(images: Tensor, draw: Tensor, probability: float) -> Tensor:
     """Gaussian of σ up to 2 pixels, less along one of the axes, as a slow or moved camera."""
     sigma = 2 * tf.nn.relu(1 - draw[:, :1] / probability)  # (B, 1)
     sides = draw[:, 1:] * [[2.0, -2.0]] + [[0.0, 2.0]]
@@ -245,7 +245,7 @@ def _blur(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
     return images
 
 
-def _coarsen(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tensor:
+def _coarsen(images: Tensor, draw: Tensor, probability: float) -> Tensor:
     """Down to a half or, one time in three, a quarter of the resolution, and up again."""
     h, w = images.shape[1:3]
     half = tf.image.resize(images, (h // 2, w // 2))  # with half-pixel centres: the mean of 2 × 2
@@ -255,7 +255,7 @@ def _coarsen(images: tf.Tensor, draw: tf.Tensor, probability: float) -> tf.Tenso
     return tf.where(draw < probability, coarse, images)
 
 
-def _grain(start: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+def _grain(start: Tensor, shape: Sequence[int]) -> Tensor:
     """Normal numbers (B, h, w, 1), from one table: a seed for each picture would need a call for each."""
     size = math.prod(shape)
     table = tf.random.stateless_normal((_GRAINS + size,), seed=(0, 0))
@@ -263,7 +263,7 @@ def _grain(start: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     return tf.reshape(tf.gather(table, index), (-1, *shape, 1))
 
 
-def _cut(images: tf.Tensor, draw: tf.Tensor, probability: float, matrix: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+def _cut(images: Tensor, draw: Tensor, probability: float, matrix: Tensor, shift: Tensor) -> Tensor:
     """Blacken one side of the window, along the crop's axes: the photograph's edge turns with the picture."""
     on, side = tf.unstack(draw, axis=1)
     normals = tf.gather([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], tf.cast(4 * side, tf.int32))

@@ -51,7 +51,8 @@ def training_batches(
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         key = tf.stack([tf.constant(seed, tf.int64), number])
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
+        shuffle = tf.random.experimental.stateless_shuffle  # pyright: ignore[reportAttributeAccessIssue]
+        order = shuffle(tf.range(count), key)
         # one row for each picture, so that its numbers do not depend on its place in the order
         draws = tf.gather(tf.random.stateless_uniform((count, NUM_DRAWS), key), order)
         # shuffled before batched: a batch must not reach into the next epoch

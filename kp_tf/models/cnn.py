@@ -1,11 +1,13 @@
 """The plain networks of parts 1 and 2: convolution, ReLU and 2×2 max-pool, then two dense layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import layers
 
 from kp_tf.models.layers import conv, dense, landmarks, layer_seeds
+
+layers: Any = keras.layers  # annotated for all backends at once
 
 
 def cnn(shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int) -> keras.Model:
@@ -22,7 +24,7 @@ def cnn(shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], h
         A model from (B, H, W, 1) to (B, K, 2) in the unit square.
     """
     seeds = layer_seeds(seed)
-    x = image = keras.Input((*shape, 1), name="image")
+    x = image = layers.Input((*shape, 1), name="image")
     for number, (filters, kernel) in enumerate(convs, 1):
         x = conv(x, filters, kernel, seeds, name=f"conv{number}")
         x = layers.ReLU(name=f"relu{number}")(x)

@@ -5,12 +5,16 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor
 
 from kp_tf.models.layers import BatchNormalization, layer_seeds
+
+layers: Any = keras.layers  # annotated for all backends at once
+ops: Any = keras.ops
 
 STRIDE = 4  # of the first convolution
 FOLD = 2  # the heatmap is this many times as fine as the features that its scores are made of
@@ -75,7 +79,7 @@ def heatmap_network(
     if any(side % coarsest for side in shape):
         raise ValueError(f"height and width must be multiples of {coarsest}. Received: shape={shape}")
     seeds = layer_seeds(seed)
-    image = keras.Input((*shape, 1), name="image")
+    image = layers.Input((*shape, 1), name="image")
     # of twice the stride: patches that overlap see an edge that falls between two of them
     x = _norm_relu(_conv(image, widths[0], 2 * STRIDE, STRIDE, seeds, name="stem"), name="stem")
     stages = []

@@ -4,10 +4,14 @@ Functions of a tensor, with `keras` alone. Kernels are drawn from integer seeds,
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor
+
+layers: Any = keras.layers  # annotated for all backends at once
+ops: Any = keras.ops
 
 
 def layer_seeds(seed: int) -> Iterator[int]:
@@ -120,11 +124,11 @@ def folded(model: keras.Model) -> keras.Model:
                 norms[before.name] = layer
     gone = {norm.name for norm in norms.values()}
 
-    def clone(layer: layers.Layer) -> layers.Layer:
+    def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         return _Fixed.from_config(config | {"use_bias": True}) if layer.name in norms else layer.from_config(config)
 
-    def call(layer: layers.Layer, *inputs: KerasTensor, **settings: object) -> KerasTensor:
+    def call(layer: keras.Layer, *inputs: KerasTensor, **settings: object) -> KerasTensor:
         return inputs[0] if layer.name in gone else layer(*inputs, **settings)
 
     made = keras.models.clone_model(model, clone_function=clone, call_function=call)

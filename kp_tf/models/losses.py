@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from keras import KerasTensor, ops
+import keras
+from keras import KerasTensor
+
+ops: Any = keras.ops  # annotated for all backends at once
 
 FINEST = 0.5  # pixels: no heatmap counts as sharper
 

@@ -1,11 +1,14 @@
 """ResNet18 from scratch, for grey images (He et al., Deep Residual Learning, 2015; layout of torchvision)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
-from keras import KerasTensor, layers
+from keras import KerasTensor
 
 from kp_tf.models.layers import batch_norm, landmarks, layer_seeds, residual_conv
+
+layers: Any = keras.layers  # annotated for all backends at once
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # filters and the stride of the first of two blocks
 
@@ -22,7 +25,7 @@ def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
         A model from (B, H, W, 1) to (B, K, 2) in the unit square of the crop.
     """
     seeds = layer_seeds(seed)
-    image = keras.Input((*shape, 1), name="image")
+    image = layers.Input((*shape, 1), name="image")
     x = residual_conv(image, 64, 7, 2, seeds, name="conv1")
     x = layers.ReLU(name="relu1")(batch_norm(x, name="norm1"))
     x = layers.ZeroPadding2D(1, name="pool_pad")(x)  # zeros are below every other value after a ReLU

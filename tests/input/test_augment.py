@@ -295,6 +295,14 @@ def test_points_without_partners_are_not_flipped():
     np.testing.assert_array_equal(found, training_transform(same, PARTNERS)(images, points_norm, draws())[1])
 
 
+def test_a_recipe_that_stores_its_input_leaves_points_without_partners_alone():
+    images, points_norm = blobs(24, 32)
+    for one, other in zip(
+        training_transform(PART2, None)(images, points_norm, draws()), (images, points_norm), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_recipe_that_stores_its_input_only_flips():
     assert PART2.stored_shape is None
     images, points_norm = blobs(24, 32)
