@@ -17,8 +17,8 @@ def cnn(shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], h
         shape: (H, W) of the grey input, pixels in [-0.5, 0.5].
         points: K.
         convs: (filters, kernel size) of each stage.
-        hidden: width of the first dense layer.
-        seed: fixes the weights.
+        hidden: units of the first dense layer.
+        seed: determines the weights.
 
     Returns:
         A model from (B, H, W, 1) to (B, K, 2) in the unit square.

@@ -1,4 +1,4 @@
-"""Losses on points in the unit square; a point of the truth that is NaN has no say. `keras` alone."""
+"""Losses on points in the unit square. Points that are NaN in the ground truth are ignored. `keras` alone."""
 
 import math
 from collections.abc import Callable
@@ -9,54 +9,66 @@ from keras import KerasTensor
 
 ops: Any = keras.ops  # annotated for all backends at once
 
-FINEST = 0.5  # pixels: no heatmap counts as sharper
+MIN_DEVIATION = 0.5  # pixels: no heatmap counts as sharper than this
 
 
 def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, pixels: float) -> KerasTensor:
-    """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018), a logarithm near 0.
+    """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018): logarithmic near 0.
 
     Args:
-        prediction, truth: (B, K, 2) in the unit square.
-        w: errors above it, in pixels, count linearly.
-        epsilon: errors below it, in pixels, count nearly linearly; in between small errors count for more.
+        prediction: (B, K, 2) in the unit square.
+        truth: (B, K, 2) likewise; NaN where a point is missing.
+        w: in pixels; larger errors count linearly, smaller ones by their logarithm.
+        epsilon: in pixels; the smaller it is, the more weight small errors have.
         pixels: side of the network's input.
 
     Returns:
-        () mean over the coordinates that are there; 0 when none is.
+        () mean over the coordinates that are present; 0 if none is.
     """
     present = ops.logical_not(ops.isnan(truth))
-    # the gradient of a NaN that is multiplied by 0 afterwards would be NaN
+    # NaN is replaced before the arithmetic: multiplied by 0 afterwards, its gradient would still be NaN
     error = pixels * ops.abs(prediction - ops.where(present, truth, 0.0))
-    offset = w - w * math.log1p(w / epsilon)  # makes the two parts meet at w
+    offset = w - w * math.log1p(w / epsilon)  # the two branches meet at w
     return _mean_where(present, ops.where(error < w, w * ops.log1p(error / epsilon), error - offset))
 
 
 def laplace_nll(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> KerasTensor:
-    """() mean over the points that are there of log s + error / s, s being the standard deviation of a heatmap.
+    """Negative log-likelihood of the errors under Laplace distributions as wide as the heatmaps: log s + error / s.
 
-    It is least where s is the error that is to be expected: the negative logarithm of a Laplace distribution's
-    likelihood (Kendall and Gal, What Uncertainties Do We Need in Bayesian Deep Learning, 2017). It moves the
-    spread alone; the error is taken as it is.
+    It is smallest if s, the standard deviation of a heatmap, is the expected error of its point (Kendall and Gal, What
+    Uncertainties Do We Need in Bayesian Deep Learning, 2017). It trains the deviations alone: no gradient flows into
+    the points.
 
     Args:
         prediction: (B, K, 3) of a model from `heatmap.with_variance`.
-        truth: (B, K, 2) in the unit square.
+        truth: (B, K, 2) in the unit square; NaN where a point is missing.
         pixels: side of the network's input.
+
+    Returns:
+        () mean over the points that are present; 0 if none is.
     """
     present = ops.logical_not(ops.isnan(truth[..., :1]))
-    apart = ops.where(present, prediction[..., :2] - truth, 0.0)
-    error = ops.stop_gradient(pixels * ops.norm(apart, axis=-1, keepdims=True))
-    deviation = ops.sqrt(pixels**2 * prediction[..., 2:] + FINEST**2)
+    difference = ops.where(present, prediction[..., :2] - truth, 0.0)
+    error = ops.stop_gradient(pixels * ops.norm(difference, axis=-1, keepdims=True))
+    deviation = ops.sqrt(pixels**2 * prediction[..., 2:] + MIN_DEVIATION**2)
     return _mean_where(present, ops.log(deviation) + error / deviation)
 
 
 def heatmap_loss(
     w: float, epsilon: float, pixels: float, variance_weight: float, teacher_weight: float = 0.0
 ) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """`wing` + `variance_weight` · `laplace_nll` of a model from `heatmap.with_variance`, for `model.compile`.
+    """Build the loss of a model from `heatmap.with_variance`: `wing` + `variance_weight` · `laplace_nll`.
 
-    If the truth is (B, 2 K, 2), its second half are a teacher's points, and `teacher_weight` is the share of the wing
-    loss that follows them.
+    Args:
+        w: see `wing`.
+        epsilon: see `wing`.
+        pixels: side of the network's input.
+        variance_weight: of `laplace_nll`.
+        teacher_weight: if the truth is (B, 2 K, 2), its second half are the points of a teacher, and this is their
+            share of the wing loss.
+
+    Returns:
+        A function of truth and prediction (B, K, 3) for `model.compile`.
     """
 
     def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
@@ -76,13 +88,19 @@ def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
 
 
 def nme(eyes: tuple[int, int]) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """A metric of square windows: each face's mean Euclidean error over the distance of its eye pair, (B,).
+    """Build the metric NME: each face's mean Euclidean error divided by its inter-ocular distance, in square windows.
 
-    Points that are missing in the truth are left out; a face without its eyes, or without any point, counts 0.
+    Points that are missing in the truth are left out. A face without both eyes counts as 0.
+
+    Args:
+        eyes: indices of the two points whose distance is the inter-ocular distance.
+
+    Returns:
+        A function of truth and prediction to (B,), for `model.compile`.
     """
 
     def nme(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        truth = truth[:, : prediction.shape[1]]  # a teacher's points may follow
+        truth = truth[:, : prediction.shape[1]]  # the rest, if any, is a teacher's
         present = ops.logical_not(ops.any(ops.isnan(truth), axis=-1))
         known = ops.where(present[..., None], truth, 0.0)
         error = ops.where(present, ops.norm(prediction[..., :2] - known, axis=-1), 0.0)

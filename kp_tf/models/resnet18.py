@@ -14,12 +14,12 @@ STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # filters and the stride of th
 
 
 def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
-    """Build the network: at 224×224 the stages are 112, 56, 56, 28, 14 and 7 pixels wide.
+    """Build the network: for an input of 224×224, conv1, pool and the stages are 112, 56, 56, 28, 14 and 7 wide.
 
     Args:
         shape: (H, W) of the grey input, pixels in [-0.5, 0.5].
         points: K; the last layer has 2 K outputs.
-        seed: fixes the weights.
+        seed: determines the weights.
 
     Returns:
         A model from (B, H, W, 1) to (B, K, 2) in the unit square of the crop.
@@ -28,7 +28,7 @@ def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
     image = layers.Input((*shape, 1), name="image")
     x = residual_conv(image, 64, 7, 2, seeds, name="conv1")
     x = layers.ReLU(name="relu1")(batch_norm(x, name="norm1"))
-    x = layers.ZeroPadding2D(1, name="pool_pad")(x)  # zeros are below every other value after a ReLU
+    x = layers.ZeroPadding2D(1, name="pool_pad")(x)  # after a ReLU, no value is below 0
     x = layers.MaxPooling2D(3, 2, name="pool")(x)
     for stage, (filters, strides) in enumerate(STAGES, 1):
         x = _block(x, filters, strides, seeds, name=f"stage{stage}_block1")
@@ -38,7 +38,7 @@ def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
 
 
 def _block(x: KerasTensor, filters: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
-    """Two 3×3 convolutions beside a shortcut, which is projected where the shape changes."""
+    """Two 3×3 convolutions and a shortcut, which is projected if the shape changes."""
     y = residual_conv(x, filters, 3, strides, seeds, name=f"{name}_conv1")
     y = layers.ReLU(name=f"{name}_relu1")(batch_norm(y, name=f"{name}_norm1"))
     y = residual_conv(y, filters, 3, 1, seeds, name=f"{name}_conv2")
