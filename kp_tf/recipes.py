@@ -1,4 +1,4 @@
-"""Every setting of every recipe: the one place for a default.
+"""Every setting of every recipe, each in one place.
 
 `course` is project 5 of Berkeley's CS194-26 as its page describes it. Times are for two cores of an AMD EPYC without a
 GPU; errors are on the validation faces.
@@ -28,9 +28,9 @@ class Augmentation:
     flip: float = 0.0  # probability of mirroring
     rotation: float = 0.0  # σ in degrees
     scale: float = 0.0  # σ of the logarithm of the factor
-    shift: float = 0.0  # σ along x and y, in units of the window
+    shift: float = 0.0  # σ along x and y, in units of the window's side
     stretch: float = 0.0  # σ of the logarithm of width over height
-    shear: float = 0.0  # σ of its tangent
+    shear: float = 0.0  # σ of the tangent of the angle
     occlusion: float = 0.0  # probability of each of two rectangles
     shadow: float = 0.0  # probability that one side is darkened
     gamma: float = 0.0  # σ of the logarithm of the exponent
@@ -39,10 +39,10 @@ class Augmentation:
     blur: float = 0.0  # probability
     low_resolution: float = 0.0  # probability of a half or a quarter of the resolution
     noise: float = 0.0  # probability
-    cut: float = 0.0  # probability that up to 30 % at one side are black, as where a photograph ends
+    cut: float = 0.0  # probability that up to 30 % on one side are black, as where a photograph ends
 
     def weakened(self, strength: float) -> "Augmentation":
-        """Everything but the flips times `strength`."""
+        """The same with every setting but the flips multiplied by `strength`."""
         names = [field.name for field in fields(self) if field.name != "flip"]
         return replace(self, **{name: strength * getattr(self, name) for name in names})
 
@@ -57,26 +57,26 @@ class Recipe:
     scheme: str | None  # a name in keypoints.SCHEMES; None: as the labels have it
     network: str  # one of NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
-    loss: str  # Keras' name, or heatmap for models.losses.heatmap_loss
+    loss: str  # a name of Keras, or heatmap for models.losses.heatmap_loss
     learning_rate: float
     epochs: int
     batch_size: int
     settings: dict[str, Any] = field(default_factory=dict)  # of the network
     loss_settings: dict[str, float] = field(default_factory=dict)  # of the heatmap loss
     crop_scale: float | None = None  # side of a square window in units of the box; None: the box itself, stretched
-    crop_margin: float | None = None  # crop_scale is this many times what box and half of the faces need
-    num_passes: int = 1  # each pass after the first is centred on the landmarks of the one before
+    crop_margin: float | None = None  # if set, crop_scale is this times what box and points of half of the faces need
+    num_passes: int = 1  # each pass after the first is centred on the landmarks of the previous one
     first_pass_scale: float = 1.0  # the first pass's window in units of the others'
     init: str | None = None  # a run or weights to start from, which determine network, shape and stored shape
     teacher: str | None = None  # a run or weights whose points on the training photographs are learned as well
     augmentation: Augmentation = Augmentation()
-    cooldown_fraction: float = 0.0  # share of the epochs, the last, with weaker augmentation
+    cooldown_fraction: float = 0.0  # share of the epochs, at the end, with weaker augmentation
     # augmentation moves the window inside a larger crop, which is what training keeps in memory
     stored_shape: tuple[int, int] | None = None  # None: the input itself is stored, and only flipped
     stored_scale: float = 1.0  # of the stored crop, as crop_scale
     weight_decay: float | None = None  # None: Adam at a constant rate; otherwise AdamW, warmup and a cosine
     warmup_epochs: int = 0
-    precision: str = "float32"  # of the training: Keras' dtype policy, or auto (see backends/precision.py)
+    precision: str = "float32"  # of training: one of PRECISIONS (see backends/precision.py)
 
     @property
     def takes_photographs(self) -> bool:
