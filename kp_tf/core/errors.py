@@ -1,4 +1,4 @@
-"""The errors that a user can mend; their text is complete, and no traceback is shown with it."""
+"""The errors that a user can fix; their text is complete, and no traceback is shown with it."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ MAX_LISTED = 20  # of many problems, so that a terminal still shows the first
 
 
 class KpError(Exception):
-    """Something that the user can mend. Its text says what failed and what to do."""
+    """An error that the user can fix. Its text says what failed and what to do."""
 
     status = 2  # exit status of the command
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the formats that several rooms read."""
+"""Atomic writing of files, and readers for formats that several rooms use."""
 
 import json
 import math
@@ -76,7 +76,7 @@ def read_json(path: Path) -> dict:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse a path that is missing, a folder, or a pipe or device, which might never end.
+    """Refuse a path that is missing, a folder, or a pipe or device, reading which might never end.
 
     Raises:
         KpError: saying which of these it is.

@@ -1,4 +1,4 @@
-"""What is known of the processor."""
+"""Information about the processor."""
 
 import os
 import platform
@@ -14,12 +14,12 @@ def available_cores() -> int:
 
 
 def cpu_model() -> str:
-    """The processor's name, or its architecture where the system does not tell the name."""
+    """The processor's name, or its architecture if the system does not report it."""
     return _cpuinfo(CPUINFO).get("model name", platform.machine())
 
 
 def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """The instruction sets of the first core; empty where the system does not tell them."""
+    """The instruction sets of the first core; empty if the system does not report them."""
     return frozenset(_cpuinfo(cpuinfo).get("flags", "").split())
 
 

@@ -1,4 +1,4 @@
-"""The one reader of pictures: any file that Pillow opens becomes the same upright, opaque, 8-bit picture everywhere.
+"""Reading pictures: a file in any of FORMATS becomes the same upright, opaque, 8-bit picture everywhere.
 
 Points and boxes in label files and results are in pixels as stored, because that is what other tools write and read.
 What a network sees is upright, over white where the file is transparent, and in 8 bits. `Orientation` goes from one
@@ -26,12 +26,12 @@ from kp_tf.core.orientation import TURNS, Orientation
 
 MAX_PIXELS = 178_956_970  # Pillow refuses more before it decodes
 MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
-# what is tried on a file, whatever its name: no format that starts another program, as EPS does
+# the formats that are tried, whatever a file's name; none of them starts another program, as EPS would
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
 _NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
-# what a PNG may say of its colours; libpng, and so TensorFlow, then mixes them to grey as light adds up
+# colour spaces that a PNG may state; libpng, and so TensorFlow, then converts to grey in linear light, unlike Pillow
 _LINEAR_LIGHT = {"gamma", "srgb", "icc_profile"}
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Photograph"
@@ -53,7 +53,7 @@ class Photograph:
 
     @property
     def orientation(self) -> Orientation:
-        """The way from its pixels as stored to the upright ones."""
+        """The conversion from its pixels as stored to upright ones."""
         return Orientation(self.upright.size, self.orientation_tag)
 
 
@@ -102,7 +102,7 @@ def read_orientation(path: Path) -> Orientation:
 def is_plain(content: bytes) -> bool:
     """Whether a file is a JPEG or PNG of 8 bits, grey or RGB, opaque and stored upright.
 
-    TensorFlow decodes such a file to the same pixels as `open_photograph`.
+    TensorFlow decodes such a file to the same pixels as `open_photograph` does.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
@@ -110,7 +110,7 @@ def is_plain(content: bytes) -> bool:
             if image.format == "PNG" and (content[24] != 8 or _LINEAR_LIGHT & image.info.keys()):  # 24: the bits
                 return False
             return opaque and image.format in ("JPEG", "PNG") and _orientation_tag(image) == 1
-    except Exception:  # whatever is wrong with it, `open_photograph` says so
+    except Exception:  # `open_photograph` will say what is wrong with it
         return False
 
 
@@ -145,8 +145,8 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
 
 
 def _visible_parts(start: int, length: int, end: int, count: int) -> range:
-    """Which of `count` equal parts of [start, start + length) show some of [0, end), and two more at both sides:
-    antialiasing reaches one, which needs a neighbour itself."""
+    """Which of `count` equal parts of [start, start + length) overlap [0, end), and two more on both sides: one that
+    antialiasing reaches, and one for its own antialiasing."""
     first = math.floor(max(-start, 0) * count / length) - 2
     last = math.ceil(min(end - start, length) * count / length) + 2
     return range(max(first, 0), min(last, count))
@@ -198,7 +198,7 @@ def _opened(path: Path, content: bytes | None) -> Image.Image:
     formats = [name for name in FORMATS if name in Image.OPEN or name not in ("AVIF", "HEIF")]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns from half the limit on
             return Image.open(path if content is None else io.BytesIO(content), formats=formats)
     except Image.DecompressionBombError:
         raise KpError(f"cannot read {path}: it has more than {MAX_PIXELS:,} pixels") from None
@@ -212,7 +212,7 @@ def _opened(path: Path, content: bytes | None) -> Image.Image:
 
 @cache
 def _register_heif() -> bool:
-    """Teach Pillow the optional formats; returns whether HEIC is among them."""
+    """Register Pillow's optional formats and return whether HEIC is among them."""
     if find_spec("PIL.AvifImagePlugin"):  # Pillow has it from 11.3 on
         import_module("PIL.AvifImagePlugin")
     try:
@@ -224,16 +224,16 @@ def _register_heif() -> bool:
 
 
 def _orientation_tag(image: Image.Image) -> int:
-    """EXIF's orientation; 1 where there is none that means anything."""
+    """EXIF's orientation; 1 if there is none, or none that is valid."""
     try:
         tag = image.getexif().get(ExifTags.Base.Orientation, 1) if _may_have_exif(image) else 1
-    except Exception:  # EXIF that cannot be parsed says nothing of an orientation
+    except Exception:  # EXIF that cannot be parsed has no orientation
         return 1
     return tag if isinstance(tag, int) and tag in TURNS else 1
 
 
 def _may_have_exif(image: Image.Image) -> bool:
-    """Whether it is worth asking Pillow, which decodes a PNG because EXIF may follow its pixels."""
+    """Whether there may be EXIF. Pillow decodes a whole PNG to look for it, because it may follow the pixels."""
     file = image.fp if isinstance(image, PngImageFile) else None
     if file is None:
         return True
@@ -245,7 +245,7 @@ def _may_have_exif(image: Image.Image) -> bool:
 
 
 def _is_turned_by_pillow(image: Image.Image) -> bool:
-    """Whether Pillow tells the upright size, and turns the pixels and drops the tag as it decodes them."""
+    """Whether Pillow states the upright size and, while decoding, turns the pixels and removes the tag."""
     return image.format == "TIFF"
 
 
@@ -258,7 +258,7 @@ def _upright(name: str, image: Image.Image) -> Photograph:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, as a copy of its own."""
+    """Convert a picture of any mode to RGB; the result shares no memory with it."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, np.float64)
         # a TIFF of fractions goes from 0 to 1; 10, 12 or 14 bits are often stored in 16

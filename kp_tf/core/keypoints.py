@@ -123,8 +123,8 @@ def parse_scheme(content: object, where: str, names: Sequence[str] = ()) -> Sche
     if isinstance(content, str) and content in SCHEMES:
         return SCHEMES[content]
     if not isinstance(content, dict) or set(content) - {"name", "names", "groups", "mirror", "eyes"}:
-        found = ", ".join(sorted(content)) if isinstance(content, dict) else content
-        raise KpError(f"{where}: expected the keys name, names, groups, mirror and eyes, found {found}")
+        keys = ", ".join(sorted(content)) if isinstance(content, dict) else content
+        raise KpError(f"{where}: expected the keys name, names, groups, mirror and eyes, found {keys}")
     names = _indices(content.get("names", list(names)), None, f"{where}, names")
     if not names:
         raise KpError(f"{where}, names: the list of point names is empty")
@@ -146,13 +146,13 @@ def parse_scheme(content: object, where: str, names: Sequence[str] = ()) -> Sche
     )
 
 
-def _indices(found: object, names: Sequence[str] | None, where: str, count: int | None = None) -> tuple:
+def _indices(listed: object, names: Sequence[str] | None, where: str, count: int | None = None) -> tuple:
     """The indices in `names` of a list of `count` distinct names; without `names`, the list itself."""
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise KpError(f"{where}: expected a list of names, found {found}")
-    if len(set(found)) != len(found) or len(found) != (count or len(found)):
-        raise KpError(f"{where}: expected {count or 'all'} different names, found {', '.join(found)}")
-    unknown = [name for name in found if names is not None and name not in names]
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise KpError(f"{where}: expected a list of names, found {listed}")
+    if len(set(listed)) != len(listed) or len(listed) != (count or len(listed)):
+        raise KpError(f"{where}: expected {count or 'all'} different names, found {', '.join(listed)}")
+    unknown = [name for name in listed if names is not None and name not in names]
     if unknown:
         raise KpError(f"{where}: there is no point named {unknown[0]!r}")
-    return tuple(found if names is None else (names.index(name) for name in found))
+    return tuple(listed if names is None else (names.index(name) for name in listed))

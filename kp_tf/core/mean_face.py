@@ -46,7 +46,7 @@ class MeanFace:
     def boxes_around(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """The mean face's box, moved and scaled by least squares onto points just predicted.
 
-        A single point tells no size. The scale stays between half and twice the mean face's.
+        A single point has no extent; its scale is then 1. The scale stays between half and twice the mean face's.
 
         Args:
             points: (N, K, 2) in pixels.

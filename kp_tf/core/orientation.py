@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-# EXIF's orientation as (x and y are exchanged, x then counts from the right, y from the bottom), and Pillow's word
+# by EXIF's orientation: whether x and y are exchanged, whether x then counts from the right and y from the bottom, and
+# what Pillow calls it
 TURNS = {
     1: (False, False, False, None),
     2: (False, True, False, Image.Transpose.FLIP_LEFT_RIGHT),
@@ -21,7 +22,7 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Orientation:
-    """The way from pixels as stored to those of the upright picture, and back.
+    """The conversion from pixels as stored to those of the upright picture, and back.
 
     Attributes:
         size: width and height of the upright picture.

@@ -77,8 +77,8 @@ def test_kinds_of_pictures_come_out_alike(tmp_path):
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16bit.png")
     Image.fromarray((grey / np.float32(255)).astype(np.float32)).save(tmp_path / "float.tif")
     for name, most in (("rgb.png", 0), ("grey.png", 0), ("cmyk.tif", 1), ("16bit.png", 0), ("float.tif", 0)):
-        found = grey_of(tmp_path / name)
-        assert np.abs(found.astype(int) - grey).max() <= most, name
+        result = grey_of(tmp_path / name)
+        assert np.abs(result.astype(int) - grey).max() <= most, name
     assert np.abs(grey_of(tmp_path / "palette.png").astype(int) - grey).mean() < 8
 
 

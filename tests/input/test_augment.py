@@ -121,36 +121,36 @@ def test_flip_changes_only_where_it_says_and_renames_the_points():
 def test_augment_flips_as_flip_does():
     images, points_norm = blobs()
     expected = flip(images, points_norm, tf.constant([True] * 4), PARTNERS)
-    found = augment(images, points_norm, draws(), Augmentation(flip=1.0), PARTNERS, (180, 180), 1.0)
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
-    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+    result = augment(images, points_norm, draws(), Augmentation(flip=1.0), PARTNERS, (180, 180), 1.0)
+    np.testing.assert_allclose(result[0], expected[0], atol=1e-3)
+    np.testing.assert_allclose(result[1], expected[1], atol=1e-6)
 
 
 def test_defaults_leave_pixels_and_points_exactly_equal():
     images, points_norm = noise(), blobs()[1]
-    found = augment(images, points_norm, draws(), Augmentation(), None, (48, 48), 1.0)
-    np.testing.assert_array_equal(found[0], images)
-    np.testing.assert_allclose(found[1], points_norm, atol=1e-7)
+    result = augment(images, points_norm, draws(), Augmentation(), None, (48, 48), 1.0)
+    np.testing.assert_array_equal(result[0], images)
+    np.testing.assert_allclose(result[1], points_norm, atol=1e-7)
 
 
 def test_defaults_show_the_window():
     images, points_norm = noise(), blobs()[1]
-    found = augment(images, points_norm, draws(), Augmentation(), None, (32, 32), 2 / 3)
-    for a, b in zip(found, window(images, points_norm, (32, 32), 2 / 3), strict=True):
+    result = augment(images, points_norm, draws(), Augmentation(), None, (32, 32), 2 / 3)
+    for a, b in zip(result, window(images, points_norm, (32, 32), 2 / 3), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(found[0], images[:, 8:40, 8:40])
-    np.testing.assert_allclose(found[1], (points_norm - 1 / 6) * 1.5, atol=1e-6)
+    np.testing.assert_array_equal(result[0], images[:, 8:40, 8:40])
+    np.testing.assert_allclose(result[1], (points_norm - 1 / 6) * 1.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*PHOTOMETRIC, "all"])
 def test_light_changes_pixels_within_the_range_and_moves_no_point(name):
     settings = Augmentation(**(PHOTOMETRIC if name == "all" else {name: PHOTOMETRIC[name]}))
     images, points_norm = noise(count=16), np.repeat(blobs()[1], 4, axis=0)
-    found, points = numpy_of(augment(images, points_norm, draws(16), settings, None, (48, 48), 1.0))
-    assert found.dtype == np.float32
-    assert found.min() >= 0
-    assert found.max() <= 255
-    changed = np.abs(found - images).max(axis=(1, 2, 3)) > 1
+    result, points = numpy_of(augment(images, points_norm, draws(16), settings, None, (48, 48), 1.0))
+    assert result.dtype == np.float32
+    assert result.min() >= 0
+    assert result.max() <= 255
+    changed = np.abs(result - images).max(axis=(1, 2, 3)) > 1
     assert changed.mean() > 0.4
     assert changed.all() or name not in ("gamma", "contrast", "brightness", "all")
     np.testing.assert_allclose(points, points_norm, atol=1e-6)
@@ -160,8 +160,8 @@ def test_light_changes_pixels_within_the_range_and_moves_no_point(name):
 def test_a_probability_is_how_often_it_happens(name):
     images = tf.repeat(tf.constant(noise(count=1)), 200, axis=0)
     settings = Augmentation(**{name: 0.25})
-    found, _ = numpy_of(augment(images, blobs(count=200)[1], draws(200), settings, None, (48, 48), 1.0))
-    share = (np.abs(found - images).max(axis=(1, 2, 3)) > 1e-3).mean()
+    result, _ = numpy_of(augment(images, blobs(count=200)[1], draws(200), settings, None, (48, 48), 1.0))
+    share = (np.abs(result - images).max(axis=(1, 2, 3)) > 1e-3).mean()
     expected = 1 - 0.75**2 if name == "occlusion" else 0.25
     assert abs(share - expected) < 0.1
 
@@ -179,16 +179,16 @@ def test_the_blur_spreads_light_and_keeps_it():
     image = np.zeros((1, 33, 33, 1), np.float32)
     image[0, 16, 16] = 200
     numbers = np.full((1, NUM_DRAWS), 0.5, np.float32)  # σ = 2 · (1 − 0.5) along both axes
-    found, _ = numpy_of(augment(image, blobs(count=1)[1], numbers, Augmentation(blur=1.0), None, (33, 33), 1.0))
-    assert found.sum() == pytest.approx(200, rel=1e-4)
-    variance = (found[0, ..., 0].sum(axis=0) * (np.arange(33) - 16) ** 2).sum() / 200
+    result, _ = numpy_of(augment(image, blobs(count=1)[1], numbers, Augmentation(blur=1.0), None, (33, 33), 1.0))
+    assert result.sum() == pytest.approx(200, rel=1e-4)
+    variance = (result[0, ..., 0].sum(axis=0) * (np.arange(33) - 16) ** 2).sum() / 200
     assert variance == pytest.approx(1, abs=0.02)
 
 
 def test_the_blur_leaves_a_flat_picture_flat():
     images = np.full((4, 33, 33, 1), 90, np.float32)
-    found, _ = numpy_of(augment(images, blobs()[1], draws(), Augmentation(blur=1.0), None, (33, 33), 1.0))
-    np.testing.assert_allclose(found, images, rtol=1e-5)
+    result, _ = numpy_of(augment(images, blobs()[1], draws(), Augmentation(blur=1.0), None, (33, 33), 1.0))
+    np.testing.assert_allclose(result, images, rtol=1e-5)
 
 
 def test_stretch_shear_and_rotation_keep_areas():
@@ -202,11 +202,11 @@ def test_stretch_shear_and_rotation_keep_areas():
 def test_the_cut_turns_with_the_picture():
     images = np.full((64, 64, 64, 1), 255, np.float32)
     settings = Augmentation(cut=1.0, rotation=10.0)
-    found, _ = numpy_of(augment(images, blobs(count=64)[1], draws(64), settings, None, (40, 40), 0.5))
-    black = (found == 0).mean(axis=(1, 2, 3))
+    result, _ = numpy_of(augment(images, blobs(count=64)[1], draws(64), settings, None, (40, 40), 0.5))
+    black = (result == 0).mean(axis=(1, 2, 3))
     assert 0.25 < black.max() < 0.4
     assert (black > 0).mean() > 0.8
-    edges = (found == 0).any(axis=2)[..., 0].mean(axis=1), (found == 0).any(axis=1)[..., 0].mean(axis=1)
+    edges = (result == 0).any(axis=2)[..., 0].mean(axis=1), (result == 0).any(axis=1)[..., 0].mean(axis=1)
     assert (np.minimum(*edges) > black + 0.02).mean() > 0.5  # an edge along an axis would make them equal
 
 
@@ -273,26 +273,26 @@ def test_weaker_augmentation_flips_as_often():
     images = rng.uniform(0, 255, (8, *COMPACT.stored_shape, 1)).astype(np.float32)
     points_norm = rng.uniform(0, 1, (8, 68, 2)).astype(np.float32)
     batch = images, points_norm, draws(8)
-    found = training_transform(COMPACT, partners, 0.5)(*batch)
+    result = training_transform(COMPACT, partners, 0.5)(*batch)
     expected = training_transform(replace(COMPACT, augmentation=half), partners)(*batch)
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(result, expected, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert np.abs(found[1] - training_transform(COMPACT, partners)(*batch)[1]).max() > 0.01
+    assert np.abs(result[1] - training_transform(COMPACT, partners)(*batch)[1]).max() > 0.01
 
 
 def test_training_transform_shows_the_window_of_the_recipe():
     recipe = replace(COMPACT, augmentation=Augmentation(), shape=(32, 32), stored_shape=(48, 48), stored_scale=2.04)
     images, points_norm = noise(), blobs()[1]
-    found = training_transform(recipe, None)(images, points_norm, draws())
-    for one, other in zip(found, window(images, points_norm, (32, 32), 1.36 / 2.04), strict=True):
+    result = training_transform(recipe, None)(images, points_norm, draws())
+    for one, other in zip(result, window(images, points_norm, (32, 32), 1.36 / 2.04), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_points_without_partners_are_not_flipped():
     images, points_norm = noise(), blobs()[1]
-    found = training_transform(replace(COMPACT, shape=(32, 32)), None)(images, points_norm, draws())[1]
+    result = training_transform(replace(COMPACT, shape=(32, 32)), None)(images, points_norm, draws())[1]
     same = replace(COMPACT, shape=(32, 32), augmentation=replace(COMPACT.augmentation, flip=0.0))
-    np.testing.assert_array_equal(found, training_transform(same, PARTNERS)(images, points_norm, draws())[1])
+    np.testing.assert_array_equal(result, training_transform(same, PARTNERS)(images, points_norm, draws())[1])
 
 
 def test_a_recipe_that_stores_its_input_leaves_points_without_partners_alone():
@@ -308,6 +308,6 @@ def test_a_recipe_that_stores_its_input_only_flips():
     images, points_norm = blobs(24, 32)
     numbers = draws()
     numbers[:, 0] = [0.1, 0.6, 0.4999, 0.5]
-    found = training_transform(PART2, PARTNERS)(images, points_norm, numbers)
-    for one, other in zip(found, flip(images, points_norm, [True, False, True, False], PARTNERS), strict=True):
+    result = training_transform(PART2, PARTNERS)(images, points_norm, numbers)
+    for one, other in zip(result, flip(images, points_norm, [True, False, True, False], PARTNERS), strict=True):
         np.testing.assert_array_equal(one, other)

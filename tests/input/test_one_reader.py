@@ -198,8 +198,8 @@ def test_the_pixels_are_those_of_the_upright_picture(crops, name):
     expected = np.array([crop_image(shown.convert("RGB").convert("L"), window, SHAPE) for window in windows]).astype(
         int
     )
-    for found in crops[name][1:]:
-        assert np.abs(found - expected).mean() <= tolerance
+    for result in crops[name][1:]:
+        assert np.abs(result - expected).mean() <= tolerance
 
 
 @pytest.mark.parametrize("name", ["exif1.jpg", "exif6.jpg", "rgba.png", "grey.png"])

@@ -120,9 +120,9 @@ def test_coordinates_are_computed_in_float32_in_mixed_precision():
     assert model.get_layer("stem_conv").compute_dtype == "bfloat16"
     for name in ("scores", "landmarks", "with_variance"):
         assert model.get_layer(name).compute_dtype == "float32"
-    found = model(pictures()).numpy()
-    assert found.dtype == np.float32
-    assert len(np.unique(found)) > 0.9 * found.size  # bfloat16 has 128 numbers from 0.5 to 1
+    result = model(pictures()).numpy()
+    assert result.dtype == np.float32
+    assert len(np.unique(result)) > 0.9 * result.size  # bfloat16 has 128 numbers from 0.5 to 1
 
 
 def test_training_moves_points_to_the_truth():

@@ -26,24 +26,24 @@ def moments_of(places: list, variances: list) -> np.ndarray:
 
 
 def test_laplace_nll_is_counted_by_hand():
-    found = moments_of([[0.03, 0.04], [0, 0], [0.1, 0]], [0.03**2, 0.06**2, 0.0])  # 5, 0 and 10 pixels off
+    result = moments_of([[0.03, 0.04], [0, 0], [0.1, 0]], [0.03**2, 0.06**2, 0.0])  # 5, 0 and 10 pixels off
     truth = np.zeros((1, 3, 2), np.float32)
     s = [math.hypot(3, 0.5), math.hypot(6, 0.5), 0.5]
     each = [math.log(s[0]) + 5 / s[0], math.log(s[1]), math.log(s[2]) + 10 / s[2]]
-    assert float(laplace_nll(found, truth, 100)) == pytest.approx(sum(each) / 3, rel=1e-4)
+    assert float(laplace_nll(result, truth, 100)) == pytest.approx(sum(each) / 3, rel=1e-4)
     truth[0, 1] = np.nan
-    assert float(laplace_nll(found, truth, 100)) == pytest.approx((each[0] + each[2]) / 2, rel=1e-4)
+    assert float(laplace_nll(result, truth, 100)) == pytest.approx((each[0] + each[2]) / 2, rel=1e-4)
 
 
 def test_laplace_nll_is_least_where_the_deviation_is_the_error_and_moves_no_point():
     truth = np.zeros((1, 1, 2), np.float32)
     values = [float(laplace_nll(moments_of([[0.05, 0]], [s**2]), truth, 100)) for s in (0.04, 0.05, 0.06)]
     assert values[1] < min(values[0], values[2])
-    found = tf.constant(moments_of([[0.05, 0]], [0.08**2]))
+    result = tf.constant(moments_of([[0.05, 0]], [0.08**2]))
     with tf.GradientTape() as tape:
-        tape.watch(found)
-        value = laplace_nll(found, truth, 100)
-    gradient = tape.gradient(value, found).numpy()[0, 0]
+        tape.watch(result)
+        value = laplace_nll(result, truth, 100)
+    gradient = tape.gradient(value, result).numpy()[0, 0]
     np.testing.assert_array_equal(gradient[:2], 0)
     assert gradient[2] > 0  # a deviation above the error shrinks
 
@@ -70,11 +70,11 @@ def test_without_any_point_the_loss_is_zero():
 
 
 def test_a_heatmap_of_one_place_alone_has_a_finite_gradient():
-    found = tf.zeros((1, 2, 3))
+    result = tf.zeros((1, 2, 3))
     with tf.GradientTape() as tape:
-        tape.watch(found)
-        value = laplace_nll(found, np.zeros((1, 2, 2), np.float32), 100)
-    assert np.isfinite(tape.gradient(value, found)).all()
+        tape.watch(result)
+        value = laplace_nll(result, np.zeros((1, 2, 2), np.float32), 100)
+    assert np.isfinite(tape.gradient(value, result)).all()
 
 
 def test_heatmap_loss_mixes_truth_and_teacher():
