@@ -84,7 +84,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="DIR",
-        help="with --part: folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for drawn faces",
+        help="with --part: folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for synthetic faces",
     )
     add(
         "--val-labels",
@@ -120,7 +120,8 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--devices", metavar="N", type=int, help="number of GPUs that share each batch (default: all)")
     add("--deterministic", action="store_true", help="reach the same weights to the last bit in every run; slower")
     directory = parser.add_argument_group("run directory")
-    directory.add_argument("--out", metavar="DIR", type=Path, help="default: the next free runs/partN-RECIPE-001")
+    out = "default: the next free runs/partN-RECIPE-NNN or runs/labels-RECIPE-NNN"
+    directory.add_argument("--out", metavar="DIR", type=Path, help=out)
     existing = directory.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="let --out replace an existing run")
     existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
@@ -133,7 +134,7 @@ def _kaggle(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--data",
         metavar="DIR",
-        help="folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for drawn faces",
+        help="folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for synthetic faces",
     )
     source.add_argument(
         "--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's XML, instead of --data"
@@ -173,7 +174,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     add("--labels", metavar="PATH", type=Path, required=True, help="labelled faces: dlib's XML, or IMM's folder")
     add("--run", metavar="RUN", help=f"{RUN} (default: the newest part 3, or large)")
     add("--split", choices=("all", "validation"), default="all", help="default: all")
-    add("--json", metavar="FILE", type=Path, help="write the figures to this file, and pictures beside it")
+    add("--json", metavar="FILE", type=Path, help="write the scores to this file, and plots next to it")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detect", action="store_true", help="detect the faces, instead of taking their boxes")
     mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")

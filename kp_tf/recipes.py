@@ -79,7 +79,7 @@ class Recipe:
     precision: str = "float32"  # of training: one of PRECISIONS (see backends/precision.py)
 
     @property
-    def takes_photographs(self) -> bool:
+    def takes_whole_photographs(self) -> bool:
         """Whether the network expects whole photographs, all framed alike, instead of boxes of faces."""
         return self.dataset == "imm"
 
@@ -113,7 +113,7 @@ PART2 = Recipe(
     loss="mse",
     learning_rate=1e-3,
     epochs=30,
-    batch_size=2,  # as in part 1; with 4 the first of three seeds reached 29.8 px instead of 20.2
+    batch_size=2,  # as in part 1
     augmentation=Augmentation(flip=0.5),
     settings={"convs": ((16, 5), (24, 5), (32, 3), (64, 3), (128, 3)), "hidden": 200},  # 184,052 parameters
 )
@@ -143,7 +143,7 @@ _HEATMAP = Recipe(
     epochs=200,
     batch_size=32,
     settings={"widths": (32, 64, 128, 192), "depths": (1, 3, 2, 1)},  # 1.42 M parameters, 135 M multiply-adds
-    # in pixels of the input: errors below 10 count by their logarithm
+    # in units of 1/128 of the input's side: errors below 10 count by their logarithm
     loss_settings={"w": 10.0, "epsilon": 2.0, "pixels": 128.0, "variance_weight": 1.0},
     crop_scale=1.36,  # heatmaps reach a little outside the window
     num_passes=2,
@@ -199,10 +199,10 @@ OWN = replace(
     crop_margin=1.36,
     first_pass_scale=1.0,
     cooldown_fraction=0.0,
-    num_passes=1,  # an object that changes its shape tells little about its box
+    num_passes=1,  # if an object changes shape, its points do not determine its box, and a second pass does not help
 )
 
-# IMM has no boxes: the first pass takes the window in which faces lie on average
+# IMM has no boxes: the first pass tries nine windows around the place where faces lie on average
 STRONG1 = replace(OWN, part=1, dataset="imm", scheme="nose", init="compact", num_passes=3)
 STRONG2 = replace(STRONG1, part=2, scheme="imm58")
 

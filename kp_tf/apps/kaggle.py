@@ -39,7 +39,7 @@ def predict_kaggle(
         run: see `find_model`; its network must have 68 points.
         data: see `find_data`.
         labels: dlib's XML of photographs and boxes, in the folder of the photographs; excludes `data`.
-        out: default: submission.csv, or submission-sample.csv for drawn faces.
+        out: default: submission.csv, or submission-sample.csv for synthetic faces.
         flips: average each prediction with that of the mirrored face. Default: for all networks but the course's.
         precision: see `resolve_precision`.
         shard: `I/N` predicts only the I-th of N shards and writes it beside `out`, as `….I-of-N.npz`.

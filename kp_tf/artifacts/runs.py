@@ -170,7 +170,7 @@ def read_run(path: Path) -> ModelInfo:
 
 
 def newest_run(part: int) -> ModelInfo | None:
-    """The run of a part that was completed last; runs on drawn faces do not count."""
+    """The run of a part that was completed last; runs on synthetic faces do not count."""
     runs = [read_run(path.parent) for path in RUNS.glob("*/metrics.json") if is_complete(path.parent)]
     runs = [run for run in runs if run.recipe.part == part and not run.is_sample]
     return max(runs, key=lambda run: run.metrics["completed"], default=None)

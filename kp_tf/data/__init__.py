@@ -1,1 +1,1 @@
-"""Label files and photographs on disk to samples: readers, splits, downloads and drawn faces."""
+"""Label files and photographs on disk to samples: readers, splits, downloads and synthetic faces."""

@@ -177,7 +177,7 @@ def find_data(named: str | None, dataset: str, test_only: bool = False) -> DataF
     """Find a data set in the folder named, else in $KP_TF_DATA, else in `data/`; if there is none, draw a sample.
 
     Args:
-        named: a folder that holds the data sets' folders, `sample` for drawn faces, or None.
+        named: a folder that holds the data sets' folders, `sample` for synthetic faces, or None.
         dataset: `imm` or `ibug`.
         test_only: of a sample, draw no more than the test photographs.
 
@@ -196,7 +196,7 @@ def find_data(named: str | None, dataset: str, test_only: bool = False) -> DataF
     if (DATA / FOLDERS[dataset]).is_dir():
         return DataFolder(DATA, is_sample=False)
     print(
-        f"There is no folder {DATA / FOLDERS[dataset]}/, so a sample of drawn faces is used instead.\n"
+        f"There is no folder {DATA / FOLDERS[dataset]}/, so a sample of synthetic faces is used instead.\n"
         f"For real faces, run `python -m kp_tf download {dataset}`, or name a folder with --data or $KP_TF_DATA."
     )
     return DataFolder(sample_folder(dataset, test_only), is_sample=True)

@@ -1,4 +1,7 @@
-"""Photographs to crops: read, decode, crop, resize. Training and prediction crop with the same functions.
+"""Photographs to crops: read, decode, crop, resize.
+
+Training and evaluation crop with these functions. `core.images.crop_image`, which `Predictor` uses, gives the same
+within rounding.
 
 `tf.data` decodes plain files (`core.images.is_plain`) itself, a JPEG only where the window needs it. All others, and
 very large windows, go through `core.images.open_photograph`, so that every reader sees the same upright, opaque,
@@ -31,7 +34,7 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
 
     Args:
         file: () string, the path.
-        window: (4,) int32 left, top, width, height in pixels of the upright photograph; black where it leaves it.
+        window: (4,) int32 left, top, width, height in pixels of the upright photograph; black outside it.
         shape: (H, W) to resize to, with antialiasing and half-pixel centres.
 
     Returns:
@@ -193,9 +196,9 @@ def _on_disk(size: tuple[int, ...]) -> np.memmap:
 
 
 def prepared_ahead(source: tf.data.Dataset, prepare: Callable, count: int = 2) -> tf.data.Dataset:
-    """Map on all cores and keep so many results ready.
+    """Map on all cores and keep `count` results ready.
 
-    Autotuning is off: its thread wakes ever less often, and `fit` does not return before it does.
+    Autotuning is off: its thread sleeps ever longer, and `fit` does not return until it wakes.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

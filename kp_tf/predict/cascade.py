@@ -37,7 +37,7 @@ def run_cascade(
     result depends little on who or what made the first box, and the first window may be larger.
 
     Args:
-        network: the network at work.
+        network: from `backends.load_network`.
         info: its recipe, mean face and flip partners.
         crop: yields the crops of windows in pixels of the upright photographs.
         boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs.

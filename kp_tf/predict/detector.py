@@ -1,4 +1,4 @@
-"""Face detection. The default is dlib's frontal detector, an extra.
+"""Face detection. The default is dlib's frontal detector, an optional dependency.
 
 dlib's detector made most boxes of 300-W, so its boxes are like those the networks were trained on. docs/predict.md
 compares it with others (`python -m benchmarks.detectors`).

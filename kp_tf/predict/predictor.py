@@ -31,7 +31,7 @@ class Predictor:
     """Predicts the landmarks of the faces in photographs.
 
     Attributes:
-        info: what is known of the network.
+        info: the network's description.
         scheme: what its points are.
     """
 
@@ -63,7 +63,7 @@ class Predictor:
         """Predict the faces of one photograph; the list may be empty.
 
         Args:
-            image: a path, a Pillow image, or an array (H, W) or (H, W, 3) of uint8.
+            image: a path, a Pillow image, a Photograph, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8.
             boxes: (N, 4) left, top, width, height in pixels as stored; N may be 0. None: faces are detected, and
                 detections with a mean confidence below 0.7 are discarded.
 
@@ -115,7 +115,7 @@ class Predictor:
     def results(
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
     ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
-        """As `predict_batch`, with each photograph beside its faces; a KpError takes the place of a failure."""
+        """As `predict_batch`, with the photographs; one that cannot be used yields its KpError."""
         items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
         jobs = _map_ahead(self._open, items)
         while batch := list(_batch(jobs)):
@@ -127,7 +127,7 @@ class Predictor:
         """Decode a photograph, and detect its faces if it comes without boxes."""
         photograph, boxes = open_photograph(item[0]), item[1]
         orientation, size = photograph.orientation, photograph.upright.size
-        framed = boxes is None and self.info.recipe.takes_photographs
+        framed = boxes is None and self.info.recipe.takes_whole_photographs
         if boxes is not None:
             stored = check_boxes(photograph.name, boxes)
             upright = orientation.boxes_to_upright(stored)

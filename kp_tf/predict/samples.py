@@ -17,9 +17,9 @@ def predict_samples(
     """Predict the landmarks of every face in batches, while the next photographs are decoded.
 
     Args:
-        network: the network at work.
+        network: from `backends.load_network`.
         samples: N faces with boxes; labels are not needed.
-        info: what is known of the network.
+        info: the network's description.
         framed: the boxes are whole photographs; see `cascade.run_cascade`.
         flips: average each prediction with that of the mirrored crop.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install av"
 TIME_BASE = Fraction(1, 90_000)  # seconds, of the clip that is written
-DEFAULT_RATE = 30  # frames a second, if the clip does not tell
+DEFAULT_RATE = 30  # frames a second, if the clip does not state it
 _ORIENTATION_TAGS = {0: 1, 90: 8, 180: 3, -180: 3, -90: 6}  # by degrees counterclockwise
 
 
@@ -115,7 +115,7 @@ def _photographs(clip: "InputContainer", source: "VideoStream", path: Path) -> I
             degrees = round(frame.rotation)
             if degrees not in _ORIENTATION_TAGS:
                 raise KpError(f"{path}: frames rotated by {degrees}° are not supported, only quarter turns")
-            time = frame.time  # if it is missing or does not rise, the rate tells it
+            time = frame.time  # if it is missing or does not rise, it is computed from the rate
             last = time if time is not None and time > last else max(last + 1 / rate, 0.0)
             image = frame.to_image()
             upright = image.rotate(degrees, expand=True) if degrees else image

@@ -26,7 +26,7 @@ class StopOnInterrupt(keras.callbacks.Callback):
     model: keras.Model  # while it trains
 
     def __init__(self, anywhere: Callable[[bool], bool] = bool) -> None:
-        """Not interrupted yet. `anywhere` turns this machine's request into one of any machine that trains along."""
+        """`anywhere` maps whether this machine was asked to stop to whether any machine was."""
         super().__init__()
         self.at: tuple[int, int] | None = None
         self._anywhere = anywhere
@@ -91,7 +91,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not np.isfinite(logs["val_loss"]):  # the epoch's last step is in no other loss
             self._end(f"the validation loss is {float(logs['val_loss'])}")
-        if not _are_finite([weight.value for weight in self.model.weights]):  # a ReLU makes 0 of NaN
+        if not _are_finite([weight.value for weight in self.model.weights]):  # a ReLU can turn NaN into 0
             self._end("a weight is not finite")
 
     def _end(self, reason: str) -> None:
@@ -121,5 +121,5 @@ def _are_finite(weights: list[tf.Tensor]) -> bool:
 
 
 def _largest(values: Any) -> float:
-    """The largest magnitude; NaN where there is one."""
+    """The largest magnitude; NaN if any value is NaN."""
     return float(tf.reduce_max(tf.abs(tf.cast(values, tf.float32))))

@@ -1,4 +1,4 @@
-"""What one training does: a recipe, with what the user asked for in place of its own, on a data set."""
+"""The settings of a training: a recipe, the options that override it, and a data set."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ class Options:
         epochs: the total, at least 1.
         batch_size: at least 1.
         learning_rate: between 0 and 1.
-        precision: see `resolve_precision`. A resumed run takes `auto` as it began.
+        precision: see `resolve_precision`. A resumed run ignores `auto` and keeps its precision.
         seed: of weights, order and augmentation, at least 0. Default: 0.
         deterministic: the same weights to the last bit when the command is repeated on this machine.
         skip_bad: leave out entries and photographs that cannot be used instead of failing.
@@ -62,7 +62,7 @@ class Options:
 
     @property
     def label(self) -> str:
-        """What run directories are called before their number."""
+        """The name of a run directory without its number."""
         return label_of(self.part, self.recipe_name)
 
 
@@ -73,7 +73,7 @@ class TrainConfig:
     Attributes:
         recipe: with the user's settings.
         data: the folder that holds the data set's folder, or the labels.
-        is_sample: whether the faces are drawn.
+        is_sample: whether the faces are synthetic.
         seed: of weights, order and augmentation.
         deterministic: the same weights to the last bit when repeated on one machine.
         skip_bad: leave out what cannot be used instead of failing.
@@ -96,7 +96,7 @@ class TrainConfig:
         if self.labels:
             return LabelledXml(self.labels, self.val_labels, self.scheme_file)
         folder = DataFolder(self.data, self.is_sample).folder(self.recipe.dataset)
-        if self.recipe.takes_photographs:
+        if self.recipe.takes_whole_photographs:
             return ImmDataset(folder, SCHEMES[str(self.recipe.scheme)])
         return IbugDataset(folder)
 
@@ -109,11 +109,11 @@ class TrainConfig:
     def title(self) -> str:
         """What is trained, and on what, for titles."""
         parts = {1: "Part 1, nose tip", 2: "Part 2, 58 landmarks", 3: "Part 3, 68 landmarks", None: "Own landmarks"}
-        sample = ", sample of drawn faces" if self.is_sample else ""
+        sample = ", sample of synthetic faces" if self.is_sample else ""
         return f"{parts[self.recipe.part]}, recipe {self.recipe.name}{sample}"
 
     def to_json(self) -> dict:
-        """What a run keeps beside `ModelInfo.to_json`."""
+        """What config.json holds in addition to `ModelInfo.to_json`."""
         paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
         flags = {"seed": self.seed, "deterministic": self.deterministic, "skip_bad": self.skip_bad}
         return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}

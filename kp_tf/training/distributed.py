@@ -1,6 +1,7 @@
 """One training on several devices of one machine or of several: equal parts of each batch, the same weights.
 
-Everything that knows of devices and machines is here; the rest of the training sees batches.
+Dividing batches, and everything that machines agree on, is here; the rest of the training
+only asks whether this machine is the chief.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ def machines() -> tuple[int, int]:
 
 
 def strategy_of(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
-    """TensorFlow's strategy for so many devices of each machine; to be called before TensorFlow has used any.
+    """TensorFlow's strategy for this many devices of each machine; to be called before TensorFlow has used any.
 
     It waits for the other machines.
 
@@ -146,7 +147,7 @@ def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: slice) -> tf.data.
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[], tf.data.Dataset]
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Batches as `fit` takes them; with several machines, `equal_parts` has left this machine's parts."""
+    """Batches as `fit` takes them; with several machines, `equal_parts` has kept only this machine's parts."""
     if machines()[0] == 1:
         return make_batches()
     # without an end, machines need not ask each other at each step whether there is more
@@ -179,7 +180,7 @@ def check_alike(strategy: tf.distribute.Strategy, content: object) -> None:
 
 @contextmanager
 def lost_machines_named() -> Iterator[None]:
-    """Within its `with`, a machine that is gone is an error of one line.
+    """Within the `with` block, report a lost machine as a KpError.
 
     Raises:
         KpError: if another machine has ended, or cannot be reached.
@@ -195,7 +196,7 @@ def lost_machines_named() -> Iterator[None]:
         ) from None
 
 
-def synchronize(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
+def synchronize_batch_norm(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
     """With several devices, let batch norm take its statistics from all of them, which the fused kernel cannot."""
     for layer in model.layers if strategy.num_replicas_in_sync > 1 else ():
         if isinstance(layer, keras.layers.BatchNormalization):

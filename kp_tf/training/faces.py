@@ -43,7 +43,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that was read: the network's description, both sides, test photographs, and what was left out."""
+    """Everything that was read: the network's description, both subsets, test photographs, and what was left out."""
 
     info: ModelInfo
     training: Faces
@@ -53,7 +53,7 @@ class Loaded:
 
     @cached_property
     def split(self) -> dict[str, list[str] | str]:
-        """The photographs of both sides and a digest of their pixels and points, for split.json."""
+        """The photographs of both subsets and a digest of their pixels and points, for split.json."""
         sides = {"training": self.training, "validation": self.validation}
         digest = hashlib.sha256()
         for side in sides.values():
@@ -117,7 +117,7 @@ def _describe_network(config: TrainConfig, training: Samples) -> ModelInfo:
         stored_scale = round(scale * recipe.stored_shape[0] / recipe.shape[0], 3)
         recipe = replace(recipe, crop_scale=scale, stored_scale=stored_scale)
     mean_face = MeanFace.from_faces(frames, own.boxes, own.labels) if recipe.num_passes > 1 else None
-    faces, photographs = (None, mean_face) if recipe.takes_photographs else (mean_face, None)
+    faces, photographs = (None, mean_face) if recipe.takes_whole_photographs else (mean_face, None)
     return ModelInfo(Path(), recipe, training.scheme, config.is_sample, mean_face=faces, framing=photographs)
 
 

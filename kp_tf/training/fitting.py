@@ -85,7 +85,7 @@ def build(
     model = build_network(recipe, num_points, config.seed)
     with strategy.scope():
         trained = build_network(recipe, num_points, config.seed, recipe.precision)
-    distributed.synchronize(trained, strategy)
+    distributed.synchronize_batch_norm(trained, strategy)
     if recipe.init and not (begun and (begun / CHECKPOINT).is_file()):
         start_from_init(trained, info, faces.training)
     batches_from = make_batches(config, faces, strategy)
@@ -164,7 +164,7 @@ def fit(fitting: Fitting) -> None:
             epochs=recipe.epochs,
             validation_data=distributed.distribute(strategy, validation_batches),
             validation_steps=distributed.num_steps(strategy, len(validation), val_batch),
-            shuffle=False,  # the batches are
+            shuffle=False,  # training_batches has shuffled already
             callbacks=[check, fitting.interruption, *callbacks],
             verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,
         )

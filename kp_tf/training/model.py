@@ -110,8 +110,8 @@ def teacher_points(recipe: Recipe, samples: Samples) -> np.ndarray:
     """The teacher's points (N, K, 2) on the training photographs, in the unit square of the stored crops.
 
     They move with the picture in augmentation, so the teacher need not see it again. They scatter less than labels
-    made by hand, and learning from them takes no time (after Hinton et al., Distilling the Knowledge in a Neural
-    Network, 2015).
+    made by hand, and learning from them adds no time to a step (after Hinton et al., Distilling the Knowledge in a
+    Neural Network, 2015).
 
     Raises:
         KpError: if the teacher has other points.

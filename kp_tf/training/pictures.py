@@ -83,7 +83,7 @@ def _draw_validation(run: TrainedRun, folder: Path) -> None:
     best, worst = order[:NUM_SHOWN], order[NUM_SHOWN:][-NUM_SHOWN:]
     title = f"{run.title}: best and worst of {len(samples)} validation faces"
     draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], len(best), title)
-    if run.info.recipe.takes_photographs:
+    if run.info.recipe.takes_whole_photographs:
         plots.error_by_condition(
             folder / "error_by_condition.png",
             by_condition(samples, metrics.face_errors(predicted, samples.labels)),

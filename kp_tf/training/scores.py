@@ -1,4 +1,4 @@
-"""How good a trained network is on the validation faces, beside always predicting the mean shape."""
+"""How good a trained network is on the validation faces, compared with always predicting the mean shape."""
 
 from dataclasses import dataclass
 
@@ -26,12 +26,12 @@ IMM_CONDITIONS = {
 
 @dataclass(frozen=True)
 class Scores:
-    """Predictions on the validation faces and what they are worth.
+    """Predictions on the validation faces and their scores.
 
     Attributes:
         predicted: (N, K, 2) in pixels of the photographs as stored.
         mean_shape: (N, K, 2) likewise, of always predicting the mean shape of the training.
-        report: figures for metrics.json.
+        report: numbers for metrics.json.
     """
 
     predicted: np.ndarray
@@ -52,7 +52,7 @@ def score(network: Network, info: ModelInfo, training: Faces, validation: Faces)
         boxes = info.framing.boxes_around(predicted, boxes) if info.framing else boxes
         errors = errors_in_crops(predicted, validation.upright.labels, boxes, recipe.crop_scale)
         report["calibration"] = calibrate(outputs[..., 2], errors)
-    if recipe.takes_photographs:
+    if recipe.takes_whole_photographs:
         errors = by_condition(samples, metrics.face_errors(predicted, validation.upright.labels))
         report["val_mean_error_px_by_condition"] = {name: round(float(e.mean()), 3) for name, e in errors.items()}
     return Scores(outputs[..., :2], points_to_stored(average, orientations), report)

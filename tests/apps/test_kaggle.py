@@ -105,7 +105,7 @@ def test_without_data_the_test_photographs_alone_are_drawn(tmp_path, monkeypatch
     draw_sample(drawn, "ibug", count=30, test_only=True)  # fewer than the command would draw
     assert not list(drawn.rglob("*train*.xml"))
     assert predict_kaggle(run="compact", network=network) == Path("submission-sample.csv")
-    assert "a sample of drawn faces is used instead" in capsys.readouterr().out
+    assert "a sample of synthetic faces is used instead" in capsys.readouterr().out
     assert read_submission(Path("submission-sample.csv"), 4).shape == (4, 68, 2)
     assert not sample_path("ibug").exists()
 

@@ -40,7 +40,7 @@ def imm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ibug(tmp_path_factory):
-    """iBUG's folder with ten drawn faces for training and four for the test."""
+    """iBUG's folder with ten synthetic faces for training and four for the test."""
     draw_sample(folder := tmp_path_factory.mktemp("ibug") / "sample", "ibug", count=10, seed=3, processes=1)
     return folder / FOLDERS["ibug"]
 

@@ -1,4 +1,4 @@
-"""`predict` with the network that comes with the project, on drawn faces that a fake detector knows."""
+"""`predict` with the network that comes with the project, on synthetic faces that a fake detector knows."""
 
 import json
 from pathlib import Path

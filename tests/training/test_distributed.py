@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).parents[2]
 # the same few steps of plain SGD on one part of the CPU and on two
 TWICE = """
 import keras, numpy as np, sys
-from kp_tf.training.distributed import equal_parts, strategy_of, synchronize
+from kp_tf.training.distributed import equal_parts, strategy_of, synchronize_batch_norm
 from kp_tf.models.heatmap import heatmap_network
 from kp_tf.input.batches import fixed_batches, training_batches
 import tensorflow as tf
@@ -45,7 +45,7 @@ for strategy in (tf.distribute.get_strategy(), two):
     with strategy.scope():
         model = heatmap_network((32, 32), 3, seed=0, widths=(8, 8, 16), depths=(1, 1, 1))
         if "unsynchronized" not in sys.argv:
-            synchronize(model, strategy)
+            synchronize_batch_norm(model, strategy)
         model.compile(keras.optimizers.SGD(0.01), "mse")
     trim = lambda indices: equal_parts(two, indices)
     batches = training_batches(

@@ -230,12 +230,12 @@ def test_without_data_everything_runs_on_the_sample(work, capsys):
     assert run == Path("runs/part1-course-sample-001")
     assert read(run / "metrics.json")["dataset"] == "sample"
     out = capsys.readouterr().out
-    assert "There is no folder data/imm_face_db/, so a sample of drawn faces is used instead." in out
+    assert "There is no folder data/imm_face_db/, so a sample of synthetic faces is used instead." in out
     assert "python -m kp_tf download imm" in out
 
     run = train(part=3, epochs=1, batch_size=8, data="sample")
     assert predict_kaggle(run=str(run)) == Path("submission-sample.csv")
-    assert "a sample of drawn faces is used instead" in capsys.readouterr().out
+    assert "a sample of synthetic faces is used instead" in capsys.readouterr().out
 
 
 def small(config):

@@ -1,4 +1,4 @@
-"""Who is drawn, with what expression and in what light: the random choices of the drawn faces."""
+"""Who is drawn, with what expression and in what light: the random choices of the synthetic faces."""
 
 from dataclasses import dataclass, replace
 

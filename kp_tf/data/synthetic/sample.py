@@ -29,7 +29,7 @@ _XML = "<?xml version='1.0' encoding='ISO-8859-1'?>\n<dataset>\n<images>\n{}</im
 
 
 def sample_folder(dataset: str, test_only: bool = False, progress: bool = True) -> Path:
-    """Return the folder with the drawn faces of a data set; draw them where the cache does not have them yet.
+    """Return the folder with the synthetic faces of a data set; draw them where the cache does not have them yet.
 
     The folder holds the data set's folder, laid out as the real one. Where `test_only` asks for no more, `ibug` is
     drawn without its train XML.
