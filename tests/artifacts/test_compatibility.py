@@ -5,6 +5,7 @@ bits would round it to the other side.
 """
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from kp_tf import Predictor
 from kp_tf.artifacts.runs import read_config, read_run
 from kp_tf.artifacts.weights import FOLDER, WEIGHTS
-from kp_tf.backends.keras_backend import load_keras_network
+from kp_tf.backends import load_network
 from kp_tf.core.keypoints import IBUG68, IMM58
 from kp_tf.data.samples import Samples
 from kp_tf.predict.samples import predict_samples
@@ -41,6 +42,13 @@ def waves(height=120, width=160):
     return np.rint(127.5 + 127.5 * np.stack(channels, axis=-1)).astype(np.uint8)
 
 
+loaded = cache(load_network)
+
+
+def predictor(source):
+    return Predictor(*loaded(source))
+
+
 def check(faces, expected):
     np.testing.assert_allclose([face.points for face in faces], expected[..., :2], atol=TOLERANCE)
     np.testing.assert_allclose([face.confidence for face in faces], expected[..., 2], atol=1e-3)
@@ -52,27 +60,27 @@ def check(faces, expected):
 def test_old_files_give_the_points_they_gave(expected, name):
     if name.endswith("onnx"):
         pytest.importorskip("onnxruntime", reason="the extra runtime is not installed")
-    check(Predictor.load(OLD / name).predict(waves(), BOXES), expected[name])
+    check(predictor(OLD / name).predict(waves(), BOXES), expected[name])
 
 
 def test_an_old_run_on_whole_photographs_finds_the_face_it_found(expected):
-    check(Predictor.load(OLD / "part2-strong").predict(waves()), expected["part2-strong, framed"])
+    check(predictor(OLD / "part2-strong").predict(waves()), expected["part2-strong, framed"])
 
 
 @pytest.mark.parametrize(("name", "boxes"), [("part3-strong", BOXES), ("part2-strong", [[0, 0, 160, 120]])])
 def test_old_runs_give_their_points_for_files_and_with_flips(tmp_path, expected, name, boxes):
     Image.fromarray(waves()).save(tmp_path / "waves.png")
-    info = read_run(OLD / name)
+    info, network = loaded(OLD / name)
     count = len(boxes)
     samples = Samples(tmp_path, ("waves.png",) * count, np.array(boxes, float), None, info.scheme, ("",) * count)
-    outputs = predict_samples(load_keras_network(info), samples, info, framed=info.framing is not None, flips=True)
+    outputs = predict_samples(network, samples, info, framed=info.framing is not None, flips=True)
     np.testing.assert_allclose(outputs[..., :2], expected[f"{name}, samples"][..., :2], atol=TOLERANCE)
     np.testing.assert_allclose(outputs[..., 2], expected[f"{name}, samples"][..., 2], rtol=1e-3)
 
 
 @pytest.mark.parametrize("file", ["compact.tflite", "compact.npz", "large.npz"])
 def test_committed_weights_give_the_points_they_gave(expected, file):
-    check(Predictor.load(FOLDER / file).predict(ASTRONAUT, FACE), expected[file])
+    check(predictor(FOLDER / file).predict(ASTRONAUT, FACE), expected[file])
 
 
 def test_an_old_run_says_what_its_network_is():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import picture
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, features
 
 from kp_tf import Predictor
 from kp_tf.artifacts.weights import FOLDER, committed
@@ -152,6 +152,7 @@ KINDS = {
     "cmyk.tif": (RGB.convert("CMYK").save, RGB, 1),
     "rgb.bmp": (RGB.save, RGB, 1),
     "rgb.gif": (QUANTISED.save, QUANTISED, 1),
+    **({"exif6.avif": (lambda path: turned(path, RGB, 6, quality=95), RGB, 3)} if features.check("avif") else {}),
     "no_suffix": (lambda path: RGB.save(path, "PNG"), RGB, 1),
 }
 
