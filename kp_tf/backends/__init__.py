@@ -1,4 +1,4 @@
-"""A network at work: Keras, LiteRT or ONNX Runtime behind one function, each imported only if it is used."""
+"""Networks for prediction: Keras, LiteRT or ONNX Runtime behind one function, each imported only if it is used."""
 
 from importlib.util import find_spec
 from pathlib import Path

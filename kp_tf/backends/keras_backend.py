@@ -1,4 +1,4 @@
-"""Keras on TensorFlow."""
+"""The networks of runs and packed files, computed by Keras on TensorFlow."""
 
 import zipfile
 from pathlib import Path

@@ -41,7 +41,8 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
         (H, W, 1) uint8.
 
     Raises:
-        tf.errors.OpError: if the file cannot be read or decoded, or the window (almost) misses the photograph.
+        tf.errors.OpError: if the file cannot be read or decoded, or the window (almost) misses the photograph. Outside
+            of `tf.data`, a KpError if the file is not plain.
     """
     content = tf.io.read_file(file)
     plain = tf.numpy_function(lambda content: is_plain(_bytes(content)), [content], tf.bool, stateful=False)

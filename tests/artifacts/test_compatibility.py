@@ -45,6 +45,11 @@ def waves(height=120, width=160):
 loaded = cache(load_network)
 
 
+def need_runtime(file):
+    if module := {".tflite": "ai_edge_litert", ".onnx": "onnxruntime"}.get(Path(file).suffix):
+        pytest.importorskip(module, reason="the extra runtime is not installed")
+
+
 def predictor(source):
     return Predictor(*loaded(source))
 
@@ -58,8 +63,7 @@ def check(faces, expected):
     "name", ["part3-strong", "part2-strong", *(f"part3-strong.{s}" for s in ("npz", "tflite", "onnx"))]
 )
 def test_old_files_give_the_points_they_gave(expected, name):
-    if name.endswith("onnx"):
-        pytest.importorskip("onnxruntime", reason="the extra runtime is not installed")
+    need_runtime(name)
     check(predictor(OLD / name).predict(waves(), BOXES), expected[name])
 
 
@@ -80,6 +84,7 @@ def test_old_runs_give_their_points_for_files_and_with_flips(tmp_path, expected,
 
 @pytest.mark.parametrize("file", ["compact.tflite", "compact.npz", "large.npz"])
 def test_committed_weights_give_the_points_they_gave(expected, file):
+    need_runtime(file)
     check(predictor(FOLDER / file).predict(ASTRONAUT, FACE), expected[file])
 
 
