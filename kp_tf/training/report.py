@@ -93,7 +93,8 @@ def _print_scores(run: Path, report: dict) -> None:
     if "val_nme" in report:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
         line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
-    print(f"{line}\nThe run is in {run}, its figures in {run / 'figures'}")
+    figures = f", its figures in {run / 'figures'}" if (run / "figures").is_dir() else ""
+    print(f"{line}\nThe run is in {run}{figures}")
 
 
 def device_name() -> str:
