@@ -68,7 +68,7 @@ def predict_kaggle(
     flips = info.recipe.has_heatmaps if flips is None else flips
     key = _key(info, samples, flips, precision)
     if merge:
-        points = read_shards(out, key)
+        points = read_shards(out, key, len(samples))
     else:
         print(f"Predicting with {info.path}, completed {info.metrics['completed'][:16].replace('T', ' ')} UTC")
         chosen = np.array_split(np.arange(len(samples)), count)[index - 1]
@@ -114,16 +114,16 @@ def write_shard(out: Path, index: int, count: int, points: np.ndarray, key: str)
     """Write the points (n, 68, 2) of one shard beside `out`; `key` says what they were predicted from."""
     path = out.with_name(f"{out.stem}.{index}-of-{count}.npz")
     with replacing(path) as temporary:
-        np.savez(temporary, points=points, key=np.array(key))
+        np.savez(temporary, points=points, key=np.array(key), place=np.array([index, count]))
     print(f"{path}: {len(points):,} faces, shard {index} of {count}")
     return path
 
 
-def read_shards(out: Path, key: str) -> np.ndarray:
+def read_shards(out: Path, key: str, num_faces: int) -> np.ndarray:
     """All points (N, 68, 2) of the shards beside `out`, in order.
 
     Raises:
-        KpError: if a shard is missing, or belongs to another network or other photographs.
+        KpError: if a shard is missing, stands in another's place, or belongs to another network or other photographs.
     """
     pattern = re.compile(re.escape(out.stem) + r"\.(\d+)-of-(\d+)\.npz")
     matches = [match for path in out.parent.iterdir() if (match := pattern.fullmatch(path.name))]
@@ -142,5 +142,10 @@ def read_shards(out: Path, key: str) -> np.ndarray:
         content = read_npz(path, "a shard as --shard writes it")
         if not {"key", "points"} <= set(content) or str(content["key"]) != key:
             raise KpError(f"{path}: the shard belongs to another network, or to other photographs or settings")
+        if content.get("place", np.zeros(2)).tolist() != [index, count]:
+            raise KpError(f"{path}: it was not written as shard {index} of {count}; predict it again")
         shards.append(content["points"])
-    return np.concatenate(shards)
+    points = np.concatenate(shards)
+    if points.shape != (num_faces, len(IBUG68), 2):
+        raise KpError(f"--merge: the shards hold {len(points)} faces, and the XML {num_faces}")
+    return points

@@ -148,6 +148,8 @@ def test_shards_that_do_not_fit_are_refused(arguments):
     shutil.copy("submission.2-of-2.npz", "submission.1-of-3.npz")
     refused("there are shards of 2 and of 3")
     Path("submission.1-of-3.npz").unlink()
+    shutil.copy("submission.1-of-2.npz", "submission.2-of-2.npz")
+    refused(r"submission\.2-of-2\.npz: it was not written as shard 2 of 2")
     Path("submission.2-of-2.npz").write_bytes(b"no shard")
     refused(r"submission\.2-of-2\.npz: expected a shard")
     assert not Path("submission.csv").exists()
