@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
@@ -72,7 +72,7 @@ def part_names(path: Path) -> tuple[str, ...]:
     Raises:
         KpError: if the file is missing, does not parse, or names no part.
     """
-    boxes = (face for image in _images(path) for face in image.findall("box") if not _is_ignored(face))
+    boxes = (face for image in _images(path) for face in image.findall("box") if not is_ignored(face.attrib))
     names = {part.get("name", "") for face in boxes for part in face.findall("part")}
     if not names:
         raise KpError(f"{path}: none of its boxes has parts")
@@ -139,7 +139,7 @@ def _read_faces(image: Element, scheme: Scheme, labelled: bool, partial: bool) -
     faces = image.findall("box")
     if not faces and not partial:
         raise KpError("the entry has no box")
-    faces = [face for face in faces if not (partial and _is_ignored(face))]
+    faces = [face for face in faces if not (partial and is_ignored(face.attrib))]
     # an array takes a tenth of the tuples' memory
     return [(_read_box(face), np.array(_read_parts(face, scheme, partial)) if labelled else None) for face in faces]
 
@@ -170,16 +170,21 @@ def _read_parts(face: Element, scheme: Scheme, partial: bool) -> list[tuple[floa
 
 
 def _number(element: Element, name: str) -> float:
-    text = element.get(name, "")
+    return parse_coordinate(element.get(name, ""), f"expected a number {name} in <{element.tag}>")
+
+
+def parse_coordinate(text: str, message: str) -> float:
+    """A finite number of at most MAX_COORDINATE. Raises KpError, beginning with the message, if not."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not abs(value) <= MAX_COORDINATE:  # also if it is NaN
         too_large = ", which is too large" if math.isfinite(value) else ""
-        raise KpError(f"expected a number {name} in <{element.tag}>, found {text[:40]!r}{too_large}")
+        raise KpError(f"{message}, found {text[:40]!r}{too_large}")
     return value
 
 
-def _is_ignored(face: Element) -> bool:
-    return face.get("ignore", "").strip().lower() in ("1", "true")
+def is_ignored(attributes: Mapping[str, str]) -> bool:
+    """Whether the attributes of a box mark it as one that is not to be used."""
+    return attributes.get("ignore", "").strip().lower() in ("1", "true")

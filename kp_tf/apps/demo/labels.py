@@ -5,7 +5,6 @@ The page keeps these texts. Saving joins them again, so that whatever the page d
 """
 
 import codecs
-import math
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.data.dlib_xml import MAX_COORDINATE, MAX_DEPTH
+from kp_tf.data.dlib_xml import MAX_DEPTH, is_ignored, parse_coordinate
 
 SourcedFace: TypeAlias = tuple[Face, int | None]
 """A face and the number of its box among all boxes of its photograph's entries; None if it is new."""
@@ -162,7 +161,7 @@ def _faces(entry: _Entry) -> list[dict]:
     """The boxes that are not ignored, with the checks of `data.dlib_xml`."""
     faces = []
     for source, (box, parts) in enumerate(entry.boxes):
-        if _is_ignored(box):
+        if is_ignored(box):
             continue
         corners = [_number(box, name, "box") for name in _CORNERS]
         if min(corners[2:]) <= 0:
@@ -178,19 +177,7 @@ def _faces(entry: _Entry) -> list[dict]:
 
 
 def _number(attributes: Mapping[str, str], name: str, owner: str) -> float:
-    text = attributes.get(name, "")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= MAX_COORDINATE:  # also if it is NaN
-        too_large = ", which is too large" if math.isfinite(value) else ""
-        raise KpError(f"{owner}: expected a number {name}, found {text[:40]!r}{too_large}")
-    return value
-
-
-def _is_ignored(attributes: Mapping[str, str]) -> bool:
-    return attributes.get("ignore", "").strip().lower() in ("1", "true")
+    return parse_coordinate(attributes.get(name, ""), f"{owner}: expected a number {name}")
 
 
 def _element(text: str) -> Element:
@@ -212,7 +199,7 @@ def _replace_faces(texts: Sequence[str], file: str, faces: Sequence[SourcedFace]
         for box in element.findall("box"):
             if source in kept:
                 _update_box(box, kept.pop(source))
-            elif not _is_ignored(box.attrib):
+            elif not is_ignored(box.attrib):
                 element.remove(box)
             source += 1
     if kept:
