@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -121,3 +122,16 @@ def test_flips_and_detection_exclude_each_other(run, labels):
 def test_flips_change_the_points(evaluated, run, labels):
     averaged = evaluate(labels, run=str(run), flips=True)["all"]
     assert averaged["euclidean_px"]["value"] != evaluated[0]["all"]["euclidean_px"]["value"]
+
+
+def test_faces_without_eyes_are_scored_in_pixels(run, labels, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    info = replace(INFO, recipe=replace(RECIPE, part=None, dataset="labels"))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(info.to_json()))
+    blind = labels.with_name("blind.xml")
+    blind.write_text(re.sub(r"<part name='36'[^>]*>", "", labels.read_text()))  # a corner of one eye
+    scores = evaluate(blind, run=str(tmp_path / "run"), json=tmp_path / "scores.json")
+    assert "nme_mean" not in scores["all"]
+    assert scores["all"]["euclidean_px"]["value"] > 0
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {f"scores-{what}.png" for what in ("worst", "faces", "confidence")}
