@@ -31,13 +31,13 @@ def machines() -> tuple[int, int]:
     """
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
-        given = json.loads(text)
+        content = json.loads(text)
     except ValueError as error:
         raise KpError(f"TF_CONFIG is not JSON such as {EXAMPLE}: {error}") from None
-    if given == {}:
+    if content == {}:
         return 1, 0
     try:
-        cluster, task = given["cluster"], given["task"]
+        cluster, task = content["cluster"], content["task"]
         jobs = [(kind, cluster.get(kind, [])) for kind in ("chief", "worker")]
         places = [(kind, index) for kind, addresses in jobs for index in range(len(addresses))]
         place = task["type"], int(task["index"])
