@@ -75,15 +75,10 @@ def open_photograph(source: Picture, content: bytes | None = None) -> Photograph
     if isinstance(source, np.ndarray):
         return Photograph("array", _rgb(Image.fromarray(_checked_array(source))))
     if isinstance(source, Image.Image):
-        return _upright("image", source)
+        return _decoded("image", source)
     path = Path(source)
-    try:
-        with _opened(path, content) as image:
-            return _upright(str(path), image)
-    except KpError:
-        raise
-    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
-        raise KpError(f"cannot read {path}: the image is damaged ({error})") from None
+    with _opened(path, content) as image:
+        return _decoded(str(path), image)
 
 
 def read_orientation(path: Path) -> Orientation:
@@ -247,6 +242,15 @@ def _may_have_exif(image: Image.Image) -> bool:
 def _is_turned_by_pillow(image: Image.Image) -> bool:
     """Whether Pillow states the upright size and, while decoding, turns the pixels and removes the tag."""
     return image.format == "TIFF"
+
+
+def _decoded(name: str, image: Image.Image) -> Photograph:
+    if not (image.width and image.height):
+        raise KpError(f"cannot read {name}: it has no pixels")
+    try:
+        return _upright(name, image)
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
+        raise KpError(f"cannot read {name}: the image is damaged ({error})") from None
 
 
 def _upright(name: str, image: Image.Image) -> Photograph:

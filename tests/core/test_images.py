@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 
@@ -193,3 +194,12 @@ def test_a_very_large_window_that_misses_the_picture_is_black():
     image = Image.new("L", (60, 40), 255)
     assert crop_image(image, np.array((-5000, 0, 4000, 5000)), (8, 9)).tolist() == [[0] * 9] * 8
     assert crop_image(image, np.array((0, 90, 5000, 5000)), (8, 9)).tolist() == [[0] * 9] * 8
+
+
+def test_pillow_images_that_cannot_be_decoded_are_one_clear_line(tmp_path):
+    picture(160, 120).save(tmp_path / "whole.jpg")
+    cut = io.BytesIO((tmp_path / "whole.jpg").read_bytes()[:1500])
+    with pytest.raises(KpError, match="cannot read image: the image is damaged"):
+        open_photograph(Image.open(cut))
+    with pytest.raises(KpError, match="cannot read image: it has no pixels"):
+        open_photograph(Image.new("RGB", (0, 0)))
