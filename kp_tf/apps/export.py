@@ -25,6 +25,7 @@ from kp_tf.core.files import replacing
 from kp_tf.core.geometry import crop_windows, to_pixels
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.evaluate import metrics
+from kp_tf.predict.cascade import scale_crops
 
 if TYPE_CHECKING:
     import keras
@@ -159,7 +160,7 @@ def _report(info: ModelInfo, original: Network, network: Network, labels: Path |
         samples = samples.upright(samples.orientations())
         windows = crop_windows(samples.boxes, info.recipe.crop_scale)
         crops, what = decode_crops(samples, windows, info.recipe.shape), f"{len(samples)} faces of {labels}"
-    images = crops.astype(np.float32) / 255 - np.float32(0.5)
+    images = scale_crops(crops)
     before, after = (
         np.concatenate([one(images[k : k + 1]) for k in tqdm(range(len(images)), leave=False, disable=None)])
         for one in (original, network)

@@ -1,4 +1,4 @@
-"""What it takes to use a trained network, and how run directories, packed weights and exported files say it."""
+"""The description of a trained network, as run directories, packed weights and exported files store it."""
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,10 +11,10 @@ from kp_tf.core.keypoints import Scheme, describe, parse_scheme
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.recipes import NETWORKS, Augmentation, Recipe
 
-# how versions before 0.2 called these settings
+# the names of these settings before version 0.2
 _OLD_SETTINGS = {"looks": "num_passes", "wide": "first_pass_scale", "calm": "cooldown_fraction"}
 _OLD_LOSS_SETTINGS = {"spread": "variance_weight", "teacher": "teacher_weight"}
-# of settings that determine how a network is used: the least and the greatest that make sense
+# the smallest and the largest value that a training may write for a setting
 _RANGES = {
     "crop_scale": (0.1, 20),
     "stored_scale": (0.1, 20),

@@ -14,7 +14,7 @@ EXPORTED = (".tflite", ".onnx")
 
 
 def load_network(source: str | Path | None) -> tuple[ModelInfo, Network]:
-    """Load a network and what is known of it.
+    """Load a network and its description.
 
     Args:
         source: a run directory, a file of `export` or `pack`, or the name of weights that come with the project:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
+from kp_tf.core.files import check_regular
 
 Network: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """(B, H, W, 1) float32 in [-0.5, 0.5] to (B, K, 3): x and y in the unit square, and their variance in units of the
@@ -27,8 +28,7 @@ def pad_variance(outputs: np.ndarray) -> np.ndarray:
 
 def check_file(path: Path) -> None:
     """Refuse an exported file that is missing or far too large. Raises KpError."""
-    if not path.is_file():
-        raise KpError(f"cannot read {path}: no such file")
+    check_regular(path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise KpError(f"cannot read {path}: it has more than {MAX_FILE_BYTES:,} bytes")
 

@@ -1,8 +1,8 @@
 """Reading pictures: a file in any of FORMATS becomes the same upright, opaque, 8-bit picture everywhere.
 
 Points and boxes in label files and results are in pixels as stored, because that is what other tools write and read.
-What a network sees is upright, over white where the file is transparent, and in 8 bits. `Orientation` goes from one
-to the other. `tf.data` decodes the common case by itself (`is_plain`, see input/decode.py); everything else goes
+What a network sees is upright, over white where the file is transparent, and in 8 bits. `Orientation` converts
+between the two. `tf.data` decodes the common case by itself (`is_plain`, see input/decode.py); everything else goes
 through `open_photograph`.
 """
 

@@ -74,7 +74,7 @@ def evaluate(
         if flips:
             raise KpError("--flips cannot be used with --detect or with exported files")
         predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
-    info = predictor.info if predictor and is_exported else find_model(run)
+    info = predictor.info if predictor else find_model(run)
     samples, framed = _read_labels(labels, info)
     if split == "validation":
         samples = _validation_of(samples, info, labels)

@@ -79,12 +79,17 @@ def run_cascade(
 
 def predict_crops(network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None) -> np.ndarray:
     """Outputs (B, K, 3) for crops (B, H, W, 1) uint8, or their mean with those of the mirrored crops."""
-    images = crops.astype(np.float32) / 255 - np.float32(0.5)
+    images = scale_crops(crops)
     outputs = network(images)
     if flip_indices is None:
         return outputs
     mirrored = network(np.ascontiguousarray(images[:, :, ::-1]))[:, list(flip_indices)]
     return (outputs + mirrored * (-1.0, 1.0, 1.0) + (1.0, 0.0, 0.0)) / 2
+
+
+def scale_crops(crops: np.ndarray) -> np.ndarray:
+    """Crops of uint8 to float32 in [-0.5, 0.5], as `input.batches.scale_pixels` does in TensorFlow."""
+    return crops.astype(np.float32) / 255 - np.float32(0.5)
 
 
 def _batches(crops: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
-from kp_tf.core.files import write_text
+from kp_tf.core.files import check_regular, write_text
 from kp_tf.core.images import SUFFIXES, Photograph
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -116,8 +116,7 @@ def _predict_clip(
         raise KpError(f"predict takes photographs or a single clip, but there is a clip among {len(files)} files")
     if out is None or boxes or format != "json":
         raise KpError(f"{files[0]}: a clip needs --out DIR, and cannot be used with --box or --format")
-    if not files[0].is_file():
-        raise KpError(f"cannot read {files[0]}: no such file")
+    check_regular(files[0])
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
     predictor = Predictor.load(run, detector)

@@ -15,6 +15,12 @@ from kp_tf.core.files import read_npz, replacing
 CHECKPOINT = "checkpoint.npz"
 
 
+def checkpoint_of(run: Path | None) -> Path | None:
+    """The checkpoint in a run directory; None if there is no run or no checkpoint."""
+    path = run and run / CHECKPOINT
+    return path if path and path.is_file() else None
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Keeps weights, optimizer and history of the epochs so far, and writes `history.csv`.
 

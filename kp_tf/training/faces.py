@@ -74,11 +74,12 @@ def load(config: TrainConfig, device: str) -> Loaded:
         KpError: if labels or photographs cannot be used and are not to be skipped.
     """
     split, skipped = _read_split(config)
-    info = _describe_network(config, split.training)
+    own_boxes = _with_face_boxes(config, split.training)
+    info = _describe_network(config, split.training, own_boxes)
     if distributed.is_chief():
         sizes = f"{len(split.training)} training and {len(split.validation)} validation images"
         print(f"{config.title}: {sizes} of {config.dataset.root}, on {device}")
-    training = _decode_training(config, info, split.training, skipped)
+    training = _decode_training(config, info, own_boxes if info.framing else split.training, skipped)
     validation = _decode_validation(config, info, split.validation, skipped)
     test = config.dataset.read_test()
     if test:  # a bad one is reported now instead of after the training
@@ -105,12 +106,24 @@ def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
     return split, list(split.problems)
 
 
-def _describe_network(config: TrainConfig, training: Samples) -> ModelInfo:
+def _with_face_boxes(config: TrainConfig, training: Samples) -> Samples:
+    """The faces for training in boxes of their own, if the recipe makes use of them."""
+    if config.recipe.num_passes == 1 and not config.recipe.crop_margin:
+        return training
+    return replace(training, boxes=config.dataset.face_boxes(training))
+
+
+def _describe_network(config: TrainConfig, training: Samples, own_boxes: Samples) -> ModelInfo:
     """The network that will be trained, with what the training faces determine: the mean face, and how far from the
-    face the crop reaches."""
-    recipe, own = config.recipe, replace(training, boxes=config.dataset.face_boxes(training))
-    orientations = training.orientations()
-    frames, own = training.upright(orientations).boxes, own.upright(orientations)
+    face the crop reaches.
+
+    Args:
+        config: of the training.
+        training: the faces in the boxes that the data set gives.
+        own_boxes: the same faces in boxes of their own.
+    """
+    recipe, orientations = config.recipe, training.orientations()
+    frames, own = training.upright(orientations).boxes, own_boxes.upright(orientations)
     if recipe.crop_margin and recipe.crop_scale is None and recipe.stored_shape:
         # the points may lie well inside the box, which then shows how large the object is
         scale = round(recipe.crop_margin * max(1.0, median_scale_to_cover(own.labels, own.boxes)), 3)
@@ -127,12 +140,10 @@ def _decode_training(config: TrainConfig, info: ModelInfo, samples: Samples, ski
     Args:
         config: of the training.
         info: of the network.
-        samples: the faces for training.
+        samples: the faces for training, in boxes of their own.
         skipped: gets the images that cannot be used, if they are to be skipped.
     """
     recipe = info.recipe
-    if info.framing:
-        samples = replace(samples, boxes=config.dataset.face_boxes(samples))
     shape, scale = (
         (recipe.stored_shape, recipe.stored_scale) if recipe.stored_shape else (recipe.shape, recipe.crop_scale)
     )
@@ -152,20 +163,27 @@ def _decodable(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: 
     """The samples without labels whose images can be used; arguments as of `_decode_training`."""
     upright = samples.upright(samples.orientations())
     windows = crop_windows(upright.boxes, info.recipe.crop_scale)
-    bad: dict[int, str] | None = {} if config.skip_bad else None
-    decode_crops(upright, windows, info.recipe.shape, bad)
-    skipped += (bad or {}).values()
-    return samples.take([index for index in range(len(samples)) if index not in (bad or {})])
+    return samples.take(_crops(upright, windows, info.recipe.shape, config.skip_bad, skipped)[0])
 
 
 def _decode(
     samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
 ) -> Faces:
-    bad: dict[int, str] | None = {} if skip else None
-    crops = decode_crops(upright, windows, shape, bad)
-    if bad:
-        if len(bad) == len(samples):
-            raise_problems(list(bad.values()), CANNOT_USE)
-        skipped += bad.values()
-    kept = np.array([index for index in range(len(samples)) if index not in (bad or {})])
+    kept, crops = _crops(upright, windows, shape, skip, skipped)
     return Faces(samples.take(kept), upright.take(kept), crops, to_unit(upright.labels, windows)[kept])
+
+
+def _crops(
+    upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the images that can be used, and their crops; with `skip`, `skipped` gets the others.
+
+    Raises:
+        KpError: if an image cannot be used; with `skip`, if none can.
+    """
+    bad: dict[int, str] = {}
+    crops = decode_crops(upright, windows, shape, bad if skip else None)
+    if len(bad) == len(upright):
+        raise_problems(list(bad.values()), CANNOT_USE)
+    skipped += bad.values()
+    return np.delete(np.arange(len(upright)), list(bad)), crops

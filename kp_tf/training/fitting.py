@@ -17,7 +17,7 @@ from kp_tf.predict.cascade import BATCH_SIZE
 from kp_tf.recipes import COOLDOWN_STRENGTH
 from kp_tf.training import distributed
 from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
-from kp_tf.training.checkpoint import CHECKPOINT, Checkpoint
+from kp_tf.training.checkpoint import Checkpoint, checkpoint_of
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
 from kp_tf.training.model import compiled, start_from_init, teacher_points
@@ -86,7 +86,7 @@ def build(
     with strategy.scope():
         trained = build_network(recipe, num_points, config.seed, recipe.precision)
     distributed.synchronize_batch_norm(trained, strategy)
-    if recipe.init and not (begun and (begun / CHECKPOINT).is_file()):
+    if recipe.init and not checkpoint_of(begun):
         start_from_init(trained, info, faces.training)
     batches_from = make_batches(config, faces, strategy)
     steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size)

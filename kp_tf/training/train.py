@@ -14,7 +14,7 @@ from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locke
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.training import distributed
-from kp_tf.training.checkpoint import CHECKPOINT
+from kp_tf.training.checkpoint import checkpoint_of
 from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
 from kp_tf.training.faces import Loaded, load
 from kp_tf.training.fitting import build, fit
@@ -89,7 +89,7 @@ def _job_to_resume(options: Options, out: Path | None, overwrite: bool, held: Ex
         raise KpError("--overwrite and --resume cannot be used together")
     run, config = run_to_resume(options, out)
     if not is_complete(run):
-        is_fresh = _checkpoint_of(run) is None
+        is_fresh = checkpoint_of(run) is None
         print(f"Resuming {run}" + (", from the start: it has no checkpoint" if is_fresh else ""))
         if distributed.is_chief():
             held.enter_context(locked(run))
@@ -119,7 +119,7 @@ def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
     faces = load(config, device)
     _check_unchanged(job, faces)
     files = [faces.split["training"], faces.split["validation"]]
-    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(_checkpoint_of(job.begun))])
+    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint_of(job.begun))])
     fitting = build(config, faces, strategy, job.make_directory, job.begun)
     fit(fitting)
     if not distributed.is_chief():
@@ -145,11 +145,6 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
         changed += [name for name, value in faces.split.items() if begun.get(name, value) != value]
     if changed:
         raise KpError(f"{job.begun}: the labels or photographs have changed since the run began; start a new run")
-
-
-def _checkpoint_of(run: Path | None) -> Path | None:
-    path = run and run / CHECKPOINT
-    return path if path and path.is_file() else None
 
 
 def _common_settings(config: TrainConfig) -> list:
