@@ -5,4 +5,4 @@ import sys
 from kp_tf.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("kaggle", "predict_kaggle.py"))
+    sys.exit(run_command("submit", "predict_kaggle.py"))

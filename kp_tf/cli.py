@@ -16,19 +16,24 @@ RUN = "a run directory, a packed or exported file, compact or large"  # what bac
 PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m kp_tf`: parse the arguments and run the command; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
+    """Parse the arguments of `kp-tf` and run the command; returns the exit status."""
+    options = vars(all_commands(program).parse_args(arguments))
+    return exit_status(COMMANDS[options.pop("command")][2], **options)
+
+
+def all_commands(program: str = "kp-tf") -> argparse.ArgumentParser:
+    """The parser of every command and its options, which `shtab` can read for shell completion."""
     parser = argparse.ArgumentParser(
-        prog="python -m kp_tf",
+        prog=program,
         description="Train networks for facial keypoints, and predict, evaluate and export with them.",
-        epilog="`python -m kp_tf COMMAND --help` lists the options of a command.",
+        epilog=f"`{program} COMMAND --help` lists the options of a command.",
     )
-    parser.add_argument("--version", action="version", version=f"kp_tf {__version__}")
+    parser.add_argument("--version", action="version", version=f"kp-tf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (summary, add_options, _) in COMMANDS.items():
         add_options(commands.add_parser(name, help=summary, description=_sentence(summary)))
-    options = vars(parser.parse_args(arguments))
-    return exit_status(COMMANDS[options.pop("command")][2], **options)
+    return parser
 
 
 def run_command(name: str, program: str, arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +132,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
 
 
-def _kaggle(parser: argparse.ArgumentParser) -> None:
+def _submit(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", metavar="RUN", help=f"{PACKED_RUN}, with 68 points (default: the newest part 3, or large)")
     source = parser.add_mutually_exclusive_group()
@@ -223,7 +228,7 @@ def _box(text: str) -> list[float]:
 # a line of help, the options, and the function
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
     "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
-    "kaggle": ("write the submission for the course's competition", _kaggle, "kp_tf.apps.kaggle:predict_kaggle"),
+    "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),
     "predict": ("predict landmarks in photographs or a clip", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
     "export": ("write a network as a file that runs without TensorFlow", _export, "kp_tf.apps.export:export"),

@@ -6,10 +6,12 @@ import inspect
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import kp_tf
 from kp_tf import cli
 from kp_tf.core.environment import DEFAULTS
 from kp_tf.training.config import Options
@@ -75,8 +77,8 @@ def test_an_import_that_is_interrupted_or_fails(command, capfd):
         "train --part 1 --labels a.xml",
         "train --part 1 --overwrite --resume",
         "train --part 4",
-        "kaggle --data data --labels a.xml",
-        "kaggle --shard 1/2 --merge",
+        "submit --data data --labels a.xml",
+        "submit --shard 1/2 --merge",
         "evaluate --labels a.xml --detect --flips",
         "export --to onnx --float16 --int8",
         "predict a.jpg --box 1,2,3",
@@ -91,7 +93,7 @@ def test_wrong_options_are_refused_before_anything_is_imported(arguments, capsys
         cli.main(arguments.split())
     assert caught.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("usage: python -m kp_tf")
+    assert said.startswith("usage: kp-tf")
     assert "error: " in said
 
 
@@ -127,9 +129,18 @@ def test_options_are_parameters_of_the_function(name):
 def test_boxes_and_switches_arrive_as_values():
     boxes = parsed("predict", ["a.jpg", "--box=-1,2,3.5,4", "--box", "0,0,9,9"])["boxes"]
     assert boxes == [[-1, 2, 3.5, 4], [0, 0, 9, 9]]
-    assert [parsed("kaggle", text.split())["flips"] for text in ("", "--flips", "--no-flips")] == [None, True, False]
+    assert [parsed("submit", text.split())["flips"] for text in ("", "--flips", "--no-flips")] == [None, True, False]
     assert parsed("export", ["--to", "litert", "--int8"])["precision"] == "int8"
     assert parsed("train", ["--labels", "a.xml", "--scheme", "s.json"])["scheme_file"] == Path("s.json")
+
+
+def test_the_installed_command_runs_this_module():
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"kp-tf": f"{cli.main.__module__}:{cli.main.__name__}"}
+    if not (installed := Path(sys.executable).with_name("kp-tf")).exists():
+        pytest.skip("kp-tf is not installed in this environment")
+    done = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"kp-tf {kp_tf.__version__}\n"
 
 
 PROGRAMS = [["train.py"], ["predict_kaggle.py"], ["-m", "kp_tf"], *(["-m", "kp_tf", name] for name in cli.COMMANDS)]
@@ -145,7 +156,7 @@ def test_help_imports_nothing_large(arguments):
     assert not imported & {"tensorflow", "keras", "numpy", "pandas", "PIL"}
 
 
-@pytest.mark.parametrize(("program", "name"), [("train.py", "train"), ("predict_kaggle.py", "kaggle")])
+@pytest.mark.parametrize(("program", "name"), [("train.py", "train"), ("predict_kaggle.py", "submit")])
 def test_programs_have_the_options_of_their_commands(program, name, capsys):
     shown = []
     for run in (lambda: cli.run_command(name, program, ["--help"]), lambda: cli.main([name, "--help"])):

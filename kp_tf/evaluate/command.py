@@ -1,4 +1,4 @@
-"""`python -m kp_tf evaluate`: the errors of a network on labelled photographs."""
+"""`kp-tf evaluate`: the errors of a network on labelled photographs."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m kp_tf predict`: photographs, folders and patterns to landmarks and pictures."""
+"""`kp-tf predict`: photographs, folders and patterns to landmarks and pictures."""
 
 import glob
 import sys

@@ -83,7 +83,7 @@ const post = (path, body, query = {}) => send(`${path}?${new URLSearchParams(que
 async function send(address, options) {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const response = await fetch(address, options).catch(() => null);
-    if (!response) throw new Unavailable("The server does not respond. Check that `python -m kp_tf demo` is still running.");
+    if (!response) throw new Unavailable("The server does not respond. Check that `kp-tf demo` is still running.");
     if (response.ok) return response;
     if (response.status !== BUSY) throw new Error(await messageOf(response));
     setStatus("The server is busy. Trying again …");
