@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from kp_tf.core.errors import KpError
 
@@ -26,6 +27,17 @@ class Scheme:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds nothing but names."""
+        return not (self.groups or self.flip_indices or self.eyes)
+
+    @cached_property
+    def part_names(self) -> dict[str, str]:
+        """The names by what label files may call them: as they are, and numbers also without leading zeros."""
+        short = {str(int(name)): name for name in self.names if name.isdecimal()}
+        return short | {name: name for name in self.names}
 
 
 def _span(first: int, last: int) -> tuple[int, ...]:
@@ -89,7 +101,53 @@ IBUG68 = Scheme(
     eyes=(36, 45),
 )
 
-SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68)}
+# as published with Wu et al., Look at Boundary: A Boundary-Aware Face Alignment Algorithm, CVPR 2018; in mmpose's
+# order of flip partners. 96 and 97 are the pupils.
+WFLW98 = Scheme(
+    name="wflw98",
+    names=tuple(f"{k:02d}" for k in range(98)),
+    groups=(
+        ("jaw", _span(0, 32)),
+        ("brows", _span(33, 50)),
+        ("nose", _span(51, 59)),
+        ("eyes", (*_span(60, 75), 96, 97)),
+        ("mouth", _span(76, 95)),
+    ),
+    flip_indices=(
+        *_span(32, 0),
+        *_span(46, 42),
+        *_span(50, 47),
+        *_span(37, 33),
+        *_span(41, 38),
+        *_span(51, 54),
+        *_span(59, 55),
+        *_span(72, 68),
+        *_span(75, 73),
+        *_span(64, 60),
+        *_span(67, 65),
+        *_span(82, 76),
+        *_span(87, 83),
+        *_span(92, 88),
+        *_span(95, 93),
+        *(97, 96),
+    ),
+    eyes=(60, 72),
+)
+
+SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68, WFLW98)}
+
+
+def recognize(names: Sequence[str], first: Scheme | None = None) -> Scheme | None:
+    """The scheme whose points have exactly these names, with or without leading zeros; None if there is none.
+
+    Args:
+        names: what a label file calls its points, in any order.
+        first: a scheme to try before the published ones, which are IBUG68, IMM58 and WFLW98.
+    """
+    for scheme in (first, IBUG68, IMM58, WFLW98):
+        if scheme and {scheme.part_names.get(name) for name in names} == set(scheme.names):
+            return scheme
+    return None
 
 
 def describe(scheme: Scheme) -> str | dict:

@@ -10,7 +10,7 @@ import numpy as np
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.geometry import boxes_around_points
-from kp_tf.core.keypoints import IBUG68, NOSE, NOSE_POINT, Scheme, parse_scheme
+from kp_tf.core.keypoints import IBUG68, NOSE, NOSE_POINT, Scheme, parse_scheme, recognize
 from kp_tf.data.dlib_xml import part_names, read_dlib_xml
 from kp_tf.data.imm import read_imm
 from kp_tf.data.layout import DATA, FOLDERS, TEST_XMLS, TRAIN_XML
@@ -113,12 +113,15 @@ class LabelledXml:
     Attributes:
         labels: the XML; its folder holds the photographs.
         validation_labels: another XML for validation; without it, a tenth of the photographs is held out.
-        scheme_file: JSON for `parse_scheme`; without it, the points are all parts that the labels name.
+        scheme_file: JSON for `parse_scheme`. Without it, the points are all parts that the labels name, with flip
+            partners, groups and eyes if these are the points of a scheme that `recognize` knows.
+        scheme: one that is recognized as well.
     """
 
     labels: Path
     validation_labels: Path | None = None
     scheme_file: Path | None = None
+    scheme: Scheme | None = None
 
     @property
     def root(self) -> Path:
@@ -148,7 +151,7 @@ class LabelledXml:
     def _scheme(self) -> Scheme:
         names = part_names(self.labels)
         if self.scheme_file is None:
-            return Scheme("own", names, ())
+            return recognize(names, self.scheme) or Scheme("own", names, ())
         return parse_scheme(read_json(self.scheme_file), str(self.scheme_file), names)
 
 

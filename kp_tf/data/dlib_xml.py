@@ -24,7 +24,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
 
     Args:
         path: the XML file.
-        scheme: its names are the parts that each box must have, once each, in any order.
+        scheme: its names are the parts that each box must have, once each, in any order; `0` counts as `00`.
         labelled: False reads the boxes alone, whatever parts they hold.
         partial: for labels of a user's own: all parts but one may be absent; parts of other names, boxes with
             `ignore='1'` and photographs without a box are skipped.
@@ -153,9 +153,9 @@ def _read_box(face: Element) -> tuple[float, float, float, float]:
 
 def _read_parts(face: Element, scheme: Scheme, partial: bool) -> list[tuple[float, float]]:
     parts = face.findall("part")
-    points = {part.get("name", ""): (_number(part, "x"), _number(part, "y")) for part in parts}
+    names = [scheme.part_names.get(name, name) for name in (part.get("name", "") for part in parts)]
+    points = {name: (_number(part, "x"), _number(part, "y")) for name, part in zip(names, parts, strict=True)}
     if len(points) != len(parts):
-        names = [part.get("name", "") for part in parts]
         doubled = next(name for name in names if names.count(name) > 1)
         raise KpError(f"part {doubled[:40]!r} occurs twice in a box")
     if partial:

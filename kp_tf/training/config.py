@@ -9,7 +9,7 @@ from kp_tf.artifacts.info import recipe_from_json
 from kp_tf.artifacts.runs import is_complete, read_config, runs_of
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import SCHEMES
+from kp_tf.core.keypoints import SCHEMES, Scheme, parse_scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
 from kp_tf.recipes import RECIPES, TEACHER_WEIGHT, Recipe
 
@@ -26,7 +26,8 @@ class Options:
         data: see `data.datasets.find_data`.
         labels: dlib's XML with any points; the photographs lie beside it.
         val_labels: the same for validation. Default: a tenth of the photographs.
-        scheme_file: JSON for `keypoints.parse_scheme`. Default: all points that the labels name, without flips.
+        scheme_file: JSON for `keypoints.parse_scheme`. Default: the scheme of `init` or the published one that has the
+            points of the labels; otherwise all points that they name, without flips.
         init: a run or weights (see `find_model`) to start from: their network, with a new last layer if the points
             differ.
         teacher: a run or weights with the same points, whose points on the training photographs count half.
@@ -78,6 +79,7 @@ class TrainConfig:
         deterministic: the same weights to the last bit when repeated on one machine.
         skip_bad: leave out what cannot be used instead of failing.
         labels, val_labels, scheme_file: of a user's own points.
+        scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.
     """
 
     recipe: Recipe
@@ -89,12 +91,13 @@ class TrainConfig:
     labels: Path | None = None
     val_labels: Path | None = None
     scheme_file: Path | None = None
+    scheme: Scheme | None = None
 
     @property
     def dataset(self) -> Dataset:
         """Where the faces are read from."""
         if self.labels:
-            return LabelledXml(self.labels, self.val_labels, self.scheme_file)
+            return LabelledXml(self.labels, self.val_labels, self.scheme_file, self.scheme)
         folder = DataFolder(self.data, self.is_sample).folder(self.recipe.dataset)
         if self.recipe.takes_whole_photographs:
             return ImmDataset(folder, SCHEMES[str(self.recipe.scheme)])
@@ -126,25 +129,23 @@ class TrainConfig:
             KpError: if a setting is missing or of the wrong type.
         """
         try:
-            recipe = replace(recipe_from_json(content["recipe"]), scheme=_scheme_name(content["scheme"]))
+            recipe, scheme = recipe_from_json(content["recipe"]), content["scheme"]
+            is_own = recipe.part is None
             files = {name: Path(content[name]) for name in FILES if content.get(name)}
             return cls(
-                recipe=recipe,
+                recipe=recipe if is_own else replace(recipe, scheme=scheme),
                 data=Path(content["data"]),
                 is_sample=bool(content["sample"]),
                 seed=int(content["seed"]),
                 deterministic=bool(content.get("deterministic")),
                 skip_bad=bool(content.get("skip_bad")),
+                scheme=parse_scheme(scheme, str(path)) if is_own and "scheme_file" not in files else None,
                 **files,
             )
         except KeyError as error:
             raise KpError(f"{path}: the setting {error} is missing") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise KpError(f"{path}: a setting cannot be used: {error}") from None
-
-
-def _scheme_name(scheme: object) -> str | None:
-    return scheme if isinstance(scheme, str) else None
 
 
 def label_of(part: int | None, recipe: str) -> str:
@@ -162,6 +163,7 @@ def new_config(options: Options) -> TrainConfig:
     labels = options.labels
     source = DataFolder(labels.parent, False) if labels else find_data(options.data, recipe.dataset)
     files = {name: path.resolve() for name in FILES if (path := getattr(options, name))}
+    scheme = find_model(recipe.init).scheme if labels and recipe.init and not options.scheme_file else None
     return TrainConfig(
         recipe=recipe,
         data=source.root.resolve(),  # absolute, so that a run can be resumed from any folder
@@ -169,6 +171,7 @@ def new_config(options: Options) -> TrainConfig:
         seed=options.seed or 0,
         deterministic=bool(options.deterministic),
         skip_bad=bool(options.skip_bad),
+        scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
 

@@ -17,6 +17,7 @@ from kp_tf.data.splits import is_mirror
 from kp_tf.input.decode import CANNOT_USE, decode_crops
 from kp_tf.training import distributed
 from kp_tf.training.config import TrainConfig
+from kp_tf.training.points import report_points
 
 NUM_EXAMPLES = 8  # test photographs that are drawn
 
@@ -79,6 +80,8 @@ def load(config: TrainConfig, device: str) -> Loaded:
     if distributed.is_chief():
         sizes = f"{len(split.training)} training and {len(split.validation)} validation images"
         print(f"{config.title}: {sizes} of {config.dataset.root}, on {device}")
+        if config.labels:
+            report_points(split)
     training = _decode_training(config, info, own_boxes if info.framing else split.training, skipped)
     validation = _decode_validation(config, info, split.validation, skipped)
     test = config.dataset.read_test()

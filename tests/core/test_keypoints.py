@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme, describe, parse_scheme
+from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, WFLW98, Scheme, describe, parse_scheme, recognize
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -17,7 +17,7 @@ def test_scheme_is_consistent(scheme):
 
 
 def test_eye_pairs_are_the_outer_corners():
-    assert (IMM58.eyes, IBUG68.eyes, NOSE.eyes) == ((13, 21), (36, 45), None)
+    assert (IMM58.eyes, IBUG68.eyes, WFLW98.eyes, NOSE.eyes) == ((13, 21), (36, 45), (60, 72), None)
     assert IMM58.flip_indices[13] == 21
     assert IBUG68.flip_indices[36] == 45
 
@@ -31,12 +31,45 @@ def test_ibug68_flip_partners_are_those_of_the_release():
     assert list(IBUG68.flip_indices) == jaw + brows + bridge + nostrils + eyes + outer + inner
 
 
+def test_wflw98_flip_partners_are_the_published_ones():
+    pairs = [(k, 32 - k) for k in range(16)]  # the jaw; then brows, nose, eyes, mouth and pupils, as mmpose lists them
+    pairs += [(33, 46), (34, 45), (35, 44), (36, 43), (37, 42), (38, 50), (39, 49), (40, 48), (41, 47)]
+    pairs += [(55, 59), (56, 58), (60, 72), (61, 71), (62, 70), (63, 69), (64, 68), (65, 75), (66, 74), (67, 73)]
+    pairs += [(76, 82), (77, 81), (78, 80), (83, 87), (84, 86), (88, 92), (89, 91), (93, 95), (96, 97)]
+    assert {(k, other) for k, other in enumerate(WFLW98.flip_indices) if k < other} == set(pairs)
+    assert dict(WFLW98.groups)["eyes"] == (*range(60, 76), 96, 97)
+
+
 PAW = Scheme("paw", ("tip", "a", "b"), (("claws", (1, 2)),), flip_indices=(0, 2, 1), eyes=(2, 1))
 
 
 @pytest.mark.parametrize("scheme", [*SCHEMES.values(), PAW, Scheme("own", ("x",), ())])
 def test_describe_and_parse_again(scheme):
     assert parse_scheme(json.loads(json.dumps(describe(scheme))), "x.json") == scheme
+
+
+@pytest.mark.parametrize("scheme", [IBUG68, IMM58, WFLW98], ids=lambda scheme: scheme.name)
+def test_published_points_are_recognized_by_their_names(scheme):
+    assert recognize(scheme.names[::-1]) is scheme
+    assert recognize([str(k) for k in range(len(scheme))]) is scheme, "without leading zeros"
+    assert recognize([*scheme.names, "1"]) is scheme, "one box has no leading zeros"
+    assert recognize(scheme.names[:-1]) is None
+    assert recognize([*scheme.names, "nose"]) is None
+
+
+def test_another_scheme_is_recognized_before_the_published_ones():
+    assert recognize(("b", "tip", "a"), PAW) is PAW
+    assert recognize(("b", "tip"), PAW) is None
+    mine = Scheme("mine", IBUG68.names, (), eyes=(0, 1))
+    assert recognize(IBUG68.names, mine) is mine
+    assert recognize(("nose",)) is None, "any object may have a nose"
+
+
+def test_part_names_without_leading_zeros():
+    assert Scheme("own", ("00", "07", "eye 1"), ()).part_names == {
+        "0": "00", "00": "00", "7": "07", "07": "07", "eye 1": "eye 1"
+    }  # fmt: skip
+    assert Scheme("own", ("01", "1"), ()).part_names == {"01": "01", "1": "1"}
 
 
 def test_parse_scheme_takes_the_names_given_and_no_flips_unless_asked():

@@ -1,11 +1,13 @@
 """Where the data sets are found, and both sides of their splits."""
 
+import json
+
 import numpy as np
 import pytest
 from helpers import picture, write_xml, xml_image
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IMM58, NOSE
+from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
 from kp_tf.data.imm import read_imm
 from kp_tf.data.splits import in_validation, is_mirror, photograph_key
@@ -122,6 +124,28 @@ def test_labels_of_a_user_keep_a_tenth_of_the_photographs(tmp_path, count, kept)
     assert (len(training), len(validation)) == (2 * (count - kept), 2 * kept)
     assert not set(training.files) & set(validation.files)
     assert training.scheme.names == ("00", "01")
+
+
+def unpadded(file):
+    """An image whose 68 parts are 0 to 67."""
+    text = xml_image(file, [FACE])
+    for k in range(10):
+        text = text.replace(f"name='0{k}'", f"name='{k}'")
+    return text
+
+
+def test_labels_of_published_points_have_their_scheme(tmp_path):
+    path, scheme = tmp_path / "own.xml", tmp_path / "scheme.json"
+    write_xml(path, [unpadded("0.png"), xml_image("1.png", [FACE])])
+    for side in LabelledXml(path).read_split():
+        assert side.scheme is IBUG68
+        np.testing.assert_array_equal(side.labels[0, :, 0], np.arange(68))
+    scheme.write_text(json.dumps({"names": list(IBUG68.names), "eyes": ["00", "01"]}))
+    training, _ = LabelledXml(path, scheme_file=scheme).read_split()
+    assert training.scheme == Scheme("own", IBUG68.names, (), eyes=(0, 1)), "a scheme file comes first"
+    mine = Scheme("mine", ("00", "01"), (), flip_indices=(1, 0))
+    write_xml(path, [xml_image(f"{k}.png", [FACE], parts=2) for k in range(2)])
+    assert LabelledXml(path, scheme=mine).read_split().training.scheme is mine
 
 
 def test_labels_for_validation_take_no_faces_from_training(tmp_path):

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import write_run
 from training_steps import OWN
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IBUG68
+from kp_tf.core.keypoints import IBUG68, Scheme
 from kp_tf.recipes import RECIPES
 from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
 
@@ -57,6 +58,17 @@ def test_a_training_that_starts_from_weights_takes_their_network(work):
     assert [tuple(value) for value in recipe.settings.values()] == [(64, 128, 192, 256), (1, 2, 2, 2)]
 
 
+def test_labels_take_the_scheme_of_what_they_start_from(work):
+    labels = Path("mine.xml")
+    assert new_config(Options(labels=labels, init="compact")).dataset.scheme == IBUG68
+    assert new_config(Options(labels=labels)).dataset.scheme is None
+    assert new_config(Options(labels=labels, init="compact", scheme_file=Path("a.json"))).dataset.scheme is None
+    plain = write_run(Path("plain"), ModelInfo(Path(), OWN, Scheme("own", IBUG68.names, ())))
+    assert new_config(Options(labels=labels, init=str(plain))).dataset.scheme is None, (
+        "it knows no more than the labels"
+    )
+
+
 def test_a_teacher_counts_half(work):
     recipe = new_config(Options(labels=Path("mine.xml"), teacher="compact")).recipe
     assert recipe.teacher == "compact"
@@ -67,8 +79,8 @@ def test_a_teacher_counts_half(work):
 def test_settings_come_back_from_json(recipe):
     config = TrainConfig(recipe, Path("/data"), seed=2, deterministic=True)
     if recipe.part is None:
-        config = replace(config, labels=Path("/mine.xml"), scheme_file=Path("/scheme.json"))
-    scheme = {"scheme": recipe.scheme or {"name": "own", "names": ["a", "b"]}}
+        config = replace(config, labels=Path("/mine.xml"), scheme=IBUG68)
+    scheme = {"scheme": recipe.scheme or "ibug68"}
     content = {**ModelInfo(Path(), recipe, IBUG68).to_json(), **config.to_json(), **scheme}
     again = TrainConfig.from_json(Path("run"), json.loads(json.dumps(content)))
     assert json.dumps(again.recipe.settings) == json.dumps(recipe.settings)  # JSON makes lists of tuples
