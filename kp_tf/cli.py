@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kp_tf import __version__
-from kp_tf.core.environment import captured_stderr, set_environment_defaults
-from kp_tf.core.errors import KpError
+from kp_tf.core.environment import captured_stderr, escape_output, set_environment_defaults
+from kp_tf.core.errors import KpError, as_kp_error, printable
 from kp_tf.recipes import PRECISIONS
 
 RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
@@ -18,6 +18,7 @@ PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifact
 
 def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
     """Parse the arguments of `kp-tf` and run the command; returns the exit status."""
+    escape_output()
     options = vars(all_commands(program).parse_args(arguments))
     return exit_status(COMMANDS[options.pop("command")][2], **options)
 
@@ -38,6 +39,7 @@ def all_commands(program: str = "kp-tf") -> argparse.ArgumentParser:
 
 def run_command(name: str, program: str, arguments: Sequence[str] | None = None) -> int:
     """Run one command as a program of its own, such as train.py; returns the exit status."""
+    escape_output()
     summary, add_options, function = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=program, description=_sentence(summary))
     add_options(parser)
@@ -64,9 +66,12 @@ def exit_status(command: str, **options: object) -> int:
         with captured_stderr():
             imported = importlib.import_module(module)
         getattr(imported, function)(**options)
-    except KpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.status
+    except (KpError, OSError, ModuleNotFoundError) as error:
+        failure = as_kp_error(error)
+        if failure is None:
+            raise
+        print(f"error: {printable(str(failure))}", file=sys.stderr)
+        return failure.status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

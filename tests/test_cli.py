@@ -58,6 +58,22 @@ def test_exit_status_of_failures(command, capsys, kind, status, message):
     assert capsys.readouterr().err == message
 
 
+def test_a_file_that_may_not_be_used_is_one_line(command, capsys):
+    assert command("def run(): open('/nowhere/a\\x1b.txt')") == 2
+    assert capsys.readouterr().err == "error: cannot use /nowhere/a\\x1b.txt: No such file or directory\n"
+    with pytest.raises(OSError, match="a mistake"):
+        command("def run(): raise OSError('a mistake')")
+
+
+def test_a_package_that_is_not_installed_is_named(command, capfd):
+    needs = "raise ModuleNotFoundError('No module', name='pandas.core')"
+    for lines in (needs, f"def run(): {needs}"):
+        assert command(lines) == 2
+        assert "error: this command needs pandas, which is not installed: pip install pandas" in capfd.readouterr().err
+    with pytest.raises(ModuleNotFoundError):
+        command("import kp_tf.no_such_module")
+
+
 def test_a_command_finds_its_environment_when_it_is_imported(command):
     seen = {}
     assert command("import os\nseen = dict(os.environ)\ndef run(into): into.update(seen)", into=seen) == 0

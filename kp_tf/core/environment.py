@@ -1,5 +1,8 @@
-"""What has to happen before TensorFlow is imported."""
+"""What has to happen before TensorFlow is imported and before anything is printed."""
 
+import codecs
+import io
+import json
 import os
 import sys
 import tempfile
@@ -18,6 +21,20 @@ def set_environment_defaults() -> None:
     """Set what helps every user of TensorFlow. Existing environment variables take precedence."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def escape_output() -> None:
+    """Print what the encoding of a terminal or pipe cannot hold as JSON's escapes, so that JSON stays JSON."""
+    codecs.register_error("json", _json_escapes)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not if the caller replaced it
+            stream.reconfigure(errors="json")
+
+
+def _json_escapes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 @contextmanager

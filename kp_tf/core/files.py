@@ -1,5 +1,6 @@
 """Atomic writing of files, and readers for formats that several rooms use."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,12 +8,15 @@ import tempfile
 import tokenize
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from kp_tf.core.errors import KpError
+
+MAX_NAME_BYTES = 255  # of a file, in most file systems
+ESCAPE = "backslashreplace"  # for what UTF-8 cannot hold, which becomes an escape as JSON has it
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         KpError: if the file cannot be written (no such folder, no permission, a full disk).
     """
-    is_special = path.exists() and not path.is_file()
+    is_special = os.path.exists(path) and not os.path.isfile(path)  # unlike Path's methods, these never raise
     target = Path(tempfile.gettempdir(), path.name) if is_special else Path(os.path.realpath(path))
     temporary = target.with_name(temporary_name(target.name, os.getpid()))
     try:
@@ -44,19 +48,29 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise KpError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there
+            temporary.unlink()
 
 
 def temporary_name(name: str, process: int | str) -> str:
-    """The name under which a process writes a file before it renames it."""
-    path = Path(name)
-    return f".{path.stem}-{process}{path.suffix}"
+    """The name under which a process writes a file before it renames it; shortened where it would be too long."""
+    path, ending = Path(name), f"-{process}{Path(name).suffix}"
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    short = shortened(path.stem, MAX_NAME_BYTES - len(os.fsencode(f".{ending}")), f"-{digest}")
+    return f".{short}{ending}"
+
+
+def shortened(name: str, most: int, ending: str = "") -> str:
+    """The name, or its beginning and this ending where it has more than `most` bytes."""
+    if len(os.fsencode(name)) <= most:
+        return name
+    return os.fsencode(name)[: max(most - len(os.fsencode(ending)), 0)].decode(errors="ignore") + ending
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON that a person can read. Raises KpError if the file cannot be written."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8", ESCAPE)
 
 
 def read_json(path: Path) -> dict:
@@ -89,9 +103,13 @@ def check_regular(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8. Raises KpError if it cannot be written."""
+    r"""Write a text file as UTF-8, with \udcXX for each byte of a file name that is not UTF-8.
+
+    Raises:
+        KpError: if it cannot be written.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, "utf-8", ESCAPE)
 
 
 def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from kp_tf.core.errors import KpError, raise_problems
+from kp_tf.core.errors import KpError, printable, raise_problems
 from kp_tf.core.files import check_regular, replacing
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.samples import Samples, check_inside
@@ -106,6 +106,16 @@ def write_dlib_xml(path: Path, samples: Samples, files: Iterable[str] = ()) -> N
     indent(dataset)
     with replacing(path) as temporary:
         ElementTree(dataset).write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def check_name(file: str) -> None:
+    """Refuse a file name that XML cannot hold.
+
+    Raises:
+        KpError: if it has control characters, or bytes that are not in the encoding of file names.
+    """
+    if re.search(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", file):
+        raise KpError(f"{printable(file)}: XML cannot hold this name; rename the file")
 
 
 def _images(path: Path) -> Iterator[Element]:

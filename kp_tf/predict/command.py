@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
-from kp_tf.core.files import check_regular, write_text
+from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_text
 from kp_tf.core.images import SUFFIXES, Photograph
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -19,6 +19,7 @@ from kp_tf.predict.predictor import Predictor
 CLIPS = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
 CANNOT_USE = "photographs cannot be used"
 DRAWN = "drawn"  # the folder of pictures below --out, so that predicting that folder again does not take them
+MAX_STEM_BYTES = MAX_NAME_BYTES - 20  # a number and a suffix follow, as in -12_3.pts
 
 
 @dataclass
@@ -31,14 +32,18 @@ class _Output:
     results: list[tuple[str, Sequence[Face]]] = field(default_factory=list)  # by file
 
     def add(self, file: Path, photograph: Photograph, faces: Sequence[Face]) -> None:
-        """Take the faces of one photograph, and write what is written for each photograph."""
+        """Take the faces of one photograph, and write what is written for each photograph.
+
+        Raises:
+            KpError: if a file cannot be written. The faces are taken nevertheless.
+        """
         self.results.append((str(file), faces))
         if self.folder is None:
             return
-        save_picture(draw_faces(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
         if self.format == "pts":
             for number, face in enumerate(faces, 1):
                 write_text(self.folder / f"{self.names[file]}_{number}.pts", writers.as_pts(face))
+        save_picture(draw_faces(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
 
     def finish(self, predictor: Predictor) -> None:
         """Write the file that holds the results of all photographs, and say where it is."""
@@ -90,18 +95,21 @@ def predict(
         return _predict_clip(files, run, boxes, out, format, detector)
     if boxes and len(files) > 1:
         raise KpError(f"--box takes one photograph, not {len(files)}")
+    problems = []
     if format == "xml" and out is not None:
-        writers.names_in(out, [str(file) for file in files])  # fails now instead of after the work
+        files, problems = _with_names_in(out, files)
     predictor = Predictor.load(run, detector)
     if out is not None:
         _make_folder(out / DRAWN)
-    output, problems = _Output(out, format, _result_names(files)), []
+    output = _Output(out, format, _result_names(files))
     results = predictor.results(files, None if boxes is None else [boxes])
     for file, result in zip(files, _with_progress(results, len(files)), strict=True):
-        if isinstance(result, KpError):
-            problems.append(str(result))
-        else:
+        try:
+            if isinstance(result, KpError):
+                raise result
             output.add(file, *result)
+        except KpError as error:
+            problems.append(_line(error))
     if not output.results:
         raise KpError(format_problems(problems, CANNOT_USE))
     output.finish(predictor)
@@ -121,7 +129,7 @@ def _predict_clip(
 
     predictor = Predictor.load(run, detector)
     _make_folder(out / DRAWN)
-    drawn = out / DRAWN / f"{files[0].stem}.mp4"
+    drawn = out / DRAWN / f"{_result_names(files)[files[0]]}.mp4"
     frames, faces = predict_clip(predictor, files[0], out / "points.json", drawn)
     print(f"{_count(faces, 'face')} in {_count(frames, 'frame')}: {out}, the clip with points: {drawn}")
 
@@ -150,14 +158,38 @@ def expand(photographs: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
+def _with_names_in(folder: Path, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files that an XML in the folder can name, and a problem for each of the others.
+
+    Raises:
+        KpError: if there are only others.
+    """
+    named, problems = [], []
+    for file in files:
+        try:
+            writers.name_in(folder, str(file))
+            named.append(file)
+        except KpError as error:
+            problems.append(_line(error))
+    if not named:
+        raise KpError(format_problems(problems, CANNOT_USE))
+    return named, problems
+
+
+def _line(error: KpError) -> str:
+    """The message, whatever the name of the file, on one line."""
+    return str(error).replace("\n", "\\n")
+
+
 def _result_names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file's results: its stem, with a number if another file has the same stem."""
+    """The name of each file's results: its stem, shortened if need be, with a number if another file has the same."""
     names, taken = {}, set()
     for file in files:
-        name, number = file.stem, 1
+        stem = shortened(file.stem, MAX_STEM_BYTES)
+        name, number = stem, 1
         while name in taken:
             number += 1
-            name = f"{file.stem}-{number}"
+            name = f"{stem}-{number}"
         taken.add(name)
         names[file] = name
     return names

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.files import replacing
 from kp_tf.core.images import Photograph
@@ -13,6 +14,7 @@ from kp_tf.core.keypoints import Scheme
 
 # the palette of Okabe and Ito, which colour-blind people can tell apart
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
+MAX_JPEG = 65_500  # pixels on a side
 
 
 def draw_faces(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:
@@ -42,8 +44,16 @@ def point_colours(scheme: Scheme) -> list[str]:
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture whole or not at all. Raises KpError if it cannot be written."""
-    encoded = io.BytesIO()  # Pillow does not notice a short write to a full disk
-    picture.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=92)
+    """Write a picture whole or not at all.
+
+    Raises:
+        KpError: if the file cannot be written, or if it is a JPEG and the picture is too large for one.
+    """
+    encoded, format = io.BytesIO(), Image.registered_extensions()[path.suffix.lower()]
+    if format == "JPEG" and max(picture.size) > MAX_JPEG:
+        raise KpError(
+            f"cannot write {path}: a JPEG has at most {MAX_JPEG:,} pixels on a side, not {max(picture.size):,}"
+        )
+    picture.save(encoded, format, quality=92)  # into memory: Pillow does not notice a short write to a full disk
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getvalue())

@@ -68,29 +68,33 @@ def as_pts(face: Face) -> str:
     return f"version: 1\nn_points: {len(face.points)}\n{{\n{rows}}}\n"
 
 
-def names_in(folder: Path, files: Sequence[str]) -> list[str]:
-    """The names of files relative to a folder, as dlib's XML in that folder names them.
+def name_in(folder: Path, file: str) -> str:
+    """The name of a file relative to a folder, as dlib's XML in that folder names it.
 
     Raises:
-        KpError: if a file lies outside the folder, where readers of the XML would not find it.
+        KpError: if the file lies outside the folder, where readers of the XML would not find it, or if XML cannot hold
+            the name.
     """
-    root = folder.resolve()
-    for file in files:
-        if not Path(file).resolve().is_relative_to(root):
-            raise KpError(f"--format xml: {file} is not in the folder of the XML, {folder}, or below it")
-    return [Path(file).resolve().relative_to(root).as_posix() for file in files]
+    from kp_tf.data.dlib_xml import check_name  # an XML parser, which the other formats do not need
+
+    root, path = folder.resolve(), Path(file).resolve()
+    if not path.is_relative_to(root):
+        raise KpError(f"--format xml: {file} is not in the folder of the XML, {folder}, or below it")
+    name = path.relative_to(root).as_posix()
+    check_name(name)
+    return name
 
 
 def write_xml(path: Path, results: FacesByFile, scheme: Scheme) -> None:
     """Write dlib's XML in whole pixels, including the photographs without a face.
 
     Raises:
-        KpError: as `names_in`, or if the file cannot be written.
+        KpError: as `name_in`, or if the file cannot be written.
     """
-    from kp_tf.data.dlib_xml import write_dlib_xml  # an XML parser, which the other formats do not need
+    from kp_tf.data.dlib_xml import write_dlib_xml
     from kp_tf.data.samples import Samples
 
-    names = names_in(path.parent, [file for file, _ in results])
+    names = [name_in(path.parent, file) for file, _ in results]
     pairs = [(name, face) for name, (_, faces) in zip(names, results, strict=True) for face in faces]
     boxes = np.array([face.box for _, face in pairs]).reshape(-1, 4)
     points = np.array([face.points for _, face in pairs]).reshape(-1, len(scheme), 2)

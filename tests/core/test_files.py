@@ -59,8 +59,20 @@ def test_a_name_that_is_too_long_is_not_a_traceback(tmp_path):
         check_regular(tmp_path.relative_to(tmp_path) / ("x" * 300))
 
 
+def test_a_name_of_the_greatest_length_is_written(tmp_path):
+    for name in (f"{'x' * 250}.json", f"{'人' * 83}.json", os.fsdecode(b"\xe9" * 250) + ".json"):
+        write_json(tmp_path / name, {"name": name})
+        assert read_json(tmp_path / name) == {"name": name}
+    with pytest.raises(KpError, match=r"cannot write .*: File name too long"):
+        write_text(tmp_path / ("x" * 256), "")
+
+
 def test_temporary_names_keep_the_suffix():
     assert temporary_name("model.keras", 7) == ".model-7.keras"
+    first, second = (temporary_name(f"{'人' * 82}{end}.json", 7) for end in "ab")
+    assert first != second
+    assert first.endswith("-7.json")
+    assert len(os.fsencode(first)) <= 255
 
 
 def test_json_is_written_for_people_and_read_again(tmp_path):

@@ -44,3 +44,9 @@ def test_groups_have_colours_of_their_own():
 def test_a_picture_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(KpError, match=r"cannot write .*a\.jpg: No such file or directory"):
         save_picture(Image.new("RGB", (4, 4)), tmp_path / "missing" / "a.jpg")
+
+
+def test_a_picture_too_large_for_a_jpeg_is_refused(tmp_path):
+    with pytest.raises(KpError, match=r"cannot write .*a\.jpg: a JPEG has at most 65,500 pixels on a side, not 65,501"):
+        save_picture(Image.new("RGB", (65_501, 1)), tmp_path / "a.jpg")
+    save_picture(Image.new("RGB", (65_500, 1)), tmp_path / "a.jpg")

@@ -1,13 +1,16 @@
 """`predict` with the network that comes with the project, on synthetic faces that a fake detector knows."""
 
+import csv
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kp_tf.core.errors import KpError
+from kp_tf.core.errors import KpError, PartialError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.predict.command import expand, predict
@@ -110,6 +113,57 @@ def test_one_bad_photograph_does_not_stop_the_others(photos, detector, capsys):
     with pytest.raises(KpError, match="the file is empty") as raised:
         predict([str(photos / "c.jpg")], detector=detector)
     assert raised.value.status == 2
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_stop_the_others(photos, detector, face, tmp_path):
+    Image.new("L", (66_000, 8)).save(photos / "a-strip.png")
+    with pytest.raises(PartialError, match=r"cannot write .*drawn/a-strip\.jpg: a JPEG has at most 65,500"):
+        predict([str(photos)], boxes=None, out=tmp_path / "out", detector=lambda picture: np.array([[10, 0, 8, 8]]))
+    assert sorted(path.name for path in (tmp_path / "out" / "drawn").iterdir()) == ["a.jpg", "b.jpg"]
+    content = json.loads((tmp_path / "out" / "points.json").read_text())
+    assert [Path(each["file"]).name for each in content["photographs"]] == ["a-strip.png", "a.png", "b.jpg"]
+
+
+LATIN, CONTROL = os.fsdecode(b"caf\xe9.png"), "a\x1b\nb.png"  # a Latin-1 name where names are UTF-8
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "pts"])
+def test_names_that_cannot_be_encoded_are_written_as_escapes(photos, detector, tmp_path, format):
+    for name in (LATIN, CONTROL):
+        shutil.copy(photos / "a.png", photos / name)
+    predict([str(photos)], out=tmp_path, format=format, detector=detector)
+    assert {LATIN.replace("png", "jpg"), CONTROL.replace("png", "jpg")} < set(os.listdir(tmp_path / "drawn"))
+    if format == "json":
+        content = json.loads((tmp_path / "points.json").read_text("utf-8"))
+        assert {LATIN, CONTROL} < {Path(each["file"]).name for each in content["photographs"]}
+    if format == "csv":
+        with (tmp_path / "points.csv").open(encoding="utf-8", newline="") as file:
+            names = {Path(row["file"]).name for row in csv.DictReader(file)}
+        assert {r"caf\udce9.png", CONTROL} < names
+
+
+def test_xml_leaves_out_names_that_it_cannot_hold(photos, detector):
+    for name in (LATIN, CONTROL):
+        shutil.copy(photos / "a.png", photos / name)
+    with pytest.raises(PartialError) as raised:
+        predict([str(photos)], out=photos, format="xml", detector=detector)
+    assert str(raised.value).splitlines() == [
+        "2 photographs cannot be used:",
+        r"  a\x1b\nb.png: XML cannot hold this name; rename the file",
+        r"  caf\udce9.png: XML cannot hold this name; rename the file",
+    ]
+    assert read_dlib_xml(photos / "points.xml", IBUG68).files == ("a.png", "b.jpg")
+
+
+@pytest.mark.parametrize("format", ["pts", "xml"])
+def test_long_names_are_shortened_to_different_ones(photos, detector, format):
+    for name in (f"{'x' * 251}.png", f"{'x' * 250}y.png", f"{'人' * 83}.webp"):
+        shutil.copy(photos / "a.png", photos / name)
+    predict([str(photos)], out=photos, format=format, detector=detector)
+    drawn = {path.stem for path in (photos / "drawn").iterdir()}
+    assert drawn == {"a", "b", "x" * 235, f"{'x' * 235}-2", "人" * 78}
+    if format == "pts":
+        assert {path.name for path in photos.glob("*.pts")} == {f"{name}_1.pts" for name in drawn}
 
 
 def test_predicting_a_folder_again_leaves_out_its_drawn_pictures(photos, detector, capsys):

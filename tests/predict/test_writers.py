@@ -7,7 +7,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.dlib_xml import read_dlib_xml
-from kp_tf.predict.writers import as_csv, as_json, as_pts, names_in, write_xml
+from kp_tf.predict.writers import as_csv, as_json, as_pts, name_in, write_xml
 
 TWO = Scheme("two", ("left", "right"), (("eyes", (0, 1)),), flip_indices=(1, 0))
 POINTS = np.array([[1.234, 2], [30.5, 4.006]])
@@ -72,4 +72,4 @@ def test_xml_is_what_readers_take(tmp_path):
 def test_xml_refuses_photographs_outside_its_folder(tmp_path):
     (tmp_path / "sub").mkdir()
     with pytest.raises(KpError, match=r"--format xml: .*a\.jpg is not in the folder of the XML, .*sub, or below it"):
-        names_in(tmp_path / "sub", [str(tmp_path / "a.jpg")])
+        name_in(tmp_path / "sub", str(tmp_path / "a.jpg"))
