@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import tracking
+from benchmarks import mean_shape_3d, tracking
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from benchmarks.virtualenvs import installed
 from benchmarks.workers.protocol import Worker
 from kp_tf.core.errors import KpError
+from kp_tf.core.pose import SHAPE, fit_head
+from kp_tf.data.synthetic.head import Pose
 from kp_tf.models.resnet18 import resnet18
 
 WORKERS = Path(__file__).parents[1] / "benchmarks" / "workers"
@@ -103,3 +105,16 @@ def test_of_many_faces_the_nearest_counts_and_none_that_is_far():
     points = tracking.nearest([[truth[0] + 80, truth[0] + 1], [], [truth[2] + 15]], truth)
     np.testing.assert_array_equal(points[0], truth[0] + 1)
     assert np.isnan(points[1:]).all()
+
+
+def test_the_mean_shape_of_turned_views_of_a_shape_is_that_shape():
+    rng, views = np.random.default_rng(0), []
+    for angles in rng.uniform((-30, 5, -20), (30, 35, 20), (300, 3)):  # most of them look up
+        views.append(rng.uniform(1, 9) * Pose(*angles, 1.0, 0, 0).rotate(SHAPE)[:, :2] + 50)
+    found = mean_shape_3d.mean_shape(np.array(views))
+    between = [np.linalg.norm(shape[:, None] - shape, axis=-1) for shape in (found, SHAPE)]
+    np.testing.assert_allclose(*between, atol=0.002)
+    rotations, _ = fit_head(np.array(views), found)
+    assert np.median(np.degrees(np.arcsin(rotations[:, 2, 1]))) == pytest.approx(0, abs=0.5), (
+        "a median face looks ahead"
+    )

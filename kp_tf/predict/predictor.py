@@ -149,11 +149,13 @@ class Predictor:
                 for (j, b), output in zip(places, self._outputs(jobs, places, framed), strict=True):
                     outputs[j][b] = output
         for job, output in zip(jobs, outputs, strict=True):
-            points = job.photograph.orientation.to_stored(output[..., :2])
+            orientation = job.photograph.orientation
+            points = orientation.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.info.calibration)
             doubtful = confidence.mean(axis=1) < MIN_CONFIDENCE
             discarded = doubtful & (job.detected and is_calibrated(self.info.calibration))
-            faces = (Face(*face, self.scheme) for face in zip(job.stored, points, confidence, strict=True))
+            values = zip(job.stored, points, confidence, strict=True)
+            faces = (Face(*value, self.scheme, orientation=orientation) for value in values)
             yield [face for face, is_discarded in zip(faces, discarded, strict=True) if not is_discarded]
 
     def _outputs(self, jobs: list["_Job"], places: list[tuple[int, int]], framed: bool) -> np.ndarray:

@@ -211,8 +211,9 @@ def _result(track: _Track, photograph: Photograph, seconds: float) -> Face:
     face, points = track.face, track.face.points
     if track.filter:
         points = track.filter(points, seconds, face.box[2])
-    box = photograph.orientation.boxes_to_stored(face.box[None])[0]
-    return replace(face, box=box, points=photograph.orientation.to_stored(points), number=track.number)
+    orientation = photograph.orientation
+    stored = {"box": orientation.boxes_to_stored(face.box[None])[0], "points": orientation.to_stored(points)}
+    return replace(face, **stored, number=track.number, orientation=orientation)
 
 
 def _box_around(track: _Track, face: Face) -> np.ndarray:

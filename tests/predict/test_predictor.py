@@ -84,6 +84,7 @@ def test_a_turned_photograph_gives_the_turned_points(predictor, tmp_path):
     (face,) = predictor.predict(tmp_path / "a.png", [[top, 150 - left - width, height, width]])
     turned = np.stack([expected.points[:, 1], 149 - expected.points[:, 0]], axis=1)
     np.testing.assert_allclose(face.points, turned, atol=1e-4)
+    np.testing.assert_allclose(face.pose, expected.pose, atol=1e-3)
 
 
 def test_batches_are_as_singles_in_order(predictor):
