@@ -165,7 +165,7 @@ def _submit(parser: argparse.ArgumentParser) -> None:
 
 def _predict(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("photographs", metavar="PHOTO", nargs="+", help="photographs, folders and patterns; or one clip")
+    add("photographs", metavar="PHOTO", nargs="+", help="photographs, clips, folders and patterns")
     add("--run", metavar="RUN", help=f"{RUN} (default: compact)")
     add(
         "--box",
@@ -234,7 +234,7 @@ def _box(text: str) -> list[float]:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
     "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
     "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),
-    "predict": ("predict landmarks in photographs or a clip", _predict, "kp_tf.predict.command:predict"),
+    "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
     "export": ("write a network as a file that runs without TensorFlow", _export, "kp_tf.apps.export:export"),
     "pack": ("write the weights of a run as one small file", _pack, "kp_tf.apps.export:pack"),

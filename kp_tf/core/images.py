@@ -26,9 +26,10 @@ from kp_tf.core.orientation import TURNS, Orientation
 
 MAX_PIXELS = 178_956_970  # Pillow refuses more before it decodes
 MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
-# the formats that are tried, whatever a file's name; none of them starts another program, as EPS would
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
-_NAMES = "jpg jpeg jpe png bmp gif tif tiff webp ppm pgm heic heif avif"
+# the formats that are tried, whatever a file's name; none of them starts another program, as EPS would;
+# JPEG includes MPO
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
+_NAMES = "jpg jpeg jpe jfif mpo png apng webp tif tiff bmp gif ppm pgm pbm pnm jp2 j2k jpx jpf avif heic heif hif tga"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 # colour spaces that a PNG may state; libpng, and so TensorFlow, then converts to grey in linear light, unlike Pillow
@@ -45,11 +46,13 @@ class Photograph:
         name: for messages: its path, or what it is.
         upright: the RGB picture, turned as EXIF says.
         orientation_tag: EXIF's orientation, 1 to 8; 1 if the file has none.
+        num_frames: how many pictures the file holds; this is the first.
     """
 
     name: str
     upright: Image.Image
     orientation_tag: int = 1
+    num_frames: int = 1
 
     @property
     def orientation(self) -> Orientation:
@@ -92,6 +95,15 @@ def read_orientation(path: Path) -> Orientation:
         width, height = image.size
         is_exchanged = TURNS[tag][0] and not _is_turned_by_pillow(image)
         return Orientation((height, width) if is_exchanged else (width, height), tag)
+
+
+def is_photograph(path: Path) -> bool:
+    """Whether a file is in one of FORMATS, by its header, whatever its name."""
+    try:
+        _opened(path, None).close()
+    except KpError:
+        return False
+    return True
 
 
 def is_plain(content: bytes) -> bool:
@@ -190,10 +202,13 @@ def _opened(path: Path, content: bytes | None) -> Image.Image:
     if not (path.stat().st_size if content is None else content):
         raise KpError(f"cannot read {path}: the file is empty")
     has_heif = _register_heif()
-    formats = [name for name in FORMATS if name in Image.OPEN or name not in ("AVIF", "HEIF")]
+    missing = {name for name in ("AVIF", "HEIF") if name not in Image.OPEN}
+    if path.suffix.lower() != ".tga":  # TGA has no signature, so that other files could be taken for it
+        missing.add("TGA")
+    formats = [name for name in FORMATS if name not in missing]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns from half the limit on
+            warnings.simplefilter("ignore")  # Pillow warns of pictures above half the limit, and of a damaged MPO
             return Image.open(path if content is None else io.BytesIO(content), formats=formats)
     except Image.DecompressionBombError:
         raise KpError(f"cannot read {path}: it has more than {MAX_PIXELS:,} pixels") from None
@@ -258,7 +273,15 @@ def _upright(name: str, image: Image.Image) -> Photograph:
     picture, transpose = _rgb(image), TURNS[tag][3]
     if transpose is not None and not _is_turned_by_pillow(image):
         picture = picture.transpose(transpose)
-    return Photograph(name, picture, tag)
+    return Photograph(name, picture, tag, _num_frames(image))
+
+
+def _num_frames(image: Image.Image) -> int:
+    """How many pictures a file holds whose first picture has been decoded."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except Exception:  # what follows the first picture is damaged
+        return 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

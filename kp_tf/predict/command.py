@@ -1,6 +1,5 @@
-"""`kp-tf predict`: photographs, folders and patterns to landmarks and pictures."""
+"""`kp-tf predict`: photographs and clips to landmarks and pictures."""
 
-import glob
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +9,15 @@ from pathlib import Path
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
 from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_text
-from kp_tf.core.images import SUFFIXES, Photograph
+from kp_tf.core.images import Photograph
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
 from kp_tf.predict.drawing import draw_faces, save_picture
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
 
-CLIPS = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
-CANNOT_USE = "photographs cannot be used"
-DRAWN = "drawn"  # the folder of pictures below --out, so that predicting that folder again does not take them
+CANNOT_USE = "files cannot be used"
+NO_FACE = "pass its box (--box L,T,W,H), cut out the part around a small face, or use another detector"
 MAX_STEM_BYTES = MAX_NAME_BYTES - 20  # a number and a suffix follow, as in -12_3.pts
 
 
@@ -55,8 +54,8 @@ class _Output:
             writers.write_xml(path, self.results, predictor.scheme)
         elif self.format != "pts":
             write_text(path, self._text(predictor))
-        faces = _count(sum(len(faces) for _, faces in self.results), "face")
-        photographs = _count(len(self.results), "photograph")
+        faces = count(sum(len(faces) for _, faces in self.results), "face")
+        photographs = count(len(self.results), "photograph")
         print(f"{faces} in {photographs}: {self.folder}, pictures in {self.folder / DRAWN}")
 
     def _text(self, predictor: Predictor) -> str:
@@ -76,104 +75,112 @@ def predict(
     """Predict the landmarks of faces; print them, or write them and the pictures into a folder.
 
     Args:
-        photographs: paths, folders (for the pictures directly in them) and patterns; or one clip, see `video`.
+        photographs: paths of photographs and clips, folders and patterns, see `sources.find_sources`.
         run: see `backends.load_network`.
         boxes: of the faces in a single photograph, in pixels as stored; None: faces are detected.
-        out: folder for the points (`points.json`, `.csv` or `.xml`, or one `.pts` for each face) and, in `drawn/`,
-            the pictures; None prints the points.
-        format: one of `writers.FORMATS`; `pts` and `xml` need `out`.
+        out: folder for the points (`points.json`, `.csv` or `.xml`, or one `.pts` for each face; one file for each
+            clip) and, in `drawn/`, the pictures and clips. None prints the points; clips need a folder.
+        format: one of `writers.FORMATS`; `pts` and `xml` need `out` and are for photographs alone.
         detector: see `detector.Detector`.
 
     Raises:
         KpError: if nothing could be done.
-        PartialError: if some photographs could not be used; the results of the others are written.
+        PartialError: if some files could not be used; the results of the others are written.
     """
     if out is None and format in ("pts", "xml"):
         raise KpError(f"--format {format} writes files and needs --out DIR")
-    files = expand(photographs)
-    if any(file.suffix.lower() in CLIPS for file in files):
-        return _predict_clip(files, run, boxes, out, format, detector)
-    if boxes and len(files) > 1:
-        raise KpError(f"--box takes one photograph, not {len(files)}")
-    problems = []
+    sources = find_sources(photographs, _why_no_clips(out, format, boxes))
+    if boxes and len(sources.photographs) > 1:
+        raise KpError(f"--box takes one photograph, not {len(sources.photographs)}")
     if format == "xml" and out is not None:
-        files, problems = _with_names_in(out, files)
+        _leave_out_names(sources, out)
     predictor = Predictor.load(run, detector)
+    print(f"network: {predictor.info.name}", file=sys.stderr)
     if out is not None:
         _make_folder(out / DRAWN)
+    done = _predict_photographs(predictor, sources, boxes, out, format) if sources.photographs else {}
+    if out is not None and sources.clips:
+        done |= _predict_clips(predictor, sources, out, format)
+    _report(sources, done)
+    if sources.problems:
+        raise (PartialError if done else KpError)(format_problems(sources.problems, CANNOT_USE))
+
+
+def _report(sources: Sources, done: dict[Path, int]) -> None:
+    """Say which files have no face, and what was left out."""
+    if empty := [file for file, faces in done.items() if not faces]:
+        what = f"no face in {empty[0]}" + (f" and {count(len(empty) - 1, 'other file')}" if len(empty) > 1 else "")
+        print(f"{what}: {NO_FACE} (docs/predict.md#face-detection)", file=sys.stderr)
+    if line := sources.skipped_line():
+        print(line, file=sys.stderr)
+
+
+def _why_no_clips(out: Path | None, format: str, boxes: object) -> str:
+    """Why clips cannot be predicted with these options; empty if they can."""
+    if out is None:
+        return "clips need --out DIR"
+    if boxes:
+        return "clips cannot be used with --box"
+    return "" if format in writers.CLIP_FORMATS else f"clips cannot be written as {format}"
+
+
+def _predict_photographs(
+    predictor: Predictor, sources: Sources, boxes: object, out: Path | None, format: str
+) -> dict[Path, int]:
+    """Predict and write the photographs; returns the number of faces in each that could be used."""
+    files, done = sources.photographs, {}
     output = _Output(out, format, _result_names(files))
     results = predictor.results(files, None if boxes is None else [boxes])
     for file, result in zip(files, _with_progress(results, len(files)), strict=True):
         try:
             if isinstance(result, KpError):
                 raise result
-            output.add(file, *result)
+            photograph, faces = result
+            done[file] = len(faces)
+            if photograph.num_frames > 1:
+                sources.skipped["further frame", f"of {file.suffix.lower()}"] += photograph.num_frames - 1
+            output.add(file, photograph, faces)
         except KpError as error:
-            problems.append(_line(error))
-    if not output.results:
-        raise KpError(format_problems(problems, CANNOT_USE))
-    output.finish(predictor)
-    if problems:
-        raise PartialError(format_problems(problems, CANNOT_USE))
+            sources.problems.append(_line(error))
+    if done:
+        output.finish(predictor)
+    return done
 
 
-def _predict_clip(
-    files: Sequence[Path], run: str | None, boxes: object, out: Path | None, format: str, detector: Detector
-) -> None:
-    if len(files) > 1:
-        raise KpError(f"predict takes photographs or a single clip, but there is a clip among {len(files)} files")
-    if out is None or boxes or format != "json":
-        raise KpError(f"{files[0]}: a clip needs --out DIR, and cannot be used with --box or --format")
-    check_regular(files[0])
+def _predict_clips(predictor: Predictor, sources: Sources, out: Path, format: str) -> dict[Path, int]:
+    """Predict and write the clips, each into files of its own; returns the number of faces in each."""
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
-    predictor = Predictor.load(run, detector)
-    _make_folder(out / DRAWN)
-    drawn = out / DRAWN / f"{_result_names(files)[files[0]]}.mp4"
-    frames, faces = predict_clip(predictor, files[0], out / "points.json", drawn)
-    print(f"{_count(faces, 'face')} in {_count(frames, 'frame')}: {out}, the clip with points: {drawn}")
-
-
-def expand(photographs: Sequence[str]) -> list[Path]:
-    """Replace folders by the pictures directly in them and patterns by what they match, sorted, without duplicates.
-
-    Raises:
-        KpError: if a folder holds no picture, or a pattern matches nothing.
-    """
-    files = []
-    for name in photographs:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-            if not inside:
-                raise KpError(f"there are no photographs in the folder {name}")
-            files += inside
-        elif path.exists() or not glob.has_magic(name):
-            files.append(path)
+    alone, done = len(sources.clips) == 1 and not sources.photographs, {}
+    for clip, name in _result_names(sources.clips).items():
+        points, drawn = out / f"{'points' if alone else name}.{format}", out / DRAWN / f"{name}.mp4"
+        try:
+            check_regular(clip)
+            frames, done[clip] = predict_clip(predictor, clip, points, drawn)
+        except KpError as error:
+            sources.problems.append(_line(error))
         else:
-            matched = sorted(Path(file) for file in glob.glob(name, recursive=True))
-            if not matched:
-                raise KpError(f"no photograph matches {name}")
-            files += [file for file in matched if file.is_file()]
-    return list(dict.fromkeys(files))
+            faces = count(done[clip], "face")
+            print(f"{faces} in {count(frames, 'frame')}: {points}, the clip with points: {drawn}")
+    return done
 
 
-def _with_names_in(folder: Path, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The files that an XML in the folder can name, and a problem for each of the others.
+def _leave_out_names(sources: Sources, folder: Path) -> None:
+    """Turn the photographs that an XML in the folder cannot name into problems.
 
     Raises:
-        KpError: if there are only others.
+        KpError: if there are no others.
     """
-    named, problems = [], []
-    for file in files:
+    named = []
+    for file in sources.photographs:
         try:
             writers.name_in(folder, str(file))
             named.append(file)
         except KpError as error:
-            problems.append(_line(error))
+            sources.problems.append(_line(error))
     if not named:
-        raise KpError(format_problems(problems, CANNOT_USE))
-    return named, problems
+        raise KpError(format_problems(sources.problems, CANNOT_USE))
+    sources.photographs = named
 
 
 def _line(error: KpError) -> str:
@@ -193,10 +200,6 @@ def _result_names(files: Sequence[Path]) -> dict[Path, str]:
         taken.add(name)
         names[file] = name
     return names
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _make_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from kp_tf.core.face import Face
 from kp_tf.core.keypoints import Scheme
 
 FORMATS = ("json", "csv", "pts", "xml")
+CLIP_FORMATS = ("json",)
 DECIMALS = 2  # of a pixel
 
 FacesByFile: TypeAlias = Sequence[tuple[str, Sequence[Face]]]

@@ -1,6 +1,8 @@
 import io
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +11,14 @@ from PIL import ExifTags, Image
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.images import (
+    FORMATS,
     MAX_CROP_PIXELS,
+    SUFFIXES,
     Photograph,
     box_outside,
     check_boxes,
     crop_image,
+    is_photograph,
     open_photograph,
     read_orientation,
 )
@@ -133,6 +138,55 @@ def test_a_file_that_starts_another_program_is_not_opened(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(KpError, match="not an image file"):
         open_photograph(tmp_path / "a.jpg")
+
+
+def test_a_format_is_known_by_its_content_except_for_tga(tmp_path):
+    image = picture(32, 24)
+    for name, format in (("a.txt", "JPEG"), ("b", "JPEG2000"), ("c.mp4", "PNG"), ("d.tga", "TGA")):
+        image.save(tmp_path / name, format)
+        assert is_photograph(tmp_path / name)
+        assert np.abs(grey_of(tmp_path / name).astype(int) - image.convert("L")).mean() < 3, name
+    (tmp_path / "d.tga").rename(tmp_path / "d.dat")
+    for name, content in (
+        ("text.txt", b"x"),
+        ("text.tga", b"This is a text."),
+        ("BMW.txt", b"BMW, a text"),
+        ("e", b""),
+    ):
+        (tmp_path / name).write_bytes(content)
+    for name in ("d.dat", "text.txt", "text.tga", "BMW.txt", "e", "missing", "."):
+        assert not is_photograph(tmp_path / name), name
+
+
+def test_names_and_formats_agree():
+    Image.init()
+    known = Image.registered_extensions()
+    assert {known[suffix] for suffix in SUFFIXES if suffix in known} <= {*FORMATS, "MPO"}
+    assert {"EPS", "PDF"}.isdisjoint(FORMATS), "they start other programs"
+    guide = (Path(__file__).parents[2] / "docs" / "predict.md").read_text(encoding="utf-8").upper()
+    paragraph = guide[guide.index("FILES MAY BE ") :].split("\n\n")[0]
+    names = {"JPEG2000": "JPEG 2000", "HEIF": "HEIC"}
+    assert all(re.search(rf"\b{names.get(name, name)}\b", paragraph) for name in FORMATS)
+
+
+@pytest.mark.parametrize("format", ["GIF", "MPO", "PNG", "TIFF", "WEBP"])
+def test_the_first_of_several_frames_is_read_and_all_are_counted(tmp_path, format):
+    first, *others = (picture(32, 24, seed) for seed in range(3))
+    first.save(
+        tmp_path / "a", format, save_all=True, append_images=others, **{"lossless": True} if format == "WEBP" else {}
+    )
+    photograph = open_photograph(tmp_path / "a")
+    assert photograph.num_frames == 3
+    assert np.abs(np.asarray(photograph.upright, int) - np.asarray(first)).mean() < 8
+    first.save(tmp_path / "b", "JPEG")
+    assert open_photograph(tmp_path / "b").num_frames == 1
+
+
+def test_a_damaged_second_frame_leaves_the_first(tmp_path):
+    picture(32, 24).save(tmp_path / "a.gif", save_all=True, append_images=[picture(32, 24, 1)])
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(content[: content.rindex(b"!\xf9") + 5])
+    assert open_photograph(tmp_path / "a.gif").upright.size == (32, 24)
 
 
 def test_heic_is_read_or_names_its_extra(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 from kp_tf.core.errors import KpError, PartialError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
-from kp_tf.predict.command import expand, predict
+from kp_tf.predict.command import predict
 from kp_tf.predict.predictor import Predictor
 
 
@@ -148,7 +148,7 @@ def test_xml_leaves_out_names_that_it_cannot_hold(photos, detector):
     with pytest.raises(PartialError) as raised:
         predict([str(photos)], out=photos, format="xml", detector=detector)
     assert str(raised.value).splitlines() == [
-        "2 photographs cannot be used:",
+        "2 files cannot be used:",
         r"  a\x1b\nb.png: XML cannot hold this name; rename the file",
         r"  caf\udce9.png: XML cannot hold this name; rename the file",
     ]
@@ -182,21 +182,11 @@ def test_results_of_files_with_the_same_stem_do_not_collide(photos, detector, tm
     assert sorted(path.name for path in (tmp_path / "out").glob("*.pts")) == ["a-2_1.pts", "a-3_1.pts", "a_1.pts"]
 
 
-def test_folders_and_patterns_are_expanded_once(photos, tmp_path):
-    (photos / "sub.jpg").mkdir()
-    a, b = photos / "a.png", photos / "b.jpg"
-    assert expand([str(photos)]) == [a, b]
-    assert expand([str(b), str(photos), str(photos / "*")]) == [b, a, photos / "notes.txt"]
-    assert expand([str(tmp_path / "missing.jpg")]) == [tmp_path / "missing.jpg"], "it is named when it is read"
-    (tmp_path / "a[1].jpg").touch()
-    assert expand([str(tmp_path / "a[1].jpg")]) == [tmp_path / "a[1].jpg"], "a file, not a pattern"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"photographs": ["*.gif"]}, r"no photograph matches .*\*\.gif"),
-        ({"photographs": ["empty"]}, r"there are no photographs in the folder .*empty"),
+        ({"photographs": ["empty"]}, "there are no photographs or clips in the folder empty"),
         ({"photographs": ["."], "format": "pts"}, "--format pts writes files and needs --out DIR"),
         ({"photographs": ["."], "boxes": [(1, 2, 3, 4)]}, "--box takes one photograph, not 2"),
         (
@@ -210,3 +200,16 @@ def test_bad_arguments_are_refused(photos, monkeypatch, arguments, message):
     monkeypatch.chdir(photos)
     with pytest.raises(KpError, match=message):
         predict(**arguments)
+
+
+def test_the_network_what_was_skipped_and_photographs_without_a_face_are_named(photos, drawn_face, capsys):
+    image, box = drawn_face
+    image.save(photos / "c.gif", save_all=True, append_images=[image.rotate(90), image.rotate(180)])
+    Image.new("RGB", (300, 200)).save(photos / "d.jpg")
+    predict([str(photos)], detector=lambda picture: np.array([box] if picture.width == 260 else []).reshape(-1, 4))
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)["photographs"]) == 4
+    network, no_face, skipped = printed.err.splitlines()
+    assert network == "network: compact"
+    assert no_face.startswith(f"no face in {photos / 'd.jpg'}: pass its box (--box L,T,W,H), ")
+    assert skipped == "skipped: 2 further frames of .gif, 1 .txt"

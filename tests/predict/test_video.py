@@ -128,7 +128,8 @@ def test_what_is_no_clip_is_one_line_and_leaves_nothing(name, clip, tmp_path, ca
     spoil(clip)
     options = {"photographs": [str(clip)], "out": tmp_path / "out", "detector": FakeDetector((60, 60))}
     assert exit_status("kp_tf.predict.command:predict", **options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    network, line = capsys.readouterr().err.splitlines()
+    assert network == "network: compact"
     assert line.startswith(tuple("error: " + message.format(clip) for message in messages))
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["drawn"]
 
@@ -139,17 +140,17 @@ def test_the_command_tracks_a_clip(tmp_path, drawn_face, capsys):
     out = tmp_path / "out"
     predict([str(tmp_path / "clip.mp4")], out=out, detector=lambda picture: np.array([box]))
     drawn = out / "drawn" / "clip.mp4"
-    assert capsys.readouterr().out == f"1 face in 2 frames: {out}, the clip with points: {drawn}\n"
+    assert capsys.readouterr().out == f"1 face in 2 frames: {out / 'points.json'}, the clip with points: {drawn}\n"
     assert drawn.is_file()
     content = json.loads((out / "points.json").read_text())
     assert (content["network"], content["file"], len(content["frames"])) == ("compact", str(tmp_path / "clip.mp4"), 2)
 
 
-def test_a_clip_goes_alone_into_a_folder(clip, tmp_path):
+def test_what_clips_cannot_have_is_refused(clip, tmp_path):
     for arguments, message in (
-        ({"photographs": [str(clip)]}, "a clip needs --out DIR"),
-        ({"photographs": [str(clip)], "out": tmp_path, "format": "csv"}, "cannot be used with --box or --format"),
-        ({"photographs": [str(clip), str(clip.parent / "a.jpg")]}, "there is a clip among 2 files"),
+        ({"photographs": [str(clip)]}, r"clip\.mp4: clips need --out DIR"),
+        ({"photographs": [str(clip)], "out": tmp_path, "format": "pts"}, "clips cannot be written as pts"),
+        ({"photographs": [str(clip)], "out": tmp_path, "boxes": [(1, 2, 3, 4)]}, "clips cannot be used with --box"),
         ({"photographs": ["missing.mp4"], "out": tmp_path}, r"cannot read missing\.mp4: no such file"),
     ):
         with pytest.raises(KpError, match=message):
