@@ -15,6 +15,9 @@ from kp_tf.recipes import PRECISIONS
 RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
 PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
 
+LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
+OUTSIDE = "take photographs outside the folder of the labels as well"
+
 
 def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
     """Parse the arguments of `kp-tf` and run the command; returns the exit status."""
@@ -191,6 +194,17 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
 
 
+def _convert(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("source", metavar="SOURCE", type=Path, help="labels: a file, or a folder for labelme, pts and imm")
+    add("target", metavar="TARGET", type=Path, help="file to write, or folder for labelme and pts")
+    add("--to", choices=LABEL_FORMATS[:-1], required=True, help="format to write")
+    add("--from", dest="source_format", choices=LABEL_FORMATS, help="format to read (default: by its content)")
+    add("--skip-bad", action="store_true", help="leave out entries that cannot be used, instead of stopping")
+    add("--allow-outside", action="store_true", help=OUTSIDE)
+    add("--overwrite", action="store_true", help="replace files that exist")
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--to", choices=("litert", "onnx"), required=True, help="format of the file")
@@ -236,6 +250,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] 
     "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),
     "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
+    "convert": ("convert labels between the formats of annotation tools", _convert, "kp_tf.data.convert:convert"),
     "export": ("write a network as a file that runs without TensorFlow", _export, "kp_tf.apps.export:export"),
     "pack": ("write the weights of a run as one small file", _pack, "kp_tf.apps.export:pack"),
     "demo": ("serve a web page to see, correct, label and save landmarks", _demo, "kp_tf.apps.demo.server:demo"),

@@ -21,6 +21,7 @@ LEAST = {
     "train": ["--part", "1"],
     "predict": ["a.jpg"],
     "evaluate": ["--labels", "a.xml"],
+    "convert": ["a.xml", "b.json", "--to", "coco"],
     "export": ["--to", "onnx"],
     "pack": ["--run", "a", "--out", "b.npz"],
     "download": ["imm"],

@@ -7,8 +7,8 @@ import os
 import tempfile
 import tokenize
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,21 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, "utf-8", ESCAPE)
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write several files, of which none changes unless all can be written. Folders are made where they are missing.
+
+    Raises:
+        KpError: if a file cannot be written.
+    """
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(replacing(path)).write_bytes(content)
+            except OSError as error:
+                raise KpError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:

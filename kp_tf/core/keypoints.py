@@ -101,6 +101,20 @@ IBUG68 = Scheme(
     eyes=(36, 45),
 )
 
+# Kaggle's Facial Keypoints Detection; left and right are the person's
+KAGGLE15 = Scheme(
+    name="kaggle15",
+    names=(
+        *("left_eye_center", "right_eye_center", "left_eye_inner_corner", "left_eye_outer_corner"),
+        *("right_eye_inner_corner", "right_eye_outer_corner", "left_eyebrow_inner_end", "left_eyebrow_outer_end"),
+        *("right_eyebrow_inner_end", "right_eyebrow_outer_end", "nose_tip", "mouth_left_corner"),
+        *("mouth_right_corner", "mouth_center_top_lip", "mouth_center_bottom_lip"),
+    ),
+    groups=(("brows", _span(6, 9)), ("nose", (10,)), ("eyes", _span(0, 5)), ("mouth", _span(11, 14))),
+    flip_indices=(1, 0, 4, 5, 2, 3, 8, 9, 6, 7, 10, 12, 11, 13, 14),
+    eyes=(5, 3),
+)
+
 # as published with Wu et al., Look at Boundary: A Boundary-Aware Face Alignment Algorithm, CVPR 2018; in mmpose's
 # order of flip partners. 96 and 97 are the pupils.
 WFLW98 = Scheme(
@@ -134,7 +148,7 @@ WFLW98 = Scheme(
     eyes=(60, 72),
 )
 
-SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68, WFLW98)}
+SCHEMES = {scheme.name: scheme for scheme in (NOSE, IMM58, IBUG68, WFLW98, KAGGLE15)}
 
 
 def recognize(names: Sequence[str], first: Scheme | None = None) -> Scheme | None:
@@ -142,9 +156,9 @@ def recognize(names: Sequence[str], first: Scheme | None = None) -> Scheme | Non
 
     Args:
         names: what a label file calls its points, in any order.
-        first: a scheme to try before the published ones, which are IBUG68, IMM58 and WFLW98.
+        first: a scheme to try before the published ones, which are IBUG68, IMM58, WFLW98 and KAGGLE15.
     """
-    for scheme in (first, IBUG68, IMM58, WFLW98):
+    for scheme in (first, IBUG68, IMM58, WFLW98, KAGGLE15):
         if scheme and {scheme.part_names.get(name) for name in names} == set(scheme.names):
             return scheme
     return None

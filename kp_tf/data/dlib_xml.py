@@ -4,22 +4,22 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 
 from kp_tf.core.errors import KpError, printable, raise_problems
-from kp_tf.core.files import check_regular, replacing
+from kp_tf.core.files import replacing
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.samples import Samples, check_inside
+from kp_tf.data.xml_elements import NOT_IN_XML, as_xml, read_elements
 
 MAX_COORDINATE = 1e6  # pixels
-MAX_DEPTH = 50  # levels of elements; dlib's XML has five
 
 
-def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False) -> Samples:
+def read_dlib_xml(
+    path: Path, scheme: Scheme, labelled: bool = True, partial: bool = False, allow_outside: bool | None = None
+) -> Samples:
     """Read every box of the file, in its order. The images lie in the folder of the XML.
 
     Args:
@@ -28,6 +28,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
         labelled: False reads the boxes alone, whatever parts they hold.
         partial: for labels of a user's own: all parts but one may be absent; parts of other names, boxes with
             `ignore='1'` and photographs without a box are skipped.
+        allow_outside: see `samples.check_inside`.
 
     Returns:
         The samples. An entry that cannot be used is left out and named in `problems`: it has no box, a box without
@@ -42,7 +43,7 @@ def read_dlib_xml(path: Path, scheme: Scheme, labelled: bool = True, partial: bo
         file = image.get("file", "")
         entry = f"{path.name}, image {number} ({file[:80]})"
         try:
-            check_inside(root, file)
+            check_inside(root, file, allow_outside)
             faces = _read_faces(image, scheme, labelled, partial)
         except KpError as problem:
             problems.append(f"{entry}: {problem}")
@@ -76,20 +77,35 @@ def part_names(path: Path) -> tuple[str, ...]:
     names = {part.get("name", "") for face in boxes for part in face.findall("part")}
     if not names:
         raise KpError(f"{path}: none of its boxes has parts")
+    return in_natural_order(names)
+
+
+def in_natural_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names sorted with the numbers in them by value."""
     padded = {name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in names}
-    return tuple(sorted(names, key=lambda name: (padded[name], name)))
+    return tuple(sorted(padded, key=lambda name: (padded[name], name)))
 
 
 def write_dlib_xml(path: Path, samples: Samples, files: Iterable[str] = ()) -> None:
-    """Write samples as dlib's XML. Boxes and points are rounded to whole pixels, which is all that dlib reads.
+    """Write samples as dlib's XML; see `as_dlib_xml`.
+
+    Raises:
+        KpError: if the file cannot be written.
+    """
+    content = as_dlib_xml(samples, files)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def as_dlib_xml(samples: Samples, files: Iterable[str] = ()) -> bytes:
+    """Samples as dlib's XML. Boxes and points are rounded to whole pixels, which is all that dlib reads.
 
     Args:
-        path: the XML file.
         samples: the faces; missing points are left out.
         files: photographs that come first, in this order, including those without a face.
 
     Raises:
-        KpError: if the file cannot be written.
+        KpError: if a name holds a character that XML cannot express.
     """
     images = Element("images")
     faces = {file: SubElement(images, "image", file=file) for file in files}
@@ -103,9 +119,7 @@ def write_dlib_xml(path: Path, samples: Samples, files: Iterable[str] = ()) -> N
                 SubElement(box, "part", name=name, x=str(round(x)), y=str(round(y)))
     dataset = Element("dataset")
     dataset.append(images)
-    indent(dataset)
-    with replacing(path) as temporary:
-        ElementTree(dataset).write(temporary, encoding="utf-8", xml_declaration=True)
+    return as_xml(dataset)
 
 
 def check_name(file: str) -> None:
@@ -114,32 +128,16 @@ def check_name(file: str) -> None:
     Raises:
         KpError: if it has control characters, or bytes that are not in the encoding of file names.
     """
-    if re.search(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", file):
+    if NOT_IN_XML.search(file):
         raise KpError(f"{printable(file)}: XML cannot hold this name; rename the file")
 
 
 def _images(path: Path) -> Iterator[Element]:
-    """The <image> entries in <dataset><images>, one at a time: a tree of all would be twenty times the file."""
-    check_regular(path)
-    above, count = [], 0
-    try:
-        for event, element in iterparse(path, events=("start", "end")):
-            if event == "start":
-                if len(above) == MAX_DEPTH:
-                    raise KpError(f"{path}: the XML is nested more than {MAX_DEPTH} levels deep")
-                above.append(element)
-                continue
-            above.pop()
-            if [parent.tag for parent in above[1:]] == ["images"] and element.tag == "image":
-                count += 1
-                yield element
-                above[-1].clear()
-    except ParseError as error:
-        raise KpError(f"{path}: not valid XML: {error}") from None
-    except OSError as error:
-        raise KpError(f"cannot read {path}: {error.strerror}") from None
-    except (DefusedXmlException, ValueError, LookupError) as error:
-        raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
+    """The <image> entries in <dataset><images>."""
+    count = 0
+    for image in read_elements(path, {("images", "image")}):
+        count += 1
+        yield image
     if not count:
         raise KpError(f"{path}: there are no <image> entries in <dataset><images>")
 

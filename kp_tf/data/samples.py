@@ -59,6 +59,24 @@ class Samples:
             entries=tuple(self.entries[i] for i in indices),
         )
 
+    def with_scheme(self, scheme: Scheme) -> "Samples":
+        """The points of another scheme, found by their names; a face that has none of them becomes a problem.
+
+        Raises:
+            KpError: if no face has one.
+        """
+        places = {scheme.part_names.get(name, name): index for index, name in enumerate(self.scheme.names)}
+        points = np.full((len(self), len(scheme), 2), np.nan)
+        for index, name in enumerate(scheme.names):
+            if name in places:
+                points[:, index] = self.labels[:, places[name]]
+        absent = np.isnan(points[..., 0]).all(axis=1)
+        problems = [f"{self.entries[i]}: a face has no point of {scheme.name}" for i in np.flatnonzero(absent)]
+        if absent.all():
+            raise_problems(problems, f"faces of {self.root} cannot be used")
+        samples = replace(self, points=points, scheme=scheme, problems=(*self.problems, *problems))
+        return samples.take(np.flatnonzero(~absent))
+
     def checked(self) -> "Samples":
         """These samples, if every entry of the label file could be read.
 
@@ -102,8 +120,14 @@ def _orientation(path: Path) -> Orientation:
         return Orientation((0, 0))
 
 
-def check_inside(root: Path, file: str) -> None:
+def check_inside(root: Path, file: str, allow_outside: bool | None = None) -> None:
     """Refuse a file name that leaves its folder, by its parts or through a link.
+
+    Args:
+        root: the folder.
+        file: the name, relative to the folder.
+        allow_outside: what the option --allow-outside says: True allows such names, False names the option in the
+            message; None where there is no such option.
 
     Raises:
         KpError: if it does, or if it cannot be the name of a file.
@@ -116,5 +140,7 @@ def check_inside(root: Path, file: str) -> None:
         place.is_file()
     except (OSError, RuntimeError) as error:  # the name is too long; links form a circle
         raise KpError(f"expected an image inside {root}: {str(error)[:80]}") from None
-    if name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve()):
-        raise KpError(f"expected an image inside {root}, found a path that leaves it")
+    leaves = name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve())
+    if leaves and not allow_outside:
+        option = "" if allow_outside is None else "; --allow-outside reads it all the same"
+        raise KpError(f"expected an image inside {root}, found a path that leaves it{option}")

@@ -62,11 +62,9 @@ def as_pts(face: Face) -> str:
     Raises:
         KpError: if a point is missing, which this format cannot express.
     """
-    if (missing := np.isnan(face.points).any(axis=1)).any():
-        name = face.scheme.names[missing.argmax()]
-        raise KpError(f"a .pts file needs every point of the face, but point {name} is missing")
-    rows = "".join(f"{x:.{DECIMALS}f} {y:.{DECIMALS}f}\n" for x, y in face.points + 1)
-    return f"version: 1\nn_points: {len(face.points)}\n{{\n{rows}}}\n"
+    from kp_tf.data.formats.pts import as_text  # what reads photographs, which the other formats do not need
+
+    return as_text(face.points, face.scheme.names, DECIMALS)
 
 
 def name_in(folder: Path, file: str) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.data.dlib_xml import MAX_DEPTH, is_ignored, parse_coordinate
+from kp_tf.data.dlib_xml import is_ignored, parse_coordinate
+from kp_tf.data.xml_elements import MAX_DEPTH
 
 SourcedFace: TypeAlias = tuple[Face, int | None]
 """A face and the number of its box among all boxes of its photograph's entries; None if it is new."""
