@@ -28,7 +28,7 @@ class _Output:
     folder: Path | None
     format: str
     names: dict[Path, str]  # of the results of each photograph
-    results: list[tuple[str, Sequence[Face]]] = field(default_factory=list)  # by file
+    results: list[writers.Result] = field(default_factory=list)
 
     def add(self, file: Path, photograph: Photograph, faces: Sequence[Face]) -> None:
         """Take the faces of one photograph, and write what is written for each photograph.
@@ -36,7 +36,7 @@ class _Output:
         Raises:
             KpError: if a file cannot be written. The faces are taken nevertheless.
         """
-        self.results.append((str(file), faces))
+        self.results.append(writers.Result(str(file), photograph.orientation, faces))
         if self.folder is None:
             return
         if self.format == "pts":
@@ -54,7 +54,9 @@ class _Output:
             writers.write_xml(path, self.results, predictor.scheme)
         elif self.format != "pts":
             write_text(path, self._text(predictor))
-        faces = count(sum(len(faces) for _, faces in self.results), "face")
+        if self.format == "csv":
+            write_text(self.folder / "faces.csv", writers.as_faces_csv(self.results))
+        faces = count(sum(len(result.faces) for result in self.results), "face")
         photographs = count(len(self.results), "photograph")
         print(f"{faces} in {photographs}: {self.folder}, pictures in {self.folder / DRAWN}")
 

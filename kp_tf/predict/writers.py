@@ -4,55 +4,105 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.keypoints import Scheme
+from kp_tf.core.keypoints import IBUG68, Scheme
+from kp_tf.core.orientation import Orientation
 
 FORMATS = ("json", "csv", "pts", "xml")
 CLIP_FORMATS = ("json",)
 DECIMALS = 2  # of a pixel
 
-FacesByFile: TypeAlias = Sequence[tuple[str, Sequence[Face]]]
-"""File names, each with its faces."""
+
+@dataclass(frozen=True)
+class Result:
+    """A photograph and its faces.
+
+    Attributes:
+        file: the name of the photograph.
+        orientation: how it is stored.
+        faces: in pixels as stored.
+    """
+
+    file: str
+    orientation: Orientation
+    faces: Sequence[Face]
 
 
-def as_json(results: FacesByFile, scheme: Scheme, network: str) -> str:
+def as_json(results: Sequence[Result], scheme: Scheme, network: str) -> str:
     """One JSON text: what the points are, then each photograph with its faces."""
     content = {
         "network": network,
         "names": scheme.names,
         "groups": dict(scheme.groups),
         "mirror": scheme.flip_indices,
-        "photographs": [{"file": file, "faces": [face_to_json(face) for face in faces]} for file, faces in results],
+        "photographs": [_result_to_json(result) for result in results],
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
+def _result_to_json(result: Result) -> dict:
+    width, height = result.orientation.stored_size
+    size = {"width": width, "height": height, "orientation": result.orientation.tag}
+    return {"file": result.file, **size, "faces": [face_to_json(face) for face in result.faces]}
+
+
 def face_to_json(face: Face) -> dict:
-    """A face for JSON, with its number if it has one. A point or confidence that is missing becomes null."""
+    """A face for JSON, with its number if it has one and, of the 68 points, its pose and aspect ratios.
+
+    A point, confidence, angle or ratio that is missing becomes null.
+    """
     points = [None if np.isnan(point).any() else point.tolist() for point in face.points.round(DECIMALS)]
     content = {"box": face.box.round(DECIMALS).tolist(), "points": points}
     if face.number is not None:
         content["number"] = face.number
-    confidence = [None if np.isnan(value) else round(float(value), 3) for value in face.confidence]  # no NaN in JSON
-    return content | {"confidence": confidence}
+    content["confidence"] = [_rounded(value) for value in face.confidence]
+    if face.scheme == IBUG68:
+        pose = face.pose._asdict()
+        content["pose"] = None if np.isnan(face.pose).any() else {name: round(pose[name], 1) for name in pose}
+        content["eye_aspect_ratio"] = [_rounded(value) for value in face.eye_aspect_ratio]
+        content["mouth_aspect_ratio"] = _rounded(face.mouth_aspect_ratio)
+    return content
 
 
-def as_csv(results: FacesByFile, scheme: Scheme) -> str:
+def _rounded(value: float) -> float | None:
+    """Three decimals; None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else round(float(value), 3)
+
+
+def as_csv(results: Sequence[Result], scheme: Scheme) -> str:
     """CSV with one row per point: file, number of the face from 1, name of the point, x, y, confidence."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "face", "point", "x", "y", "confidence"])
-    for file, faces in results:
-        for number, face in enumerate(faces, 1):
+    for result in results:
+        for number, face in enumerate(result.faces, 1):
             for name, (x, y), confidence in zip(scheme.names, face.points, face.confidence, strict=True):
                 known = "" if np.isnan(confidence) else f"{confidence:.3f}"
-                writer.writerow([file, number, name, f"{x:.{DECIMALS}f}", f"{y:.{DECIMALS}f}", known])
+                writer.writerow([result.file, number, name, f"{x:.{DECIMALS}f}", f"{y:.{DECIMALS}f}", known])
+    return text.getvalue()
+
+
+def as_faces_csv(results: Sequence[Result]) -> str:
+    """CSV with one row per face: its box, mean confidence and, of the 68 points, pose and aspect ratios."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    ratios = ["left_eye_aspect_ratio", "right_eye_aspect_ratio", "mouth_aspect_ratio"]
+    writer.writerow(["file", "face", "left", "top", "width", "height", "confidence", "yaw", "pitch", "roll", *ratios])
+    for result in results:
+        for number, face in enumerate(result.faces, 1):
+            box = [f"{value:.{DECIMALS}f}" for value in face.box]
+            values = [(face.confidence.mean(), 3)]
+            if face.scheme == IBUG68:
+                values += [(angle, 1) for angle in face.pose]
+                values += [(ratio, 3) for ratio in (*face.eye_aspect_ratio, face.mouth_aspect_ratio)]
+            texts = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value, decimals in values]
+            writer.writerow([result.file, number, *box, *texts, *[""] * (7 - len(texts))])
     return text.getvalue()
 
 
@@ -84,7 +134,7 @@ def name_in(folder: Path, file: str) -> str:
     return name
 
 
-def write_xml(path: Path, results: FacesByFile, scheme: Scheme) -> None:
+def write_xml(path: Path, results: Sequence[Result], scheme: Scheme) -> None:
     """Write dlib's XML in whole pixels, including the photographs without a face.
 
     Raises:
@@ -93,8 +143,8 @@ def write_xml(path: Path, results: FacesByFile, scheme: Scheme) -> None:
     from kp_tf.data.dlib_xml import write_dlib_xml
     from kp_tf.data.samples import Samples
 
-    names = [name_in(path.parent, file) for file, _ in results]
-    pairs = [(name, face) for name, (_, faces) in zip(names, results, strict=True) for face in faces]
+    names = [name_in(path.parent, result.file) for result in results]
+    pairs = [(name, face) for name, result in zip(names, results, strict=True) for face in result.faces]
     boxes = np.array([face.box for _, face in pairs]).reshape(-1, 4)
     points = np.array([face.points for _, face in pairs]).reshape(-1, len(scheme), 2)
     files = tuple(name for name, _ in pairs)

@@ -72,7 +72,12 @@ def test_a_rotated_photograph_is_shown_upright_and_saved_as_stored(ask, tmp_path
     )
     np.testing.assert_allclose(prediction["faces"][0]["points"], upright["faces"][0]["points"], atol=0.1)
     (tmp_path / "photo.png").write_bytes(rotated())
-    stored = json.loads(saved(ask, "json", prediction).content)["photographs"][0]["faces"][0]
+    (photograph,) = json.loads(saved(ask, "json", prediction).content)["photographs"]
+    with Image.open(io.BytesIO(rotated())) as file:
+        assert (photograph["width"], photograph["height"], photograph["orientation"]) == (*file.size, 6)
+    (stored,) = photograph["faces"]
+    assert stored["pose"] == pytest.approx(prediction["faces"][0]["pose"], abs=0.11)
+    assert stored["pose"] == pytest.approx(upright["faces"][0]["pose"], abs=1)
     (face,) = Predictor.load().predict(tmp_path / "photo.png", [stored["box"]])
     np.testing.assert_allclose(stored["points"], face.points, atol=0.02)
     # As the page does with the labels of an opened folder.

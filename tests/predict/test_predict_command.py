@@ -73,6 +73,10 @@ def test_predict_writes_one_file_for_all_photographs(photos, detector, tmp_path,
     printed = capsys.readouterr().out
     predict([str(photos)], out=tmp_path / "out", format=format, detector=detector)
     assert (tmp_path / "out" / f"points.{format}").read_text() == printed
+    tables = {"json": [], "csv": ["faces.csv"]}[format]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drawn", *tables, f"points.{format}"]
+    for table in tables:
+        assert [row.split(",")[1] for row in (tmp_path / "out" / table).read_text().splitlines()] == ["face", "1", "1"]
 
 
 def test_predict_takes_boxes_instead_of_detecting(photos, face, drawn_face, capsys):

@@ -5,14 +5,18 @@ import pytest
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.keypoints import Scheme
+from kp_tf.core.keypoints import IBUG68, Scheme
+from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import read_dlib_xml
-from kp_tf.predict.writers import as_csv, as_json, as_pts, name_in, write_xml
+from kp_tf.data.synthetic.head import Face as DrawnFace
+from kp_tf.data.synthetic.head import Head, Pose
+from kp_tf.data.synthetic.landmarks import ibug68
+from kp_tf.predict.writers import Result, as_csv, as_faces_csv, as_json, as_pts, face_to_json, name_in, write_xml
 
 TWO = Scheme("two", ("left", "right"), (("eyes", (0, 1)),), flip_indices=(1, 0))
 POINTS = np.array([[1.234, 2], [30.5, 4.006]])
 FACE = Face(np.array([10.0, 20, 30.25, 40]), POINTS, np.array([0.98765, np.nan]), TWO)
-RESULTS = [("a.jpg", [FACE, FACE]), ("b é.jpg", [])]
+RESULTS = [Result("a.jpg", Orientation((300, 200), 6), [FACE, FACE]), Result("b é.jpg", Orientation((30, 20)), [])]
 
 
 def test_json_by_hand():
@@ -24,13 +28,47 @@ def test_json_by_hand():
         "names": ["left", "right"],
         "groups": {"eyes": [0, 1]},
         "mirror": [1, 0],
-        "photographs": [{"file": "a.jpg", "faces": [face, face]}, {"file": "b é.jpg", "faces": []}],
+        "photographs": [
+            # the size as stored, as the points are
+            {"file": "a.jpg", "width": 200, "height": 300, "orientation": 6, "faces": [face, face]},
+            {"file": "b é.jpg", "width": 30, "height": 20, "orientation": 1, "faces": []},
+        ],
     }
+
+
+def test_json_of_the_68_points_has_pose_and_aspect_ratios():
+    points = ibug68(Head(DrawnFace(eyelids=(0.2, 1.0))), Pose(20, 5, 10, 1.0, 0, 0))
+    face = Face(FACE.box, points, np.ones(68), IBUG68)
+    written = face_to_json(face)
+    assert written["pose"] == {name: pytest.approx(value, abs=0.06) for name, value in face.pose._asdict().items()}
+    assert written["eye_aspect_ratio"] == pytest.approx(face.eye_aspect_ratio, abs=6e-4)
+    assert written["mouth_aspect_ratio"] == pytest.approx(face.mouth_aspect_ratio, abs=6e-4)
+    points[[36, 60]] = np.nan
+    written = json.loads(json.dumps(face_to_json(face), allow_nan=False))
+    assert (written["pose"], written["eye_aspect_ratio"][0], written["mouth_aspect_ratio"]) == (None, None, None)
+    assert written["eye_aspect_ratio"][1] > 0.2
+
+
+def test_csv_of_faces():
+    points = ibug68(Head(DrawnFace()), Pose(0, 0, 10, 1.0, 0, 0))
+    points[36] = np.nan
+    face = Face(FACE.box, points, np.full(68, 0.9), IBUG68)
+    head, *rows = as_faces_csv([*RESULTS, Result("c.jpg", Orientation((30, 20)), [face])]).splitlines()
+    eye, mouth = face.eye_aspect_ratio[1], face.mouth_aspect_ratio
+    assert head.split(",")[:8] == ["file", "face", "left", "top", "width", "height", "confidence", "yaw"]
+    assert rows == [
+        "a.jpg,1,10.00,20.00,30.25,40.00,,,,,,,",
+        "a.jpg,2,10.00,20.00,30.25,40.00,,,,,,,",
+        f"c.jpg,1,10.00,20.00,30.25,40.00,0.900,,,,,{eye:.3f},{mouth:.3f}",
+    ]
+    assert {text.count(",") for text in (head, *rows)} == {12}
 
 
 def test_json_has_null_for_a_missing_point():
     face = Face(FACE.box, np.array([[1.0, 2], [np.nan, np.nan]]), FACE.confidence, TWO)
-    (written,) = json.loads(as_json([("a.jpg", [face])], TWO, "compact"))["photographs"][0]["faces"]
+    (written,) = json.loads(as_json([Result("a.jpg", Orientation((9, 9)), [face])], TWO, "compact"))["photographs"][0][
+        "faces"
+    ]
     assert written["points"] == [[1, 2], None]
 
 
@@ -57,7 +95,8 @@ def test_pts_refuses_a_missing_point():
 def test_xml_is_what_readers_take(tmp_path):
     (tmp_path / "sub").mkdir()
     files = [str(tmp_path / "sub" / "a.jpg"), str(tmp_path / "b.jpg")]
-    write_xml(tmp_path / "points.xml", [(files[0], [FACE]), (files[1], [])], TWO)
+    size = Orientation((300, 200))
+    write_xml(tmp_path / "points.xml", [Result(files[0], size, [FACE]), Result(files[1], size, [])], TWO)
     samples = read_dlib_xml(tmp_path / "points.xml", TWO, partial=True)
     assert samples.files == ("sub/a.jpg",), "b.jpg has no face"
     np.testing.assert_array_equal(samples.boxes, [[10, 20, 30, 40]])

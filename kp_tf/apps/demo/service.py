@@ -138,12 +138,12 @@ class DemoService:
             predictor = self._predictor(network)
         scheme = predictor.scheme
         with _parsing():
-            photographs = [(_file_name(item), _stored_faces(item, scheme)) for item in request["photographs"]]
+            photographs = [_result(item, scheme) for item in request["photographs"]]
             match file_format:
                 case "json":
                     return writers.as_json(photographs, scheme, network)
                 case "pts":
-                    ((_, (face,)),) = photographs
+                    ((face,),) = (photograph.faces for photograph in photographs)
                     return writers.as_pts(face)
                 case "xml":
                     return _xml(request, photographs)
@@ -214,29 +214,33 @@ def _face(face: dict, scheme: Scheme) -> Face:
     return Face(box, points, confidence, scheme)
 
 
-def _stored_faces(photograph: dict, scheme: Scheme) -> list[Face]:
-    """Read the faces of a photograph and convert them to pixels as stored."""
+def _result(photograph: dict, scheme: Scheme) -> writers.Result:
+    """Read a photograph, and convert its faces to pixels as stored."""
     orientation = _orientation(photograph)
-    return [_face_to_stored(_face(face, scheme), orientation) for face in photograph["faces"]]
+    faces = [_face_to_stored(_face(face, scheme), orientation) for face in photograph["faces"]]
+    return writers.Result(_file_name(photograph), orientation, faces)
 
 
 def _face_to_upright(face: Face, orientation: Orientation) -> Face:
     box = orientation.boxes_to_upright(face.box[None])[0]
-    return replace(face, box=box, points=orientation.to_upright(face.points))
+    return replace(face, box=box, points=orientation.to_upright(face.points), orientation=None)
 
 
 def _face_to_stored(face: Face, orientation: Orientation) -> Face:
     box = orientation.boxes_to_stored(face.box[None])[0]
-    return replace(face, box=box, points=orientation.to_stored(face.points))
+    return replace(face, box=box, points=orientation.to_stored(face.points), orientation=orientation)
 
 
-def _xml(request: dict, photographs: list[tuple[str, list[Face]]]) -> str:
-    for file, _ in photographs:
-        if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
-            raise KpError(f"cannot save {file} in points.xml: it is not in the folder that was opened")
+def _xml(request: dict, photographs: list[writers.Result]) -> str:
+    for result in photographs:
+        if PurePath(result.file).is_absolute() or ".." in PurePath(result.file).parts:
+            raise KpError(f"cannot save {result.file} in points.xml: it is not in the folder that was opened")
     sourced = [
-        (file, [(face, item.get("source")) for face, item in zip(faces, photograph["faces"], strict=True)])
-        for (file, faces), photograph in zip(photographs, request["photographs"], strict=True)
+        (
+            result.file,
+            [(face, item.get("source")) for face, item in zip(result.faces, photograph["faces"], strict=True)],
+        )
+        for result, photograph in zip(photographs, request["photographs"], strict=True)
     ]
     text = labels.write_labels(request.get("opened") or labels.NEW_FILE, sourced)
     text.encode()  # a ValueError where half a surrogate pair could not be written
