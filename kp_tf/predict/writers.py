@@ -64,7 +64,7 @@ def face_to_json(face: Face) -> dict:
     content["confidence"] = [_rounded(value) for value in face.confidence]
     if face.scheme == IBUG68:
         pose = face.pose._asdict()
-        content["pose"] = None if np.isnan(face.pose).any() else {name: round(pose[name], 1) for name in pose}
+        content["pose"] = None if np.isnan(face.pose).any() else {name: round(pose[name], 1) + 0.0 for name in pose}
         content["eye_aspect_ratio"] = [_rounded(value) for value in face.eye_aspect_ratio]
         content["mouth_aspect_ratio"] = _rounded(face.mouth_aspect_ratio)
     return content
@@ -101,7 +101,7 @@ def as_faces_csv(results: Sequence[Result]) -> str:
             if face.scheme == IBUG68:
                 values += [(angle, 1) for angle in face.pose]
                 values += [(ratio, 3) for ratio in (*face.eye_aspect_ratio, face.mouth_aspect_ratio)]
-            texts = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value, decimals in values]
+            texts = ["" if np.isnan(value) else f"{value:z.{decimals}f}" for value, decimals in values]
             writer.writerow([result.file, number, *box, *texts, *[""] * (7 - len(texts))])
     return text.getvalue()
 
