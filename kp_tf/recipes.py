@@ -18,6 +18,7 @@ from typing import Any
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 NETWORKS = ("cnn", "resnet18", "heatmap")
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
+MAX_SHRINK = 1.5  # of stored crops to the network's window: bilinear sampling aliases beyond it
 COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
 
 

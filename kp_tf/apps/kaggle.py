@@ -70,7 +70,8 @@ def predict_kaggle(
     if merge:
         points = read_shards(out, key, len(samples))
     else:
-        print(f"Predicting with {info.path}, completed {info.metrics['completed'][:16].replace('T', ' ')} UTC")
+        completed = f", completed {info.completed[:16].replace('T', ' ')} UTC" if info.completed else ""
+        print(f"Predicting with {info.path}{completed}")
         chosen = np.array_split(np.arange(len(samples)), count)[index - 1]
         if not len(chosen):
             raise KpError(f"--shard {shard}: there are only {len(samples)} faces to divide")
@@ -134,8 +135,8 @@ def read_shards(out: Path, key: str, num_faces: int) -> np.ndarray:
     if len(counts) > 1:
         raise KpError(f"--merge: there are shards of {' and of '.join(map(str, counts))} in {out.parent}; keep one set")
     (count,) = counts
-    if missing := [index for index in range(1, count + 1) if (index, count) not in present]:
-        raise KpError(f"--merge: the shard {out.stem}.{missing[0]}-of-{count}.npz is missing")
+    if missing := next((index for index in range(1, count + 1) if (index, count) not in present), None):
+        raise KpError(f"--merge: the shard {out.stem}.{missing}-of-{count}.npz is missing")
     shards = []
     for index in range(1, count + 1):
         path = out.with_name(f"{out.stem}.{index}-of-{count}.npz")
@@ -144,7 +145,10 @@ def read_shards(out: Path, key: str, num_faces: int) -> np.ndarray:
             raise KpError(f"{path}: the shard belongs to another network, or to other photographs or settings")
         if content.get("place", np.zeros(2)).tolist() != [index, count]:
             raise KpError(f"{path}: it was not written as shard {index} of {count}; predict it again")
-        shards.append(content["points"])
+        points = content["points"]
+        if points.shape[1:] != (len(IBUG68), 2) or points.dtype.kind != "f":
+            raise KpError(f"{path}, points: expected (n, 68, 2) numbers, found {points.shape} of {points.dtype}")
+        shards.append(points)
     points = np.concatenate(shards)
     if points.shape != (num_faces, len(IBUG68), 2):
         raise KpError(f"--merge: the shards hold {len(points)} faces, and the XML {num_faces}")

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kp_tf.artifacts.info import ModelInfo, upgraded
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.schema import SplitEntry, parse
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 
@@ -142,18 +143,14 @@ def runs_of(label: str) -> list[Path]:
     return [path.parent for path in configs]
 
 
-def read_config(run: Path) -> dict:
-    """The settings of a run, complete or not, in today's layout.
+def read_split(run: Path) -> SplitEntry:
+    """The photographs of a run.
 
     Raises:
-        KpError: if they are damaged.
+        KpError: if split.json is missing or damaged.
     """
-    path = run / "config.json"
-    config = _read(path, ("recipe", "scheme", "sample"))
-    try:
-        return upgraded(config)
-    except (TypeError, AttributeError) as error:
-        raise KpError(f"{path}: a setting cannot be used: {error}") from None
+    path = run / "split.json"
+    return parse(SplitEntry, read_json(path), path)
 
 
 def read_run(path: Path) -> ModelInfo:
@@ -166,18 +163,14 @@ def read_run(path: Path) -> ModelInfo:
         raise KpError(f"{path} is not a run (a folder with config.json and model.keras)")
     if not (path / "metrics.json").is_file():
         raise KpError(f"{path}: the training is not complete (there is no metrics.json); --resume continues it")
-    return ModelInfo.from_json(path, read_config(path), _read(path / "metrics.json", ("completed",)))
+    metrics = read_json(path / "metrics.json")
+    if "completed" not in metrics:
+        raise KpError(f"{path / 'metrics.json'}, completed: the entry is missing")
+    return ModelInfo.from_json(path, read_json(path / "config.json"), metrics)
 
 
 def newest_run(part: int) -> ModelInfo | None:
     """The run of a part that was completed last; runs on synthetic faces do not count."""
     runs = [read_run(path.parent) for path in RUNS.glob("*/metrics.json") if is_complete(path.parent)]
     runs = [run for run in runs if run.recipe.part == part and not run.is_sample]
-    return max(runs, key=lambda run: run.metrics["completed"], default=None)
-
-
-def _read(path: Path, names: tuple[str, ...]) -> dict:
-    content = read_json(path)
-    if missing := [name for name in names if name not in content]:
-        raise KpError(f"{path}: the entry {missing[0]!r} is missing")
-    return content
+    return max(runs, key=lambda run: run.completed or "", default=None)

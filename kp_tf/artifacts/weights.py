@@ -8,7 +8,7 @@ import numpy as np
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_npz, replacing
+from kp_tf.core.files import parse_json, read_npz, replacing
 
 if TYPE_CHECKING:
     import keras  # takes seconds to import, and reading what a file says needs none of it
@@ -29,16 +29,21 @@ def read_weights(path: Path) -> ModelInfo:
     Raises:
         KpError: if the file is missing or is not such a file.
     """
-    try:
-        about = json.loads(str(read_npz(path, _WRITTEN)["about"]))
-        return ModelInfo.from_json(path, about["config"], about["metrics"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise KpError(f"{path}: expected {_WRITTEN}, found: {error}") from None
+    archive = read_npz(path, _WRITTEN)
+    if "about" not in archive:
+        raise KpError(f"{path}: expected {_WRITTEN}, found no entry 'about'")
+    return parse_description(path, str(archive["about"]))
 
 
 def describe_model(info: ModelInfo) -> dict:
     """What a packed or exported file says of its network, as JSON."""
     return {"config": info.to_json(), "metrics": info.metrics}
+
+
+def parse_description(path: Path, text: str) -> ModelInfo:
+    """The inverse of `describe_model`. Raises KpError if an entry is missing or cannot be used."""
+    about = parse_json(text, path)
+    return ModelInfo.from_json(path, about.get("config", {}), about.get("metrics", {}))
 
 
 def save_weights(path: Path, model: "keras.Model", info: ModelInfo) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import parse_description
 from kp_tf.backends.network import (
     INSTALL,
     Network,
@@ -17,7 +18,6 @@ from kp_tf.backends.network import (
     check_shapes,
     not_exported,
     pad_variance,
-    parse_description,
 )
 from kp_tf.core.environment import captured_stderr
 from kp_tf.core.errors import KpError
@@ -72,6 +72,6 @@ def _read(path: Path) -> tuple[ModelInfo, bytes]:
         content = path.read_bytes()[: about["bytes"]]
         if hashlib.sha256(content).hexdigest() != about["sha256"]:
             raise ValueError("a model that was changed since")  # the runtime would crash on some
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, KpError) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
         raise not_exported(path, error) from None
     return info, content

@@ -1,6 +1,5 @@
 """What every backend provides, and the checks that exported files share."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -36,12 +35,6 @@ def check_file(path: Path) -> None:
 def not_exported(path: Path, reason: object) -> KpError:
     """The error for a file that `export` did not write."""
     return KpError(f"{path}: expected a network that `python -m kp_tf export` wrote, found: {reason}")
-
-
-def parse_description(path: Path, text: str) -> ModelInfo:
-    """What an exported file says of its network. Raises KpError or ValueError if it cannot be used."""
-    about = json.loads(text)
-    return ModelInfo.from_json(path, about["config"], about["metrics"])
 
 
 def check_shapes(info: ModelInfo, inputs: Sequence[int], outputs: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import parse_description
 from kp_tf.backends.network import (
     INSTALL,
     Network,
@@ -13,7 +14,6 @@ from kp_tf.backends.network import (
     check_shapes,
     not_exported,
     pad_variance,
-    parse_description,
 )
 from kp_tf.core.errors import KpError
 from kp_tf.core.hardware import available_cores
@@ -37,9 +37,10 @@ def load_onnx(path: Path) -> tuple[ModelInfo, Network]:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        info = parse_description(path, session.get_modelmeta().custom_metadata_map[PROPERTY])
+        text = session.get_modelmeta().custom_metadata_map[PROPERTY]
     except Exception as error:  # ONNX Runtime has a class for each kind, all directly below this one
         raise not_exported(path, error) from None
+    info = parse_description(path, text)
     (image,), (points,) = session.get_inputs(), session.get_outputs()
     check_shapes(info, image.shape[1:], points.shape[1:])
     return info, lambda images: pad_variance(np.asarray(session.run(None, {image.name: images})[0]))

@@ -17,6 +17,7 @@ from kp_tf.core.errors import KpError
 
 MAX_NAME_BYTES = 255  # of a file, in most file systems
 ESCAPE = "backslashreplace"  # for what UTF-8 cannot hold, which becomes an escape as JSON has it
+MAX_DEPTH = 50  # levels of JSON; ours has six
 
 
 @contextmanager
@@ -81,12 +82,39 @@ def read_json(path: Path) -> dict:
     """
     check_regular(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise KpError(f"cannot read {path} as JSON: {error}") from error
+    return parse_json(text, path)
+
+
+def parse_json(text: str, where: object) -> dict:
+    """Read a JSON object from text.
+
+    Args:
+        text: the JSON.
+        where: the file it comes from, for messages.
+
+    Raises:
+        KpError: if it is not a JSON object, or is nested too deeply.
+    """
+    try:
+        content = json.loads(text)
+        _check_depth(content)
+    except (ValueError, RecursionError) as error:
+        raise KpError(f"cannot read {where} as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise KpError(f"{path}: expected a JSON object, found {type(content).__name__}")
+        raise KpError(f"{where}: expected a JSON object, found {type(content).__name__}")
     return content
+
+
+def _check_depth(content: object) -> None:
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [value for values in inner for value in values]
+    if level:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def check_regular(path: Path) -> None:

@@ -1,10 +1,13 @@
 """What the points of a face are: their names, groups and flip partners, and the eye pair that NME divides by."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from kp_tf.core.errors import KpError
+
+_UNWRITABLE = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,8 @@ def parse_scheme(content: object, where: str, names: Sequence[str] = ()) -> Sche
     names = _indices(content.get("names", list(names)), None, f"{where}, names")
     if not names:
         raise KpError(f"{where}, names: the list of point names is empty")
+    if unwritable := [name for name in names if _UNWRITABLE.search(name)]:
+        raise KpError(f"{where}, names: {unwritable[0]!r} has a character that XML cannot hold")
     mirror, eyes, groups = content.get("mirror"), content.get("eyes"), content.get("groups", {})
     if not isinstance(groups, dict) or not isinstance(mirror, list | None):
         raise KpError(f"{where}: groups must be an object and mirror a list of pairs")
@@ -209,8 +214,10 @@ def parse_scheme(content: object, where: str, names: Sequence[str] = ()) -> Sche
         if (partners[a], partners[b]) != (a, b):
             raise KpError(f"{where}, mirror: a point of the pair {pair} is in another pair already")
         partners[a], partners[b] = b, a
+    if not isinstance(name := content.get("name", "own"), str):
+        raise KpError(f"{where}, name: expected text, found {name}")
     return Scheme(
-        name=str(content.get("name", "own")),
+        name=name,
         names=names,
         groups=tuple((name, _indices(group, names, f"{where}, {name}")) for name, group in groups.items()),
         flip_indices=None if mirror is None else tuple(partners),

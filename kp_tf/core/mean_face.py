@@ -25,11 +25,6 @@ class MeanFace:
         places = (points - frames[:, None, :2] + 0.5) / width[..., None]
         return cls(box.mean(axis=0), np.nanmean(places, axis=0))
 
-    @classmethod
-    def from_json(cls, content: dict | None) -> "MeanFace | None":
-        """The inverse of `to_json`; None stays None."""
-        return cls(np.array(content["box"]), np.array(content["points"])) if content else None
-
     def to_json(self) -> dict:
         """Lists of numbers by the names of the attributes."""
         return {"box": self.box.tolist(), "points": self.points.tolist()}

@@ -9,10 +9,11 @@ from tqdm import tqdm
 
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.runs import read_split
 from kp_tf.backends import EXPORTED, load_with_keras
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_json, write_json
+from kp_tf.core.files import write_json
 from kp_tf.core.geometry import overlaps
 from kp_tf.core.keypoints import IMM58, NOSE
 from kp_tf.data.datasets import ImmDataset
@@ -111,7 +112,7 @@ def _read_labels(labels: Path, info: ModelInfo) -> tuple[Samples, bool]:
 def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
     """The faces that were held out of training."""
     if info.recipe.part is None:
-        names = set(read_json(info.path / "split.json")["validation"])
+        names = set(read_split(info.path).validation)
         held_out = np.array([file in names for file in samples.files])
     elif labels.is_dir():
         held_out = np.array([in_imm_validation(file) for file in samples.files])

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from kp_tf.recipes import Augmentation, Recipe
+from kp_tf.recipes import MAX_SHRINK, Augmentation, Recipe
 
 Tensor: TypeAlias = Any  # TensorFlow's own annotations know neither shapes nor None as an index
 
@@ -26,7 +26,6 @@ NUM_DRAWS = sum(_COLUMNS.values())
 
 _CLIP = 0.006  # of each tail of the normal numbers, so that none is beyond 2.5 σ
 _GRAINS = 2**18  # places in the table of noise at which a picture's noise may start
-_SHRINK = 1.5  # bilinear sampling aliases if it shrinks more than this
 _TAPS = 4  # the blur reaches this many pixels to either side
 
 
@@ -153,7 +152,7 @@ def _resample(
 ) -> tuple[Tensor, Tensor]:
     """Resample crops and points: at p from its centre, the window shows the crop at extent · matrix⁻¹ · (p − shift)."""
     (height, width), (h, w) = images.shape[1:3], shape
-    if extent * max(height / h, width / w) > _SHRINK:
+    if extent * max(height / h, width / w) > MAX_SHRINK:
         raise ValueError(f"a window of {h} × {w} pixels is too small. Received: {height} × {width}, {extent=}")
     pixels = [[extent * width / w, extent * width / h], [extent * height / w, extent * height / h]]
     linear = _inverse(matrix) * pixels  # pixels of the window to pixels of the crop

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kp_tf.artifacts.schema import History, parse, unusable
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_npz, replacing
+from kp_tf.core.files import parse_json, read_npz, replacing
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -56,16 +57,21 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         variables = _variables(self.network, fitted)
         archive = read_npz(self.path, "a checkpoint")
-        try:
-            values = [archive[f"v{k}"] for k in range(len(archive) - 1)]
-            self.rows = json.loads(str(archive["rows"]))
-        except (ValueError, KeyError, RecursionError) as error:
-            raise KpError(f"{self.path}: the checkpoint cannot be read: {error}") from None
-        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-            raise KpError(f"{self.path}: the checkpoint belongs to another network")
+        values = [archive.get(f"v{k}") for k in range(len(variables))]
+        if len(archive) != len(values) + 1 or not all(map(_fits, values, variables)):
+            raise KpError(f"{self.path}: the checkpoint belongs to another network, or a number in it is not finite")
+        self.rows = self._read_rows(archive)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return len(self.rows)
+
+    def _read_rows(self, archive: dict[str, np.ndarray]) -> list[dict[str, float]]:
+        content = parse_json(f'{{"rows": {archive.get("rows")}}}', self.path)
+        rows = list(parse(History, content, self.path).rows)
+        for number, row in enumerate(rows):
+            if row.get("epoch") != number or not row.keys() >= {"loss", "val_loss", "seconds"}:
+                raise unusable(self.path, f"rows[{number}]", f"loss, val_loss and seconds of epoch {number}", row)
+        return rows
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()
@@ -89,6 +95,13 @@ class Checkpoint(keras.callbacks.Callback):
     def remove(self) -> None:
         """Remove the file, once the training is complete."""
         self.path.unlink(missing_ok=True)
+
+
+def _fits(value: np.ndarray | None, variable: Any) -> bool:
+    """Whether an array can be the value of a Keras variable."""
+    if value is None or value.shape != tuple(variable.shape):
+        return False
+    return str(value.dtype) == keras.backend.standardize_dtype(variable.dtype) and bool(np.isfinite(value).all())
 
 
 def _variables(network: keras.Model, fitted: keras.Model) -> list:

@@ -4,16 +4,19 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from kp_tf.artifacts.config import parse_config
 from kp_tf.artifacts.find import find_model
-from kp_tf.artifacts.info import recipe_from_json
-from kp_tf.artifacts.runs import is_complete, read_config, runs_of
+from kp_tf.artifacts.runs import is_complete, runs_of
+from kp_tf.artifacts.schema import unusable
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import SCHEMES, Scheme, parse_scheme
+from kp_tf.core.files import read_json
+from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
-from kp_tf.recipes import RECIPES, TEACHER_WEIGHT, Recipe
+from kp_tf.recipes import MAX_SHRINK, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
+_SCHEMES = {"imm": (NOSE, IMM58), "ibug": (IBUG68,)}  # by data set
 
 
 @dataclass(frozen=True)
@@ -123,29 +126,41 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, path: Path, content: dict) -> "TrainConfig":
-        """Read a run's settings in today's layout.
+        """Read the settings of a run.
 
         Raises:
-            KpError: if a setting is missing or of the wrong type.
+            KpError: naming the file and the entry that is missing or cannot be used.
         """
-        try:
-            recipe, scheme = recipe_from_json(content["recipe"]), content["scheme"]
-            is_own = recipe.part is None
-            files = {name: Path(content[name]) for name in FILES if content.get(name)}
-            return cls(
-                recipe=recipe if is_own else replace(recipe, scheme=scheme),
-                data=Path(content["data"]),
-                is_sample=bool(content["sample"]),
-                seed=int(content["seed"]),
-                deterministic=bool(content.get("deterministic")),
-                skip_bad=bool(content.get("skip_bad")),
-                scheme=parse_scheme(scheme, str(path)) if is_own and "scheme_file" not in files else None,
-                **files,
-            )
-        except KeyError as error:
-            raise KpError(f"{path}: the setting {error} is missing") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise KpError(f"{path}: a setting cannot be used: {error}") from None
+        file = path / "config.json"
+        config, scheme = parse_config(content, file)
+        is_own = config.recipe.dataset == "labels"
+        recipe = replace(config.recipe, scheme=None if is_own else scheme.name)
+        if config.data is None:
+            raise KpError(f"{file}, data: the entry is missing")
+        if is_own != bool(config.labels):
+            raise unusable(file, "labels", f"to fit recipe.dataset, {recipe.dataset}", config.labels)
+        if not is_own and scheme not in _SCHEMES[recipe.dataset]:
+            raise unusable(file, "scheme", f"one of the data set {recipe.dataset}", config.scheme)
+        _check_crops(recipe, file)
+        return cls(
+            recipe=recipe,
+            data=Path(config.data),
+            is_sample=config.sample,
+            seed=config.seed,
+            deterministic=config.deterministic,
+            skip_bad=config.skip_bad,
+            scheme=scheme if is_own and not config.scheme_file else None,
+            **{name: Path(value) for name in FILES if (value := getattr(config, name))},
+        )
+
+
+def _check_crops(recipe: Recipe, file: Path) -> None:
+    """Refuse stored crops that the network's window would shrink too much."""
+    if recipe.stored_shape and (recipe.crop_scale or not recipe.crop_margin):  # otherwise the faces determine both
+        extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+        sides = zip(recipe.stored_shape, recipe.shape, strict=True)
+        if extent * max(stored / side for stored, side in sides) > MAX_SHRINK:
+            raise unusable(file, "recipe.stored_shape", f"about recipe.shape, {recipe.shape}", recipe.stored_shape)
 
 
 def label_of(part: int | None, recipe: str) -> str:
@@ -242,7 +257,7 @@ def run_to_resume(options: Options, out: Path | None) -> tuple[Path, TrainConfig
     paths = [out] if out else runs_of(options.label)
     if not paths or not (paths[0] / "config.json").is_file():
         raise KpError(f"--resume: there is no run {out or f'runs/{options.label}-…'} (a folder with config.json)")
-    runs = [(path, TrainConfig.from_json(path, read_config(path))) for path in paths]
+    runs = [(path, TrainConfig.from_json(path, read_json(path / "config.json"))) for path in paths]
     same = [(path, config) for path, config in runs if not differences(options, config)]
     if not same:
         path, config = runs[0]

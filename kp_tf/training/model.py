@@ -91,8 +91,13 @@ def copy_weights(
         names: of the model's points.
         images: (N, H, W, 1) in [-0.5, 0.5], windows of some faces.
         points_norm: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
+
+    Raises:
+        KpError: if `source` has other layers.
     """
     network = load_model(source)
+    if network.input_shape != model.input_shape or _shapes(network) != _shapes(model):
+        raise KpError(f"--init {source.path}: its layers are not those of the network to be trained")
     weights = {weight.path: np.asarray(keras.ops.convert_to_numpy(weight)) for weight in network.weights}
     if source.scheme.names != tuple(names):
         batches = np.array_split(images, -(-len(images) // BATCH_SIZE))
@@ -104,6 +109,11 @@ def copy_weights(
             weights[path] = by_point[..., nearest].reshape(*weights[path].shape[:-1], -1)
     for weight in model.weights:
         weight.assign(weights[weight.path])
+
+
+def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights but those of the last layer, whose size depends on the points."""
+    return {weight.path: tuple(weight.shape) for weight in model.weights if not weight.path.startswith("scores/")}
 
 
 def teacher_points(recipe: Recipe, samples: Samples) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run
+from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run, read_split
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.training import distributed
@@ -140,9 +140,11 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
     config = read_json(job.begun / "config.json")
     content = json.loads(json.dumps(faces.info.to_json())) if "format" in config else {}
     changed = [name for name, value in content.items() if config.get(name) != value]
-    if (path := job.begun / "split.json").is_file():
-        begun = read_json(path)
-        changed += [name for name, value in faces.split.items() if begun.get(name, value) != value]
+    if (job.begun / "split.json").is_file():
+        begun = read_split(job.begun)
+        sides = {"training": begun.training, "validation": begun.validation}
+        changed += [name for name, files in sides.items() if list(files) != faces.split[name]]
+        changed += [] if begun.sha256 in (None, faces.split["sha256"]) else ["sha256"]
     if changed:
         raise KpError(f"{job.begun}: the labels or photographs have changed since the run began; start a new run")
 

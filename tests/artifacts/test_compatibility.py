@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from kp_tf import Predictor
-from kp_tf.artifacts.runs import read_config, read_run
+from kp_tf.artifacts.runs import read_run
 from kp_tf.artifacts.weights import FOLDER, WEIGHTS
 from kp_tf.backends import load_network
+from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58
 from kp_tf.data.samples import Samples
 from kp_tf.predict.samples import predict_samples
@@ -101,7 +102,7 @@ def test_an_old_run_says_what_its_network_is():
 
 
 def settings_of(name):
-    return TrainConfig.from_json(OLD / name, read_config(OLD / name))
+    return TrainConfig.from_json(OLD / name, read_json(OLD / name / "config.json"))
 
 
 def test_an_old_run_is_resumed_with_its_settings():

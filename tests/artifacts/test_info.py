@@ -1,15 +1,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
-from kp_tf.artifacts.info import ModelInfo, upgraded
+from kp_tf.artifacts.config import upgraded
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.schema import CHOICES, RANGES, CnnSettings, HeatmapSettings, LossSettings
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IBUG68, IMM58, Scheme
+from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, Scheme
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.recipes import COMPACT, RECIPES
+from kp_tf.recipes import COMPACT, RECIPES, Augmentation, Recipe
 
 PATH = Path("runs/part3-strong-001")
 FACE = MeanFace(np.array([0.1, 0.2, 0.5, 0.6]), np.random.default_rng(0).uniform(size=(68, 2)))
@@ -42,6 +45,7 @@ def test_a_network_is_calibrated_if_its_metrics_say_so():
     assert replace(info, metrics={"calibration": [-7.0, -1.5]}).calibration == (-7.0, -1.5)
 
 
+CNN = ModelInfo(PATH, RECIPES["course", 1], NOSE).to_json()
 CONFIG = ModelInfo(PATH, COMPACT, IBUG68, mean_face=FACE).to_json()
 
 
@@ -52,23 +56,64 @@ def recipe_with(**changes):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({name: CONFIG[name] for name in ("recipe", "sample")}, "the setting 'scheme' is missing"),
-        (CONFIG | {"scheme": "ibug69"}, "expected the keys name, names"),
-        (CONFIG | {"recipe": 3}, "a setting cannot be used"),
-        (CONFIG | {"mean_face": {"box": [0, 0, 1, 1]}}, "the setting 'points' is missing"),
-        (CONFIG | {"mean_face": FACE.to_json() | {"box": [0, 0, 1]}}, "a mean face has a box of"),
-        (CONFIG | {"mean_face": FACE.to_json() | {"box": [0, 0, 1, 0]}}, "a mean face has no finite size"),
-        (recipe_with(colour=3), "a setting cannot be used: .*colour"),
-        (recipe_with(shape=[128]), r"shape is \(128,\)"),
-        (recipe_with(shape=[128, 1e9]), r"shape is \(128, 1000000000\.0\)"),
-        (recipe_with(network="vit"), "network is 'vit', not one of"),
-        (recipe_with(num_passes="2"), "num_passes is '2', not a number"),
-        (recipe_with(augmentation={"zoom": 1}), "a setting cannot be used: .*zoom"),
+        ({name: CONFIG[name] for name in ("recipe", "sample")}, "scheme: the entry is missing"),
+        ({name: CONFIG[name] for name in ("scheme", "sample")}, "recipe: the entry is missing"),
+        (CONFIG | {"scheme": "ibug69"}, "scheme: expected the keys name, names"),
+        (CONFIG | {"scheme": {"name": 3, "names": ["a"]}}, "scheme, name: expected text, found 3"),
+        (CONFIG | {"sample": 1}, "sample: expected true or false, found 1"),
+        (CONFIG | {"recipe": 3}, "recipe: expected an object, found 3"),
+        (CONFIG | {"mean_face": {"box": [0, 0, 1, 1]}}, "mean_face.points: the entry is missing"),
+        (CONFIG | {"mean_face": FACE.to_json() | {"box": [0, 0, 1]}}, r"mean_face.box: expected a list of 4, found \["),
+        (CONFIG | {"mean_face": FACE.to_json() | {"box": [0, 0, 1, 0]}}, "mean_face.box: expected a width and height"),
+        (CONFIG | {"mean_face": FACE.to_json() | {"points": [[0, 0]]}}, "mean_face.points: expected a list of 68"),
+        (CONFIG | {"mean_face": FACE.to_json() | {"box": [0, 0, 1, float("nan")]}}, "from -1000 to 1000, found nan"),
+        (recipe_with(colour=3), "recipe.colour: there is no such entry"),
+        (recipe_with(shape=[128]), r"recipe.shape: expected a list of 2, found \[128\]"),
+        (recipe_with(shape=[128, 1e9]), r"recipe.shape: expected a whole number, found 1000000000\.0"),
+        (recipe_with(shape=[128, 10**6]), "recipe.shape: expected a whole number from 8 to 2048, found 1000000"),
+        (recipe_with(shape=[128, 100]), r"recipe.shape: expected multiples of 32, found \(128, 100\)"),
+        (recipe_with(network="vit"), "recipe.network: expected one of cnn, resnet18, heatmap, found 'vit'"),
+        (recipe_with(num_passes="2"), "recipe.num_passes: expected a whole number, found '2'"),
+        (recipe_with(num_passes=10**9), "recipe.num_passes: expected a whole number from 1 to 10, found 1000000000"),
+        (recipe_with(epochs=True), "recipe.epochs: expected a whole number, found True"),
+        (recipe_with(precision=None), "recipe.precision: expected text, found null"),
+        (recipe_with(augmentation={"zoom": 1}), "recipe.augmentation.zoom: there is no such entry"),
+        (recipe_with(settings={"widths": [8, 8]}), "recipe.settings.depths: the entry is missing"),
+        (recipe_with(settings={"widths": [8], "depths": [1]}), "recipe.settings: expected 2 to 8 widths"),
+        (
+            recipe_with(settings={"widths": [4096] * 3, "depths": [1] * 3}),
+            "recipe.settings: expected a network of at most",
+        ),
+        (recipe_with(settings={"widths": [8, "8"], "depths": [1, 1]}), "recipe.settings.widths: .* found '8'"),
+        (recipe_with(loss_settings={"w": 10}), "recipe.loss_settings.epsilon: the entry is missing"),
+        (recipe_with(network="resnet18", settings={}), "recipe.loss: expected mse or mae for the network resnet18"),
+        (CNN | {"recipe": CNN["recipe"] | {"shape": [8, 8]}}, "recipe.settings: expected stages that fit a picture"),
+        (CNN | {"recipe": CNN["recipe"] | {"shape": [2048, 2048]}}, "recipe.settings: expected a network of at most"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(config, message):
-    with pytest.raises(KpError, match=rf"^{PATH}.*{message}"):
+    with pytest.raises(KpError, match=rf"^{PATH}/config\.json, .*{message}"):
         ModelInfo.from_json(PATH, config, {})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([], "expected an object, found \\[\\]"),
+        ({"completed": 3}, "completed: expected text, found 3"),
+        ({"calibration": [1.0]}, "calibration: expected a list of 2"),
+        ({"calibration": [1.0, float("inf")]}, "calibration: expected a number from -1000 to 1000, found inf"),
+    ],
+)
+def test_metrics_that_cannot_be_used_are_named(metrics, message):
+    with pytest.raises(KpError, match=f"^{PATH}/metrics.json.* {message}"):
+        ModelInfo.from_json(PATH, CONFIG, metrics)
+
+
+def test_every_number_of_a_recipe_has_a_range():
+    for kind in (Recipe, Augmentation, CnnSettings, HeatmapSettings, LossSettings):
+        numbers = [name for name, hint in get_type_hints(kind).items() if "int" in str(hint) or "float" in str(hint)]
+        assert not set(numbers) - RANGES.keys() - CHOICES.keys() - {"loss_settings"}
 
 
 def test_todays_settings_are_not_changed():

@@ -170,8 +170,9 @@ def test_what_cannot_be_read_as_a_run_is_one_message(work):
     with pytest.raises(KpError, match=r"runs/begun: the training is not complete .*; --resume continues it"):
         runs.read_run(run)
     (run / "metrics.json").write_text("{}")
-    with pytest.raises(KpError, match=r"metrics\.json: the entry 'completed' is missing"):
+    with pytest.raises(KpError, match=r"metrics\.json, completed: the entry is missing"):
         runs.read_run(run)
     (run / "config.json").write_text('{"recipe": {}, "sample": false}')
-    with pytest.raises(KpError, match=r"config\.json: the entry 'scheme' is missing"):
+    (run / "metrics.json").write_text('{"completed": "2026"}')
+    with pytest.raises(KpError, match=r"config\.json, recipe.name: the entry is missing"):
         runs.read_run(run)

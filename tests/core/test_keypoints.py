@@ -96,3 +96,9 @@ def test_parse_scheme_takes_the_names_given_and_no_flips_unless_asked():
 def test_parse_scheme_says_what_is_wrong(content, expected):
     with pytest.raises(KpError, match=expected):
         parse_scheme(content, "x.json")
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800", "\x1b[2J"])
+def test_names_that_no_label_file_can_hold_are_refused(name):
+    with pytest.raises(KpError, match="has a character that XML cannot hold"):
+        parse_scheme({"names": ["a", name]}, "s.json")

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 
 from kp_tf.core.mean_face import MeanFace
@@ -40,11 +38,3 @@ def test_points_lie_in_frames_as_they_did_on_average():
     np.testing.assert_allclose(face.points_in(frames[:1]), [[[20, 30], [50, 50]]])
     # twice as large, from (10, 20): 20.5 pixels from the edge become 41
     np.testing.assert_allclose(face.points_in(frames[1:]), [[[50.5, 80.5], [110.5, 120.5]]])
-
-
-def test_json_keeps_every_number():
-    face = MeanFace(np.array([0.1, 0.2, 0.3, 0.4]), np.random.default_rng(0).normal(size=(5, 2)))
-    again = MeanFace.from_json(json.loads(json.dumps(face.to_json())))
-    np.testing.assert_array_equal(again.box, face.box)
-    np.testing.assert_array_equal(again.points, face.points)
-    assert MeanFace.from_json(None) is None

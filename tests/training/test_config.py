@@ -90,16 +90,27 @@ def test_settings_come_back_from_json(recipe):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.pop("data"), "run: the setting 'data' is missing"),
-        (lambda content: content.update(seed="x"), "run: a setting cannot be used: "),
-        (lambda content: content["recipe"].update(layers=3), "run: a setting cannot be used: .*layers"),
+        (lambda content: content.pop("data"), "data: the entry is missing"),
+        (lambda content: content.pop("labels"), "labels: expected to fit recipe.dataset, labels, found null"),
+        (lambda content: content.update(seed="x"), "seed: expected a whole number, found 'x'"),
+        (lambda content: content.update(data="a\0"), "data: expected text without NUL"),
+        (lambda content: content["recipe"].update(layers=3), "recipe.layers: there is no such entry"),
+        (
+            lambda content: content["recipe"].update(part=1),
+            "recipe.part: expected that of the data set labels",
+        ),
+        (lambda content: content["recipe"].update(stored_shape=[64, 64]), "recipe.stored_shape: expected about"),
+        (
+            lambda content: content["recipe"].update(dataset="imm", part=2) or content.pop("labels"),
+            "scheme: expected one of the data set imm, found 'ibug68'",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(change, message):
-    content = {**ModelInfo(Path(), OWN, IBUG68).to_json(), **TrainConfig(OWN, Path("/data")).to_json()}
-    content = json.loads(json.dumps(content))
+    config = TrainConfig(replace(OWN, crop_scale=1.5, stored_scale=2.25), Path("/data"), labels=Path("/mine.xml"))
+    content = json.loads(json.dumps(ModelInfo(Path(), config.recipe, IBUG68).to_json() | config.to_json()))
     change(content)
-    with pytest.raises(KpError, match=message):
+    with pytest.raises(KpError, match=f"^run/config.json, {message}"):
         TrainConfig.from_json(Path("run"), content)
 
 

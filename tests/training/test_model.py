@@ -44,6 +44,13 @@ def test_the_same_points_keep_all_weights(run):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_network_of_other_layers_does_not_start_another(run):
+    for change in ({"settings": {"widths": (8, 16), "depths": (1, 1)}}, {"shape": (32, 32)}):
+        model = build_network(replace(OWN, **change), 3, seed=1)
+        with pytest.raises(KpError, match=f"--init {run}: its layers are not those of the network to be trained"):
+            copy_weights(model, read_run(run), THREE.names, np.zeros((0, 16, 16, 1)), np.zeros((0, 3, 2)))
+
+
 def test_a_network_starts_from_a_run_by_points_seen_in_windows(run, tmp_path):
     """Points that are labelled where the run's network has its third, first and second point become those."""
     labels = write_own_labels(tmp_path / "own")
