@@ -83,7 +83,9 @@ def read_json(path: Path) -> dict:
     check_regular(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise KpError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
         raise KpError(f"cannot read {path} as JSON: {error}") from error
     return parse_json(text, path)
 

@@ -8,11 +8,12 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from kp_tf.core.errors import KpError, printable, raise_problems
+from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.files import replacing
 from kp_tf.core.keypoints import Scheme
-from kp_tf.data.samples import Samples, check_inside
-from kp_tf.data.xml_elements import NOT_IN_XML, as_xml, read_elements
+from kp_tf.data.names import PhotographFinder
+from kp_tf.data.samples import Samples
+from kp_tf.data.xml_elements import as_xml, read_elements
 
 MAX_COORDINATE = 1e6  # pixels
 
@@ -37,13 +38,13 @@ def read_dlib_xml(
     Raises:
         KpError: if the file is missing, does not parse, or has no entry that can be used.
     """
-    root = path.parent
+    root, photographs = path.parent, PhotographFinder(path.parent, allow_outside)
     files, boxes, points, entries, problems = [], [], [], [], []
     for number, image in enumerate(_images(path), 1):
         file = image.get("file", "")
         entry = f"{path.name}, image {number} ({file[:80]})"
         try:
-            check_inside(root, file, allow_outside)
+            file = photographs.find(file)
             faces = _read_faces(image, scheme, labelled, partial)
         except KpError as problem:
             problems.append(f"{entry}: {problem}")
@@ -120,16 +121,6 @@ def as_dlib_xml(samples: Samples, files: Iterable[str] = ()) -> bytes:
     dataset = Element("dataset")
     dataset.append(images)
     return as_xml(dataset)
-
-
-def check_name(file: str) -> None:
-    """Refuse a file name that XML cannot hold.
-
-    Raises:
-        KpError: if it has control characters, or bytes that are not in the encoding of file names.
-    """
-    if NOT_IN_XML.search(file):
-        raise KpError(f"{printable(file)}: XML cannot hold this name; rename the file")
 
 
 def _images(path: Path) -> Iterator[Element]:

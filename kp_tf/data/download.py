@@ -8,15 +8,15 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
-
-from tqdm import tqdm
 
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.files import read_json, write_json
@@ -72,6 +72,8 @@ def download(archive: str | Archive, data: Path, timeout: float = 60) -> None:
     """
     archive = ARCHIVES[archive] if isinstance(archive, str) else archive
     target = Path(data) / archive.folder
+    if any(what.endswith(".xml") for what in archive.counts):
+        import_module("defusedxml")  # the check needs it: fails now instead of after the download
     if os.path.lexists(target):
         try:
             _check(archive, target)
@@ -140,11 +142,20 @@ def _identity(address: str, response: HTTPResponse, start: int) -> dict[str, Any
 
 
 def _append(response: HTTPResponse, file: Path, start: int, size: int | None) -> None:
-    with file.open("ab") as out, tqdm.wrapattr(response, "read", size, initial=start) as body:
+    with file.open("ab") as out, _with_progress(response, size, start) as body:
         shutil.copyfileobj(body, out)
     received = file.stat().st_size
     if size not in (None, received):
         raise KpError(f"connection lost after {received:,} of {size:,} bytes. Run the command again to continue")
+
+
+def _with_progress(response: HTTPResponse, size: int | None, start: int) -> AbstractContextManager:
+    """The response, with a progress bar if tqdm is installed."""
+    if not find_spec("tqdm"):
+        return nullcontext(response)
+    from tqdm import tqdm
+
+    return tqdm.wrapattr(response, "read", size, initial=start)
 
 
 def _install(archive: Archive, work: Path, target: Path) -> None:

@@ -138,8 +138,10 @@ def check_inside(root: Path, file: str, allow_outside: bool | None = None) -> No
     try:
         place = (root / file).resolve()
         place.is_file()
-    except (OSError, RuntimeError) as error:  # the name is too long; links form a circle
-        raise KpError(f"expected an image inside {root}: {str(error)[:80]}") from None
+    except OSError as error:  # the name is too long, or a folder may not be entered
+        raise KpError(f"cannot read {root / file[:80]}: {error.strerror}") from None
+    except RuntimeError:  # from Python 3.13 on an OSError
+        raise KpError(f"cannot read {root / file[:80]}: its links form a circle") from None
     leaves = name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve())
     if leaves and not allow_outside:
         option = "" if allow_outside is None else "; --allow-outside reads it all the same"

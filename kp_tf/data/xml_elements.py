@@ -5,9 +5,6 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, indent, tostring
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
-
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
 
@@ -25,6 +22,9 @@ def read_elements(path: Path, wanted: Container[tuple[str, ...]]) -> Iterator[El
     Raises:
         KpError: if the file is missing, does not parse, has entities, or is nested too deeply.
     """
+    from defusedxml import DefusedXmlException  # writing needs none of it
+    from defusedxml.ElementTree import iterparse
+
     check_regular(path)
     above: list[Element] = []
     try:
@@ -40,15 +40,30 @@ def read_elements(path: Path, wanted: Container[tuple[str, ...]]) -> Iterator[El
                     yield element
                     above[-1].clear()
     except ParseError as error:
-        raise KpError(f"{path}: not valid XML: {error}") from None
+        raise KpError(f"{path}: not valid XML: {error}{_about_encoding(path)}") from None
     except OSError as error:
         raise KpError(f"cannot read {path}: {error.strerror}") from None
     except (DefusedXmlException, ValueError, LookupError) as error:
         raise KpError(f"{path}: expected plain XML without entities, found: {error}") from None
 
 
+def _about_encoding(path: Path) -> str:
+    """What to do about a file that states no encoding, or UTF-8, and has other bytes."""
+    content = path.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        if b"encoding" not in content[:100] or re.search(rb"encoding\s*=\s*.utf-8", content[:100], re.IGNORECASE):
+            line = content[: error.start].count(b"\n") + 1
+            return f"; line {line} is not in UTF-8: state the encoding, such as ISO-8859-1, in the first line"
+    return ""
+
+
 def root_tag(path: Path) -> str:
     """The tag of the outermost element; empty if the file is no XML."""
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import iterparse
+
     try:
         with path.open("rb") as file:
             return next(element.tag for _, element in iterparse(file, events=("start",)))

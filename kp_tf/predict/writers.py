@@ -124,7 +124,7 @@ def name_in(folder: Path, file: str) -> str:
         KpError: if the file lies outside the folder, where readers of the XML would not find it, or if XML cannot hold
             the name.
     """
-    from kp_tf.data.dlib_xml import check_name  # an XML parser, which the other formats do not need
+    from kp_tf.data.names import check_name
 
     root, path = folder.resolve(), Path(file).resolve()
     if not path.is_relative_to(root):
@@ -140,7 +140,7 @@ def write_xml(path: Path, results: Sequence[Result], scheme: Scheme) -> None:
     Raises:
         KpError: as `name_in`, or if the file cannot be written.
     """
-    from kp_tf.data.dlib_xml import write_dlib_xml
+    from kp_tf.data.dlib_xml import write_dlib_xml  # an XML parser, which the other formats do not need
     from kp_tf.data.samples import Samples
 
     names = [name_in(path.parent, result.file) for result in results]

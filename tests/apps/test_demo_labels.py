@@ -125,6 +125,22 @@ def test_the_declared_encoding_is_read_and_utf_8_is_saved(encoding):
     assert write_labels(read, []) == TEXT.replace("p1.jpg", "Jörg.jpg")
 
 
+def test_names_of_imglab_are_those_of_their_bytes():
+    text = TEXT.replace("UTF-8", "ISO-8859-1").replace("p1.jpg", "Jörg.jpg")  # imglab's head, over bytes of UTF-8
+    read = opened(text.encode())
+    assert read["entries"][0]["names"] == ["Jörg.jpg"]
+    assert write_labels(read, []) == TEXT.replace("p1.jpg", "Jörg.jpg")
+
+
+def test_the_names_that_an_entry_may_stand_for():
+    text = TEXT.replace("p1.jpg", "JÃ¶rg.jpg").replace("away.jpg", "Jörg.jpg")
+    for path, below in (("points.xml", ""), ("more/points.xml", "more/")):
+        first, away, second = (entry["names"] for entry in opened(text, path)["entries"])
+        assert first == [f"{below}JÃ¶rg.jpg", f"{below}Jörg.jpg"]
+        assert away == [f"{below}Jörg.jpg"], "not one with a byte that JSON cannot hold"
+        assert second[-1] == "more/d/p2.jpg" if below else "./d/p2.jpg"
+
+
 def test_names_in_a_folder_below_are_relative_to_the_opened_folder():
     read = opened(path="more/points.xml")
     assert [entry["file"] for entry in read["entries"]] == ["more/p1.jpg", "more/away.jpg", "more/d/p2.jpg"]

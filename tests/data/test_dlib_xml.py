@@ -84,6 +84,19 @@ def test_a_bad_file_is_refused(tmp_path, text, expected):
     assert expected in str(caught.value)
 
 
+def test_names_and_bytes_of_other_tools(tmp_path):
+    (tmp_path / "Jörg.jpg").touch()
+    head = "<?xml version='1.0' encoding='ISO-8859-1'?>"
+    text = f"<dataset><images>{xml_image('Jörg.jpg', [FACE])}</images></dataset>"
+    for content in (f"{head}{text}".encode(), f"{head}{text}".encode("latin-1"), text.encode()):
+        (tmp_path / "labels.xml").write_bytes(content)
+        assert read_dlib_xml(tmp_path / "labels.xml", IBUG68).files == ("Jörg.jpg",)
+    for start in ("", "<?xml version='1.0' encoding='UTF-8'?>\n"):
+        (tmp_path / "labels.xml").write_bytes(f"{start}\n{text}".encode("latin-1"))
+        with pytest.raises(KpError, match=rf"line {2 + bool(start)} is not in UTF-8: state the encoding, such as ISO"):
+            read_dlib_xml(tmp_path / "labels.xml", IBUG68)
+
+
 def test_twenty_problems_are_named_and_all_are_counted(tmp_path):
     write_xml(tmp_path / "labels.xml", [xml_image(f"{k}.jpg", []) for k in range(25)])
     with pytest.raises(KpError) as caught:

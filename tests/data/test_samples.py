@@ -66,7 +66,7 @@ def test_upright_turns_boxes_and_points_of_the_photographs_that_need_it(tmp_path
         ("/etc/passwd", "found a path that leaves it"),
         ("link.jpg", "found a path that leaves it"),
         ("linked/secret.jpg", "found a path that leaves it"),
-        ("loop", "expected an image inside"),
+        ("loop", "cannot read .*loop: (its links form a circle|Too many levels of symbolic links)"),
         ("a" * 300, "File name too long"),
         ("", "names no image"),
         ("a\0.jpg", "names no image"),

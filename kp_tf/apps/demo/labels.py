@@ -18,6 +18,7 @@ import numpy as np
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.data.dlib_xml import is_ignored, parse_coordinate
+from kp_tf.data.names import is_unicode, spellings
 from kp_tf.data.xml_elements import MAX_DEPTH
 
 SourcedFace: TypeAlias = tuple[Face, int | None]
@@ -50,10 +51,10 @@ def read_labels(content: bytes, path: str) -> dict:
         path: where the file lies in the opened folder; the files of its entries are relative to it.
 
     Returns:
-        The head, the entries and the tail. Each entry has its file relative to the opened folder, the text that
-        precedes it (lead), its text, the number of its boxes, and its faces: the number of the box (source), the box
-        and the points by name, in pixels as stored. An entry whose numbers cannot be used has a problem instead of
-        faces.
+        The head, the entries and the tail. Each entry has its file relative to the opened folder, the names that this
+        may stand for (see `names.spellings`), the text that precedes it (lead), its text, the number of its boxes,
+        and its faces: the number of the box (source), the box and the points by name, in pixels as stored. An entry
+        whose numbers cannot be used has a problem instead of faces.
 
     Raises:
         KpError: if the content is not XML, or has no entries.
@@ -101,12 +102,22 @@ def _decode(content: bytes, path: str) -> str:
     encoding = "utf-8" if declared is None else declared[1].decode()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
+    elif encoding.lower() == "iso-8859-1" and _is_utf_8(content):
+        encoding = "utf-8"  # imglab copies the bytes of names under this head
     try:
         text = content.decode(encoding).removeprefix("\ufeff")
         text.encode()
     except (LookupError, UnicodeError):
         raise KpError(f"cannot read {path}: its text is not in the encoding {encoding}") from None
     return re.sub(r"""^(<\?xml[^>]*?encoding\s*=\s*["'])[\w.-]+""", r"\1UTF-8", text)
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parse(data: bytes, path: str) -> list[_Entry]:
@@ -144,10 +155,10 @@ def _parse(data: bytes, path: str) -> list[_Entry]:
 
 
 def _entry_to_json(entry: _Entry, lead: str, text: str, path: str) -> dict:
-    folder, file = posixpath.dirname(path), entry.file
-    if folder:  # the file will be saved in the opened folder
-        file = posixpath.normpath(posixpath.join(folder, file.replace("\\", "/")))
-    content = {"file": file, "lead": lead, "boxes": len(entry.boxes)}
+    folder = posixpath.dirname(path)
+    file, *others = (_name_below(folder, name) for name in spellings(entry.file))
+    names = [file, *(name for name in others if is_unicode(name))]
+    content = {"file": file, "names": names, "lead": lead, "boxes": len(entry.boxes)}
     try:
         element = _element(text)
         if folder:
@@ -156,6 +167,11 @@ def _entry_to_json(entry: _Entry, lead: str, text: str, path: str) -> dict:
         return content | {"text": text, "faces": _faces(entry)}
     except KpError as error:
         return content | {"text": text, "faces": [], "problem": str(error)}
+
+
+def _name_below(folder: str, file: str) -> str:
+    """A name in a label file of that folder, relative to the opened folder, where it will be saved."""
+    return posixpath.normpath(posixpath.join(folder, file.replace("\\", "/"))) if folder else file
 
 
 def _faces(entry: _Entry) -> list[dict]:

@@ -15,7 +15,8 @@ from kp_tf.core.images import read_orientation
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import MAX_COORDINATE, in_natural_order
-from kp_tf.data.samples import Samples, check_inside
+from kp_tf.data.names import PhotographFinder
+from kp_tf.data.samples import Samples
 
 CORNER = 0.5  # what tools that count from the corner of the top left pixel add to our coordinates of points
 
@@ -42,6 +43,10 @@ class FaceList:
     _problems: list[str] = field(default_factory=list)
     _orientations: dict[str, Orientation | None] = field(default_factory=dict)
     _entry: str = ""
+    _photographs: PhotographFinder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._photographs = PhotographFinder(self.root, self.allow_outside)
 
     @contextmanager
     def entry(self, name: str) -> Iterator[None]:
@@ -67,7 +72,7 @@ class FaceList:
         Raises:
             KpError: if the file leaves the root, a box has no size, there are no points, or the sizes do not fit.
         """
-        check_inside(self.root, file, self.allow_outside)
+        file = self._photographs.find(file)
         if not points:
             raise KpError("a face has no points")
         if box is not None and min(box[2:]) <= 0:

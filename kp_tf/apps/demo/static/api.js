@@ -28,6 +28,7 @@ const ATTEMPTS = 10;
  *
  * @typedef {object} Entry
  * @property {string} file  relative to the opened folder
+ * @property {string[]} names  those that this may stand for, the likeliest first
  * @property {string} lead  what precedes the entry
  * @property {string} text
  * @property {number} boxes  how many it has

@@ -56,7 +56,8 @@ const listed = ([first, ...others]) => (others.length ? `${first} and ${others.l
  */
 export function matchEntries(labels, names) {
   const [exact, similar] = [new Set(names), new Map(names.map((name) => [pathKey(name), name]))];
-  return Map.groupBy(labels?.entries ?? [], ({ file }) => (exact.has(file) ? file : similar.get(pathKey(file))));
+  const photographOf = (file) => (exact.has(file) ? file : similar.get(pathKey(file)));
+  return Map.groupBy(labels?.entries ?? [], (entry) => entry.names.map(photographOf).find(Boolean));
 }
 
 /** A path without differences that do not matter: `.\d\p1.jpg` and `d/p1.jpg`, composed and decomposed umlauts. */
