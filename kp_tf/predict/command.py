@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,7 +155,7 @@ def _predict_clips(predictor: Predictor, sources: Sources, out: Path, format: st
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
     alone, done = len(sources.clips) == 1 and not sources.photographs, {}
-    for clip, name in _result_names(sources.clips).items():
+    for clip, name in _result_names(sources.clips, {"points"} if sources.photographs else set()).items():
         points, drawn = out / f"{'points' if alone else name}.{format}", out / DRAWN / f"{name}.mp4"
         try:
             check_regular(clip)
@@ -190,9 +191,9 @@ def _line(error: KpError) -> str:
     return str(error).replace("\n", "\\n")
 
 
-def _result_names(files: Sequence[Path]) -> dict[Path, str]:
-    """The name of each file's results: its stem, shortened if need be, with a number if another file has the same."""
-    names, taken = {}, set()
+def _result_names(files: Sequence[Path], taken: AbstractSet[str] = frozenset()) -> dict[Path, str]:
+    """The name of each file's results: its stem, shortened if need be, with a number if the name is taken."""
+    names, taken = {}, set(taken)
     for file in files:
         stem = shortened(file.stem, MAX_STEM_BYTES)
         name, number = stem, 1

@@ -1,5 +1,6 @@
 """Tracking faces from frame to frame: detected once, then followed by their landmarks; each keeps its number."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ MAX_LOST = 1.0  # seconds after which the number of a lost face is given up
 SAME_FACE = 0.3  # intersection over union above which two boxes are of one face
 MAX_GROWTH = 1.2  # of a face in one frame; a track of something else shrinks to nothing
 ISOLATED = 0.05  # intersection over union below which another face does not disturb the speed of a face
+DEFAULT_RATE = 30  # frames a second, if a clip does not state it
 STILL = 0.01  # of the box's width: smaller moves are ignored, so that the same pixels give the same landmarks
 # chosen on clips of training faces: steady at rest, and hardly more error in fast motion than without a filter
 MIN_CUTOFF = 0.5  # Hz, for a face that does not move
@@ -101,6 +103,13 @@ class _Track:
     face: Face
 
 
+def rising_time(seconds: float | None, last: float, interval: float) -> float:
+    """The time of the next frame: as stated, or `interval` after the last if it is missing or does not rise."""
+    if seconds is not None and math.isfinite(seconds) and seconds > last:
+        return seconds
+    return max(last + interval, 0.0)
+
+
 class Tracker:
     """Follows faces through frames that come one by one. `Predictor.track` is the short form."""
 
@@ -119,20 +128,25 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._count = 0
         self._detected = self._now = -np.inf
+        self._size: tuple[int, int] | None = None
 
     def update(self, frame: Picture, seconds: float) -> list[Face]:
         """The faces of the next frame, ordered by number; lost ones are left out.
 
         Args:
             frame: as for `Predictor.predict`.
-            seconds: its time; frames come in order.
+            seconds: its time; one that is not after the last frame's is counted by `DEFAULT_RATE`.
 
         Raises:
             KpError: as `Predictor.predict`.
         """
         photograph = open_photograph(frame)
         upright = Photograph(photograph.name, photograph.upright)
-        before, self._now = self._now, seconds
+        before = self._now
+        self._now = seconds = rising_time(seconds, before, 1 / DEFAULT_RATE)
+        if self._size not in (None, upright.upright.size):
+            self._rescale(np.divide(upright.upright.size, self._size))
+        self._size = upright.upright.size
         self._follow(upright, before, seconds)
         all_seen = self._tracks and all(track.seen == seconds for track in self._tracks)
         wait = DETECT_EVERY if all_seen else DETECT_SOON
@@ -142,6 +156,13 @@ class Tracker:
         self._tracks = [track for track in self._tracks if seconds - track.seen <= MAX_LOST]
         seen = [track for track in self._tracks if track.seen == seconds]
         return [_result(track, photograph, seconds) for track in sorted(seen, key=lambda track: track.number)]
+
+    def _rescale(self, scale: np.ndarray) -> None:
+        """Move the tracks into frames whose width and height are larger by these factors, and detect anew."""
+        for track in self._tracks:
+            track.box, track.speed = track.box * np.tile(scale, 2), track.speed * scale
+            track.filter = self._make_filter and self._make_filter()
+        self._detected = -np.inf
 
     def _follow(self, upright: Photograph, before: float, seconds: float) -> None:
         """Predict each face at the place where it is expected in this frame."""

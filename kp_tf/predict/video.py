@@ -1,30 +1,24 @@
-"""Clips: the landmarks of all frames as JSON, and the clip with the faces drawn in. Needs PyAV, an extra."""
+"""Clips: the landmarks of all frames as JSON or CSV, and the clip with the faces drawn in. Needs PyAV, an extra."""
 
-import json
-import math
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing, write_text
-from kp_tf.core.images import Photograph
+from kp_tf.predict import clip_writers
 from kp_tf.predict.drawing import draw_faces
+from kp_tf.predict.frames import read_frames
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.tracking import Tracker
-from kp_tf.predict.writers import face_to_json
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-    from PIL import Image
+    from av.container import OutputContainer
 
 INSTALL = "pip install av"
 TIME_BASE = Fraction(1, 90_000)  # seconds, of the clip that is written
-DEFAULT_RATE = 30  # frames a second, if the clip does not state it
-_ORIENTATION_TAGS = {0: 1, 90: 8, 180: 3, -180: 3, -90: 6}  # by degrees counterclockwise
 
 
 def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) -> tuple[int, int]:
@@ -33,9 +27,8 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
     Args:
         predictor: the network and detector.
         path: the clip; its first video stream is used.
-        points: the JSON to write: the names of the points, then each frame with its time in seconds and its numbered
-            faces, in pixels as stored.
-        drawn: the `.mp4` to write (H.264, upright, without sound).
+        points: the `.json` or `.csv` to write, see `clip_writers`, in pixels as stored.
+        drawn: the `.mp4` to write (H.264, upright, in the size of the first frame, without sound).
 
     Returns:
         The number of frames, and of different faces.
@@ -50,73 +43,48 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
         raise KpError(f"{path}: clips need PyAV ({INSTALL})") from None
     tracker, frames = Tracker(predictor), []
     try:
-        with av.open(str(path)) as clip, replacing(drawn) as temporary, av.open(str(temporary), "w") as out:
-            source = _video_stream(clip, path)
-            source.thread_type = "AUTO"
-            writer = _Writer(out, source)
-            for seconds, photograph in _photographs(clip, source, path):
-                faces = tracker.update(photograph, seconds)
-                frames.append({"seconds": round(seconds, 4), "faces": [face_to_json(face) for face in faces]})
-                writer.add(draw_faces(photograph, faces), seconds)
-            if not frames:
-                raise KpError(f"{path}: the video stream has no pictures")
+        with replacing(drawn) as temporary, av.open(str(temporary), "w") as out:
+            writer = _Writer(out)
+            for frame in read_frames(path):
+                faces = tracker.update(frame.photograph, frame.seconds)
+                frames.append(clip_writers.FrameResult(frame.seconds, frame.photograph.orientation, faces))
+                writer.add(draw_faces(frame.photograph, faces), frame.seconds, frame.rate)
             writer.finish()
     except FFmpegError as error:
-        raise KpError(f"cannot read {path} as a clip: {error.strerror}") from None
-    numbers = {face["number"] for frame in frames for face in frame["faces"]}
-    content = {"network": predictor.info.name, "names": predictor.scheme.names, "file": str(path)}
-    write_text(points, json.dumps(content | {"frames": frames}, ensure_ascii=False) + "\n")
-    return len(frames), len(numbers)
-
-
-def _video_stream(clip: "InputContainer", path: Path) -> "VideoStream":
-    """The first video stream that is not a cover picture."""
-    from av.stream import Disposition
-
-    for stream in clip.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise KpError(f"{path}: the file has no video stream")
+        raise KpError(f"cannot write {drawn}: {error.strerror}") from None
+    if points.suffix == ".csv":
+        text = clip_writers.as_csv(frames, predictor.scheme)
+    else:
+        text = clip_writers.as_json(str(path), frames, predictor.scheme, predictor.info.name)
+    write_text(points, text)
+    return len(frames), len({face.number for frame in frames for face in frame.faces})
 
 
 class _Writer:
-    """Writes pictures as H.264, at the times of the source."""
+    """Writes pictures as H.264, at the times of the source and in the size of the first picture."""
 
-    def __init__(self, out: "OutputContainer", source: "VideoStream") -> None:
-        self._out, self._time_base = out, TIME_BASE
-        self._stream = out.add_stream("libx264", rate=source.average_rate or DEFAULT_RATE, options={"crf": "20"})
-        self._stream.pix_fmt = "yuv420p"
-        self._size: tuple[int, int] | None = None
+    def __init__(self, out: "OutputContainer") -> None:
+        self._out = out
+        self._stream = None
+        self._first_size, self._last = (0, 0), -1
 
-    def add(self, picture: "Image.Image", seconds: float) -> None:
+    def add(self, picture: Image.Image, seconds: float, rate: Fraction) -> None:
         import av
 
-        if self._size is None:
+        if self._stream is None:
+            self._stream = self._out.add_stream("libx264", rate=rate, options={"crf": "20"})
             # this pixel format needs an even width and height
-            width, height = (side - side % 2 for side in picture.size)
-            self._size = self._stream.width, self._stream.height = width, height
-            self._stream.codec_context.time_base = self._time_base
-        frame = av.VideoFrame.from_image(picture.crop((0, 0, *self._size)))
-        frame.pts, frame.time_base = round(seconds / self._time_base), self._time_base
+            self._stream.width, self._stream.height = (side - side % 2 for side in picture.size)
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = TIME_BASE
+            self._first_size = picture.size
+        elif picture.size != self._first_size:  # a clip may change its resolution
+            picture = ImageOps.pad(picture, self._first_size)
+        frame = av.VideoFrame.from_image(picture.crop((0, 0, self._stream.width, self._stream.height)))
+        self._last = max(round(seconds / TIME_BASE), self._last + 1)  # the encoder refuses equal times
+        frame.pts, frame.time_base = self._last, TIME_BASE
         self._out.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
-        self._out.mux(self._stream.encode())
-
-
-def _photographs(clip: "InputContainer", source: "VideoStream", path: Path) -> Iterator[tuple[float, Photograph]]:
-    """Each frame upright, with its time in seconds."""
-    last, rate = -math.inf, float(source.average_rate or DEFAULT_RATE)
-    for packet in clip.demux():  # sound as well, because a clip may be cut off in it
-        frames = cast("list[VideoFrame]", packet.decode()) if packet.stream.index == source.index else []
-        if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
-            raise KpError(f"{path}: the clip is damaged or cut off")
-        for frame in frames:
-            degrees = round(frame.rotation)
-            if degrees not in _ORIENTATION_TAGS:
-                raise KpError(f"{path}: frames rotated by {degrees}° are not supported, only quarter turns")
-            time = frame.time  # if it is missing or does not rise, it is computed from the rate
-            last = time if time is not None and time > last else max(last + 1 / rate, 0.0)
-            image = frame.to_image()
-            upright = image.rotate(degrees, expand=True) if degrees else image
-            yield last, Photograph(str(path), upright, _ORIENTATION_TAGS[degrees])
+        if self._stream is not None:
+            self._out.mux(self._stream.encode())

@@ -15,7 +15,7 @@ from kp_tf.core.keypoints import IBUG68, Scheme
 from kp_tf.core.orientation import Orientation
 
 FORMATS = ("json", "csv", "pts", "xml")
-CLIP_FORMATS = ("json",)
+CLIP_FORMATS = ("json", "csv")
 DECIMALS = 2  # of a pixel
 
 

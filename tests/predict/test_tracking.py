@@ -113,3 +113,26 @@ def test_a_doubtful_detection_gets_no_number():
     (face,) = tracker.update(draw_discs((60, 60)), 1)
     assert face.number == 1
     np.testing.assert_allclose(centre(face), (60, 60), atol=1.5)
+
+
+@pytest.mark.parametrize("times", [(0.0, 0.1, 0.1, 0.1), (3.0, 2.0, 1.0, 0.0), (None, None, 0.0, float("nan"))])
+def test_times_that_are_missing_or_do_not_rise_are_counted(times):
+    detector = FakeDetector((60, 60))
+    tracker = Tracker(Predictor(DISC_INFO, disc_network, detector))
+    for k, seconds in enumerate(times):
+        (face,) = tracker.update(draw_discs((60 + 2 * k, 60)), seconds)
+        assert face.number == 1
+        assert 0 <= 60 + 2 * k - centre(face)[0] < 2, "it is followed"
+    detector.centres = ()
+    assert tracker.update(draw_discs(), times[-1]) == [], "the face is gone"
+
+
+def test_frames_of_another_size_show_the_same_face():
+    detector = FakeDetector((60, 60))
+    tracker = Tracker(Predictor(DISC_INFO, disc_network, detector))
+    tracker.update(draw_discs((60, 60)), 0)
+    image = Image.fromarray(draw_discs((60, 60)))
+    detector.centres = ()
+    (face,) = tracker.update(image.resize((640, 240)), 0.1)
+    assert (face.number, detector.calls) == (1, 2)
+    np.testing.assert_allclose(centre(face), (120, 120), atol=2)
