@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,15 @@ def write_run(folder, info=INFO):
     (folder / "metrics.json").write_text(json.dumps({"completed": "2026-01-01T00:00:00+00:00"}))
     build_network(info.recipe, len(info.scheme), seed=0).save(folder / "model.keras")
     return folder
+
+
+def check_threads(network, images):
+    """Call a network from four threads, with batches of one, two and three of the images (N, H, W, 1)."""
+    batches = [images[k : k + 1 + k % 3] for k in range(len(images) - 2)]
+    expected = [network(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for k, points in enumerate(pool.map(lambda k: network(batches[k % len(batches)]), range(400))):
+            np.testing.assert_allclose(points, expected[k % len(batches)], atol=1e-5)
 
 
 def draw_discs(*centres):

@@ -1,16 +1,19 @@
 """From photographs to faces with landmarks, with any backend. TensorFlow is imported only if the backend is Keras."""
 
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from PIL import Image
 
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import WEIGHTS
 from kp_tf.backends import load_network
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
@@ -30,6 +33,8 @@ MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a bat
 class Predictor:
     """Predicts the landmarks of the faces in photographs.
 
+    Threads may share one. If `load` made it, it can be pickled, and the other process loads the same network.
+
     Attributes:
         info: the network's description.
         scheme: what its points are.
@@ -45,6 +50,7 @@ class Predictor:
         """
         self.info, self.scheme = info, info.scheme
         self._network, self._detector = network, detector
+        self._source: str | None = None  # what `load` takes
 
     @classmethod
     def load(cls, source: str | Path | None = None, detector: Detector = dlib_faces) -> "Predictor":
@@ -57,7 +63,10 @@ class Predictor:
         Raises:
             KpError: if there is no such network, or its runtime is not installed.
         """
-        return cls(*load_network(source), detector)
+        predictor = cls(*load_network(source), detector)
+        named = str(source or "compact")
+        predictor._source = named if named in WEIGHTS else str(predictor.info.path.resolve())
+        return predictor
 
     def predict(self, image: Picture, boxes: object = None) -> list[Face]:
         """Predict the faces of one photograph; the list may be empty.
@@ -72,7 +81,19 @@ class Predictor:
         """
         return next(self._faces([self._open((image, boxes))]))
 
-    def predict_batch(self, images: Iterable[Picture], boxes: Iterable[object] | None = None) -> Iterator[list[Face]]:
+    @overload
+    def predict_batch(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None = None, on_error: Literal["raise"] = "raise"
+    ) -> Iterator[list[Face]]: ...
+
+    @overload
+    def predict_batch(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None = None, *, on_error: Literal["return"]
+    ) -> Iterator[list[Face] | KpError]: ...
+
+    def predict_batch(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None = None, on_error: str = "raise"
+    ) -> Iterator[list[Face]] | Iterator[list[Face] | KpError]:
         """Predict the faces of any number of photographs, in order.
 
         Photographs are decoded ahead on all cores, pass through the network in batches, and are released once their
@@ -81,14 +102,24 @@ class Predictor:
         Args:
             images: each as for `predict`; consumed as needed.
             boxes: for each photograph as for `predict`. None: all faces are detected.
+            on_error: what happens to a photograph that cannot be used: "raise" raises its KpError and ends the work,
+                "return" yields the KpError in place of its faces and goes on.
 
         Raises:
             KpError: as `predict`, once it is the photograph's turn.
+            ValueError: if `on_error` has another value.
         """
+        if on_error not in ("raise", "return"):
+            raise ValueError(f'on_error must be "raise" or "return". Received: {on_error=}')
+        return self._predict_batch(images, boxes, on_error == "raise")
+
+    def _predict_batch(
+        self, images: Iterable[Picture], boxes: Iterable[object] | None, raises: bool
+    ) -> Iterator[list[Face] | KpError]:
         for result in self.results(images, boxes):
-            if isinstance(result, KpError):
+            if isinstance(result, KpError) and raises:
                 raise result
-            yield result[1]
+            yield result if isinstance(result, KpError) else result[1]
 
     def track(self, frames: Iterable[Picture], rate: float = 30.0, steady: bool = True) -> Iterator[list[Face]]:
         """Predict the faces of frames one by one; each face keeps its `number`.
@@ -110,7 +141,26 @@ class Predictor:
 
     def with_info(self, info: ModelInfo) -> "Predictor":
         """The same network and detector, with other settings."""
-        return Predictor(info, self._network, self._detector)
+        predictor = Predictor(info, self._network, self._detector)
+        predictor._source = self._source
+        return predictor
+
+    def __reduce__(self) -> tuple:
+        """Pickle the source of the network instead of the network.
+
+        Raises:
+            pickle.PicklingError: if `load` did not make this predictor, or its detector cannot be pickled.
+        """
+        if self._source is None:
+            raise pickle.PicklingError(
+                "cannot pickle this Predictor: only those that Predictor.load made can be loaded"
+            )
+        try:
+            pickle.dumps(self._detector)
+        except Exception as error:  # of many kinds, as the objects of a detector decide
+            advice = "define it at the top level of a module"
+            raise pickle.PicklingError(f"cannot pickle the detector of this Predictor ({error}); {advice}") from error
+        return _load_again, (self._source, self._detector, self.info)
 
     def results(
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
@@ -168,6 +218,11 @@ class Predictor:
         boxes = np.array([jobs[j].upright[b] for j, b in places])
         sizes = np.array([jobs[j].grey.size for j, _ in places])
         return run_cascade(self._network, self.info, crop, boxes, sizes, framed)
+
+
+def _load_again(source: str, detector: Detector, info: ModelInfo) -> Predictor:
+    """Load a predictor that was pickled."""
+    return Predictor.load(source, detector).with_info(info)
 
 
 @dataclass(frozen=True)

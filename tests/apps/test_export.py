@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers import check_threads
 
 from kp_tf.apps.export import export, pack
 from kp_tf.backends import load_network
@@ -40,6 +41,7 @@ def test_int8_says_what_it_costs_on_labelled_faces(exported, labels, tmp_path, c
     _, keras_network = load_network(exported["run"])
     _, network = load_network(out)
     assert 0 < np.abs(network(IMAGES) - keras_network(IMAGES))[..., :2].max() < 0.05
+    check_threads(network, np.tile(IMAGES, (3, 1, 1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import INFO
+from helpers import INFO, check_threads
 
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
@@ -29,6 +29,12 @@ def test_exported_files_give_the_points_of_the_run(exported, name, most):
     assert expected.shape == (3, 68, 3)
     for images, points in ((IMAGES, expected), (IMAGES[:1], expected[:1])):  # batches of any size
         assert 0 <= np.abs(network(images) - points).max() < most
+
+
+@pytest.mark.parametrize("name", ["run", "a.tflite", "half.onnx"])  # int8 is in apps/test_export.py
+def test_threads_share_a_network(exported, name):
+    images = np.random.default_rng(1).uniform(-0.5, 0.5, (9, 32, 32, 1)).astype(np.float32)
+    check_threads(load_network(exported[name])[1], images)
 
 
 @pytest.mark.parametrize("name", ["a.tflite", "half.onnx"])

@@ -1,6 +1,9 @@
 import os
+import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ from helpers import INFO, RECIPE, SHAPE, disc_network, draw_discs, picture, writ
 from PIL import ExifTags, Image
 
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import FOLDER
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.keypoints import IBUG68
@@ -30,6 +34,10 @@ def no_faces(picture):
 
 def always_box(picture):
     return np.array([BOX], float)
+
+
+def drawn_faces_box(picture):
+    return np.array([(87, 71, 105, 105)], float)  # as `drawn_face` says
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +182,20 @@ def test_results_name_what_cannot_be_used_in_its_place(predictor, tmp_path):
     assert isinstance(second, KpError)
     assert "the file is empty" in str(second)
     assert third[1] == []
+
+
+def test_batches_raise_or_return_errors(predictor, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    images, boxes = [picture(150, 200), tmp_path / "a.jpg", picture(150, 200)], [[BOX]] * 3
+    faces = predictor.predict_batch(images, boxes)
+    assert len(next(faces)) == 1
     with pytest.raises(KpError, match="the file is empty"):
-        list(predictor.predict_batch([image, tmp_path / "a.jpg"], [[BOX], [BOX]]))
+        next(faces)
+    first, second, third = predictor.predict_batch(images, boxes, on_error="return")
+    assert (len(first), len(third)) == (1, 1)
+    assert isinstance(second, KpError)
+    with pytest.raises(ValueError, match='on_error must be "raise" or "return"'):
+        predictor.predict_batch(images, boxes, on_error="skip")
 
 
 def test_a_framed_network_takes_the_whole_photograph(network, tmp_path):
@@ -239,3 +259,29 @@ def test_threads_share_a_predictor(drawn_face):
         for number, faces in enumerate(pool.map(predict, range(100))):
             for face, right in zip(faces, expected[number % 5], strict=True):
                 np.testing.assert_allclose(face.points, right.points, atol=0.01)
+
+
+def test_another_process_loads_the_network_again(drawn_face, monkeypatch, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    image, box = drawn_face
+    shutil.copy(FOLDER / "compact.tflite", tmp_path / "mine.tflite")
+    monkeypatch.chdir(tmp_path)
+    predictor = Predictor.load("mine.tflite", drawn_faces_box)
+    predictor = predictor.with_info(replace(predictor.info, recipe=replace(predictor.info.recipe, num_passes=1)))
+    monkeypatch.chdir("/")  # the other process finds the file from here
+    with get_context("spawn").Pool(1) as pool:
+        (face,) = pool.apply(predictor.predict, (image,))
+    (expected,) = predictor.predict(image, [box])
+    np.testing.assert_allclose(face.points, expected.points, atol=1e-4)
+    assert repr(face) == repr(expected)
+
+
+def test_a_predictor_that_cannot_be_loaded_again_is_not_pickled(predictor):
+    with pytest.raises(pickle.PicklingError, match=r"only those that Predictor\.load made"):
+        pickle.dumps(predictor)
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    with pytest.raises(
+        pickle.PicklingError, match=r"cannot pickle the detector .*<lambda>.*; define it at the top level"
+    ):
+        pickle.dumps(Predictor.load("compact", lambda picture: np.zeros((0, 4))))
+    assert str(FOLDER).encode() not in pickle.dumps(Predictor.load().__reduce__()[1][0]), "named, wherever it lies"
