@@ -58,7 +58,7 @@ class Recipe:
     scheme: str | None  # a name in keypoints.SCHEMES; None: as the labels have it
     network: str  # one of NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
-    loss: str  # a name of Keras, or heatmap for models.losses.heatmap_loss
+    loss: str  # a name of Keras, or heatmap for models.losses.HeatmapLoss
     learning_rate: float
     epochs: int
     batch_size: int

@@ -1,7 +1,7 @@
 """Losses on points in the unit square. Points that are NaN in the ground truth are ignored. `keras` alone."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -54,32 +54,63 @@ def laplace_nll(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> K
     return _mean_where(present, ops.log(deviation) + error / deviation)
 
 
-def heatmap_loss(
-    w: float, epsilon: float, pixels: float, variance_weight: float, teacher_weight: float = 0.0
-) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """Build the loss of a model from `heatmap.with_variance`: `wing` + `variance_weight` · `laplace_nll`.
+@keras.saving.register_keras_serializable("kp_tf")
+class WingLoss(keras.losses.Loss):
+    """`wing` for `model.compile`, of truth and prediction (B, K, 2) in the unit square; NaN where a point is missing."""
 
-    Args:
-        w: see `wing`.
-        epsilon: see `wing`.
-        pixels: side of the network's input.
-        variance_weight: of `laplace_nll`.
-        teacher_weight: if the truth is (B, 2 K, 2), its second half are the points of a teacher, and this is their
-            share of the wing loss.
+    def __init__(self, w: float = 10.0, epsilon: float = 2.0, pixels: float = 128.0, **kwargs: Any) -> None:
+        """`w`, `epsilon` and `pixels` as of `wing`; `kwargs` as of `keras.losses.Loss`."""
+        super().__init__(**kwargs)
+        self.w, self.epsilon, self.pixels = w, epsilon, pixels
 
-    Returns:
-        A function of truth and prediction (B, K, 3) for `model.compile`.
+    def call(self, y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
+        return wing(y_pred, y_true, self.w, self.epsilon, self.pixels)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "w": self.w, "epsilon": self.epsilon, "pixels": self.pixels}
+
+
+@keras.saving.register_keras_serializable("kp_tf")
+class HeatmapLoss(WingLoss):
+    """The loss of a model from `heatmap.with_variance`: `wing` + `variance_weight` · `laplace_nll`.
+
+    The prediction is (B, K, 3). The truth is (B, K, 2); if it is (B, 2 K, 2), its second half are the points of a
+    teacher.
     """
 
-    def loss(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        points, count = prediction[..., :2], prediction.shape[1]
-        taught, truth = truth[:, count:], truth[:, :count]
-        value = wing(points, truth, w, epsilon, pixels)
-        if taught.shape[1]:
-            value = (1 - teacher_weight) * value + teacher_weight * wing(points, taught, w, epsilon, pixels)
-        return value + variance_weight * laplace_nll(prediction, truth, pixels)
+    def __init__(
+        self,
+        w: float = 10.0,
+        epsilon: float = 2.0,
+        pixels: float = 128.0,
+        variance_weight: float = 1.0,
+        teacher_weight: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        """Set the weights of the parts.
 
-    return loss
+        Args:
+            w: see `wing`.
+            epsilon: see `wing`.
+            pixels: side of the network's input.
+            variance_weight: of `laplace_nll`.
+            teacher_weight: share of the teacher's points in the wing loss.
+            **kwargs: of `keras.losses.Loss`.
+        """
+        super().__init__(w, epsilon, pixels, **kwargs)
+        self.variance_weight, self.teacher_weight = variance_weight, teacher_weight
+
+    def call(self, y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
+        points, count = y_pred[..., :2], y_pred.shape[1]
+        taught, truth = y_true[:, count:], y_true[:, :count]
+        value = super().call(truth, points)
+        if taught.shape[1]:
+            value = (1 - self.teacher_weight) * value + self.teacher_weight * super().call(taught, points)
+        return value + self.variance_weight * laplace_nll(y_pred, truth, self.pixels)
+
+    def get_config(self) -> dict:
+        weights = {"variance_weight": self.variance_weight, "teacher_weight": self.teacher_weight}
+        return {**super().get_config(), **weights}
 
 
 def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
@@ -87,26 +118,35 @@ def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
     return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)
 
 
-def nme(eyes: tuple[int, int]) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
-    """Build the metric NME: each face's mean Euclidean error divided by its inter-ocular distance, in square windows.
+@keras.saving.register_keras_serializable("kp_tf")
+class NME(keras.metrics.MeanMetricWrapper):
+    """The metric NME for `model.compile`: the mean of `nme` over the faces."""
 
-    Points that are missing in the truth are left out. A face without both eyes counts as 0.
+    def __init__(self, eyes: Sequence[int], name: str = "nme", dtype: Any = None) -> None:
+        """`eyes` as of `nme`; `name` and `dtype` as of `keras.metrics.Metric`."""
+        super().__init__(nme, name=name, dtype=dtype, eyes=tuple(eyes))
+        self.eyes = tuple(eyes)
+
+    def get_config(self) -> dict:
+        return {"name": self.name, "dtype": self.dtype, "eyes": self.eyes}
+
+
+def nme(truth: KerasTensor, prediction: KerasTensor, eyes: tuple[int, int]) -> KerasTensor:
+    """Each face's mean Euclidean error divided by its inter-ocular distance, in square windows.
 
     Args:
+        truth: (B, K, 2) in the unit square; points that are NaN are left out, and points after the K-th, a teacher's.
+        prediction: (B, K, 2) likewise, or (B, K, 3).
         eyes: indices of the two points whose distance is the inter-ocular distance.
 
     Returns:
-        A function of truth and prediction to (B,), for `model.compile`.
+        (B,); 0 for a face without both eyes.
     """
-
-    def nme(truth: KerasTensor, prediction: KerasTensor) -> KerasTensor:
-        truth = truth[:, : prediction.shape[1]]  # the rest, if any, is a teacher's
-        present = ops.logical_not(ops.any(ops.isnan(truth), axis=-1))
-        known = ops.where(present[..., None], truth, 0.0)
-        error = ops.where(present, ops.norm(prediction[..., :2] - known, axis=-1), 0.0)
-        eye_distance = ops.norm(known[:, eyes[0]] - known[:, eyes[1]], axis=-1)
-        usable = ops.logical_and(present[:, eyes[0]], present[:, eyes[1]])
-        count = ops.sum(ops.cast(present, error.dtype), axis=-1)
-        return ops.where(usable, ops.sum(error, axis=-1) / ops.maximum(count, 1.0) / eye_distance, 0.0)
-
-    return nme
+    truth = truth[:, : prediction.shape[1]]
+    present = ops.logical_not(ops.any(ops.isnan(truth), axis=-1))
+    known = ops.where(present[..., None], truth, 0.0)
+    error = ops.where(present, ops.norm(prediction[..., :2] - known, axis=-1), 0.0)
+    eye_distance = ops.norm(known[:, eyes[0]] - known[:, eyes[1]], axis=-1)
+    usable = ops.logical_and(present[:, eyes[0]], present[:, eyes[1]])
+    count = ops.sum(ops.cast(present, error.dtype), axis=-1)
+    return ops.where(usable, ops.sum(error, axis=-1) / ops.maximum(count, 1.0) / eye_distance, 0.0)

@@ -15,7 +15,7 @@ from kp_tf.data.samples import Samples, points_to_upright
 from kp_tf.input.augment import window
 from kp_tf.input.batches import scale_pixels
 from kp_tf.models.heatmap import with_variance
-from kp_tf.models.losses import heatmap_loss, nme
+from kp_tf.models.losses import NME, HeatmapLoss
 from kp_tf.predict.cascade import BATCH_SIZE
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import Recipe
@@ -36,8 +36,8 @@ def compiled(model: keras.Model, recipe: Recipe, eyes: tuple[int, int] | None, s
     """
     if recipe.loss == "heatmap":
         model = for_strategy(with_variance(model))
-        metrics = [nme(eyes)] if eyes else []
-        model.compile(_optimizer(recipe, steps), heatmap_loss(**recipe.loss_settings), metrics=metrics)
+        metrics = [NME(eyes)] if eyes else []
+        model.compile(_optimizer(recipe, steps), HeatmapLoss(**recipe.loss_settings), metrics=metrics)
     else:
         model = for_strategy(model)
         model.compile(_optimizer(recipe, steps), recipe.loss)

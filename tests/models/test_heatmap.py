@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kp_tf.models.heatmap import FOLD, SoftArgmax, grid_points, heatmap_network, multiply_adds, with_variance
-from kp_tf.models.losses import heatmap_loss
+from kp_tf.models.losses import HeatmapLoss
 from kp_tf.recipes import COMPACT
 
 SMALL = {"widths": (8, 8, 16), "depths": (1, 1, 1)}
@@ -130,7 +130,7 @@ def test_training_moves_points_to_the_truth():
     truth = np.random.default_rng(3).uniform(0.2, 0.8, (4, 3, 2)).astype(np.float32)
     truth[0, 1] = np.nan
     trainee = with_variance(model)
-    loss = heatmap_loss(10, 2, 48, variance_weight=0.1)
+    loss = HeatmapLoss(10, 2, 48, variance_weight=0.1)
     trainee.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=True)  # tracing takes longer than all steps
     history = trainee.fit(pictures(), truth, epochs=12, batch_size=4, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(history).all()

@@ -1,10 +1,11 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kp_tf.models.losses import heatmap_loss, laplace_nll, nme, wing
+from kp_tf.models.losses import NME, HeatmapLoss, WingLoss, laplace_nll, nme, wing
 
 
 def test_wing_is_what_the_paper_says():
@@ -52,7 +53,7 @@ def test_missing_points_have_no_gradient_and_no_weight():
     truth = np.full((2, 3, 2), 0.4, np.float32)
     truth[1, 2] = np.nan
     prediction = tf.constant(np.random.default_rng(0).uniform(0.1, 0.9, (2, 3, 3)).astype(np.float32))
-    loss = heatmap_loss(10, 2, 100, variance_weight=0.5)
+    loss = HeatmapLoss(10, 2, 100, variance_weight=0.5)
     with tf.GradientTape() as tape:
         tape.watch(prediction)
         value = loss(truth, prediction)
@@ -83,7 +84,7 @@ def test_heatmap_loss_mixes_truth_and_teacher():
     taught = np.concatenate([truth, np.full((1, 1, 2), 0.06, np.float32)], axis=1)
     # 2 pixels from the truth, 4 from the teacher
     near, far = 10 * math.log(1 + 2 / 2), 10 * math.log(1 + 4 / 2)
-    loss = heatmap_loss(**settings, teacher_weight=0.25)
+    loss = HeatmapLoss(**settings, teacher_weight=0.25)
     assert float(loss(truth, prediction)) == pytest.approx(near, rel=1e-5)
     mixed = loss(taught, prediction)
     assert float(mixed) == pytest.approx(0.75 * near + 0.25 * far, rel=1e-5)
@@ -98,6 +99,21 @@ def test_nme_is_counted_by_hand():
     truth[3] = np.nan
     third = math.hypot(0.04, 0.01)
     expected = [(0.02 + third) / 3 / 0.1, 0.1, 0, 0]
-    np.testing.assert_allclose(nme((0, 1))(truth, prediction), expected, rtol=1e-4)
+    np.testing.assert_allclose(nme(truth, prediction, (0, 1)), expected, rtol=1e-4)
     taught = np.concatenate([truth, truth + 1], axis=1)
-    np.testing.assert_allclose(nme((0, 1))(taught, prediction), expected, rtol=1e-4)
+    np.testing.assert_allclose(nme(taught, prediction, (0, 1)), expected, rtol=1e-4)
+
+
+def test_a_compiled_model_is_saved_and_loaded_with_its_loss_and_metric(tmp_path):
+    images, truth = np.zeros((2, 1)), np.random.default_rng(0).uniform(size=(2, 3, 2)).astype(np.float32)
+    for loss, outputs in ((WingLoss(5, 1, 60), 2), (HeatmapLoss(5, 1, 60, 0.5, 0.25), 3)):
+        layers = [keras.Input((1,)), keras.layers.Dense(3 * outputs), keras.layers.Reshape((3, outputs))]
+        model = keras.Sequential(layers)
+        model.compile("sgd", loss, metrics=[NME((0, 2))], run_eagerly=True)
+        before = model.evaluate(images, truth, verbose=0, return_dict=True)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        assert loaded.loss.get_config() == loss.get_config()
+        loaded.run_eagerly = True
+        assert loaded.evaluate(images, truth, verbose=0, return_dict=True) == pytest.approx(before)
+        assert before["nme"] == pytest.approx(nme(truth, model(images), (0, 2)).numpy().mean(), rel=1e-5)
