@@ -9,9 +9,23 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 __version__ = "0.2.0"
-__all__ = ["Face", "KpError", "Predictor"]
-
-_MODULES = {"Face": "core.face", "KpError": "core.errors", "Predictor": "predict.predictor"}
+_MODULES = {
+    "Face": "core.face",
+    "FaceData": "training.face_data",
+    "HeatmapLoss": "models.losses",
+    "KpError": "core.errors",
+    "NME": "models.losses",
+    "Predictor": "predict.predictor",
+    "TrainedRun": "training.interface",
+    "WingLoss": "models.losses",
+    "cnn": "models.cnn",
+    "heatmap_network": "models.heatmap",
+    "load_data": "training.face_data",
+    "resnet18": "models.resnet18",
+    "train": "training.interface",
+    "with_variance": "models.heatmap",
+}
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
@@ -21,10 +35,15 @@ def __getattr__(name: str) -> object:
     return getattr(importlib.import_module(f"kp_tf.{_MODULES[name]}"), name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def _register_layers() -> None:
-    """Register the project's layers with Keras, so that `keras.saving.load_model` reads runs with heatmaps."""
+    """Register the project's layers and losses with Keras, so that `keras.models.load_model` reads its models."""
     with suppress(ImportError):  # of a Keras that this project cannot use: importing that one must not fail here
-        importlib.import_module("kp_tf.models.heatmap")
+        for module in ("models.heatmap", "models.losses"):
+            importlib.import_module(f"kp_tf.{module}")
 
 
 class _KerasFinder(MetaPathFinder):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-NETWORKS = ("cnn", "resnet18", "heatmap")
+NETWORKS = ("cnn", "resnet18", "heatmap", "own")  # own: a model that the user passed to `kp_tf.train`
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
 MAX_SHRINK = 1.5  # of stored crops to the network's window: bilinear sampling aliases beyond it
 COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
@@ -58,7 +58,7 @@ class Recipe:
     scheme: str | None  # a name in keypoints.SCHEMES; None: as the labels have it
     network: str  # one of NETWORKS
     shape: tuple[int, int]  # (H, W) of the grey input
-    loss: str  # a name of Keras, or heatmap for models.losses.HeatmapLoss
+    loss: str  # a name of Keras, heatmap or wing for those of models.losses; own: compiled by the user
     learning_rate: float
     epochs: int
     batch_size: int

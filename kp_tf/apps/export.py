@@ -44,6 +44,8 @@ def pack(run: Path, out: Path) -> None:
     if out.suffix != ".npz":
         raise KpError(f"--out {out}: the name must end in .npz")
     info = read_run(run)
+    if info.recipe.network == "own":
+        raise KpError(f"{run}: only networks of the recipes can be packed, not a model of your own; use export")
     with captured_stderr():
         from kp_tf.backends.keras_backend import load_model
     save_weights(out, load_model(info), info)

@@ -33,7 +33,10 @@ def load_model(info: ModelInfo, precision: str = "float32") -> keras.Model:
     Raises:
         KpError: if its file is missing or is not a Keras model.
     """
-    precision = resolve_precision(precision)
+    is_own = info.recipe.network == "own"
+    precision = resolve_precision("float32" if is_own and precision == "auto" else precision)
+    if is_own and precision != "float32":
+        raise KpError(f"{info.path}: a model of your own computes as it was saved; leave out --precision {precision}")
     if info.path.suffix == ".npz":
         model = _build(info, precision)
         load_weights(info.path, model)
@@ -81,7 +84,7 @@ def for_prediction(model: keras.Model, info: ModelInfo) -> Network:
 
     The first call takes seconds, because it traces the network; one trace serves batches of any size.
     """
-    network = folded(add_variance(model, info))
+    network = model if info.recipe.network == "own" else folded(add_variance(model, info))
     crops = tf.TensorSpec((None, *info.recipe.shape, 1), tf.float32)
     compute = tf.function(lambda images: network(images, training=False), input_signature=[crops])
 

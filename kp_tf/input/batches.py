@@ -66,6 +66,20 @@ def training_batches(
     return prepared_ahead(tf.data.Dataset.range(first_epoch, until).flat_map(epoch), prepare)
 
 
+def epoch_by_epoch(batches_of: Callable[[tf.Tensor], tf.data.Dataset], steps: int) -> tf.data.Dataset:
+    """A data set that is the next epoch, counted from 0, each time it is iterated over, as `fit` does.
+
+    Args:
+        batches_of: the batches of an epoch, by its number.
+        steps: how many they are.
+    """
+    number = tf.Variable(-1, dtype=tf.int64, trainable=False)
+    epoch = tf.data.Dataset.from_tensors(0).flat_map(lambda _: batches_of(number.assign_add(1)))
+    options = tf.data.Options()
+    options.autotune.enabled = False  # see `prepared_ahead`
+    return epoch.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)
+
+
 def fixed_batches(
     crops: np.ndarray, points_norm: np.ndarray, batch_size: int, select: Select = lambda batches: batches
 ) -> tf.data.Dataset:

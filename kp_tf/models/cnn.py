@@ -10,7 +10,9 @@ from kp_tf.models.layers import conv, dense, landmarks, layer_seeds
 layers: Any = keras.layers  # annotated for all backends at once
 
 
-def cnn(shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int) -> keras.Model:
+def cnn(
+    shape: tuple[int, int], points: int, convs: Sequence[tuple[int, int]], hidden: int, seed: int = 0
+) -> keras.Model:
     """Build the network.
 
     Args:

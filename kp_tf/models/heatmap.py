@@ -60,7 +60,7 @@ def grid_points(h: int, w: int) -> np.ndarray:
 
 
 def heatmap_network(
-    shape: tuple[int, int], points: int, widths: Sequence[int], depths: Sequence[int], seed: int
+    shape: tuple[int, int], points: int, widths: Sequence[int], depths: Sequence[int], seed: int = 0
 ) -> keras.Model:
     """Build the network: residual blocks down, one addition for each stage back up to stride 8, heatmaps.
 

@@ -13,7 +13,7 @@ layers: Any = keras.layers  # annotated for all backends at once
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # filters and the stride of the first of two blocks
 
 
-def resnet18(shape: tuple[int, int], points: int, seed: int) -> keras.Model:
+def resnet18(shape: tuple[int, int], points: int, seed: int = 0) -> keras.Model:
     """Build the network: for an input of 224×224, conv1, pool and the stages are 112, 56, 56, 28, 14 and 7 wide.
 
     Args:

@@ -13,7 +13,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
-from kp_tf.recipes import MAX_SHRINK, RECIPES, TEACHER_WEIGHT, Recipe
+from kp_tf.recipes import MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
 _SCHEMES = {"imm": (NOSE, IMM58), "ibug": (IBUG68,)}  # by data set
@@ -68,6 +68,14 @@ class Options:
     def label(self) -> str:
         """The name of a run directory without its number."""
         return label_of(self.part, self.recipe_name)
+
+
+def values_from_python(**values: Any) -> dict[str, Any]:
+    """Arguments as a user passes them in Python, with paths for files and texts for names."""
+    kinds = dict.fromkeys((*FILES, "out"), Path) | dict.fromkeys(("data", "init", "teacher"), str)
+    return {
+        name: kinds[name](value) if name in kinds and value is not None else value for name, value in values.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,10 @@ def _requested_recipe(options: Options) -> Recipe:
     name, part, labels = options.recipe_name, options.part, options.labels
     if (part is None) == (labels is None):
         raise KpError("train needs either --part or --labels" + (", not both" if part else ""))
+    if name not in {known for known, _ in RECIPES}:
+        raise KpError(f"--recipe {name}: there is no such recipe; choose course, strong or large")
+    if (options.precision or "auto") not in PRECISIONS:
+        raise KpError(f"--precision {options.precision}: choose {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
     if (name, part) not in RECIPES:
         parts = ", ".join(f"part {p}" if p else "--labels" for known, p in RECIPES if known == name)
         raise KpError(f"--recipe {name} is for {parts}, not for {f'part {part}' if part else '--labels'}")

@@ -1,7 +1,7 @@
 """A network, its batches and its callbacks, and the training itself."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
 from kp_tf.training.checkpoint import Checkpoint, checkpoint_of
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
+from kp_tf.training.own_model import check_shapes, uncompiled
 from kp_tf.training.model import compiled, start_from_init, teacher_points
 
 
@@ -70,6 +71,7 @@ def build(
     strategy: tf.distribute.Strategy,
     make_directory: Callable[[str], Path],
     begun: Path | None = None,
+    own: keras.Model | None = None,
 ) -> Fitting:
     """Build and compile the network, make its batches and the run directory.
 
@@ -79,12 +81,20 @@ def build(
         strategy: of TensorFlow.
         make_directory: makes the run directory, or returns that of a resumed run.
         begun: the run that is resumed; its checkpoint, if there is one, will be restored on every machine.
+        own: a model of the user's to train, instead of the recipe's network.
+
+    Raises:
+        KpError: if `own` does not fit the faces.
     """
     info = faces.info
     recipe, num_points = info.recipe, len(info.scheme)
-    model = build_network(recipe, num_points, config.seed)
-    with strategy.scope():
-        trained = build_network(recipe, num_points, config.seed, recipe.precision)
+    if own:
+        check_shapes(own, recipe, num_points)
+        model = trained = own if recipe.loss == "own" else uncompiled(own)
+    else:
+        model = build_network(recipe, num_points, config.seed)
+        with strategy.scope():
+            trained = build_network(recipe, num_points, config.seed, recipe.precision)
     distributed.synchronize_batch_norm(trained, strategy)
     if recipe.init and not checkpoint_of(begun):
         start_from_init(trained, info, faces.training)
@@ -135,7 +145,7 @@ def make_batches(
     return batches_from
 
 
-def fit(fitting: Fitting) -> None:
+def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
     """Train from the last checkpoint, if there is one, to the last epoch, or until Ctrl-C."""
     recipe, validation, strategy = fitting.faces.info.recipe, fitting.faces.validation, fitting.strategy
     val_batch = recipe.batch_size * max(1, BATCH_SIZE // recipe.batch_size)
@@ -165,7 +175,7 @@ def fit(fitting: Fitting) -> None:
             validation_data=distributed.distribute(strategy, validation_batches),
             validation_steps=distributed.num_steps(strategy, len(validation), val_batch),
             shuffle=False,  # training_batches has shuffled already
-            callbacks=[check, fitting.interruption, *callbacks],
+            callbacks=[check, fitting.interruption, *callbacks, *extra_callbacks],
             verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,
         )
 

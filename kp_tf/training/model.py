@@ -15,13 +15,14 @@ from kp_tf.data.samples import Samples, points_to_upright
 from kp_tf.input.augment import window
 from kp_tf.input.batches import scale_pixels
 from kp_tf.models.heatmap import with_variance
-from kp_tf.models.losses import NME, HeatmapLoss
+from kp_tf.models.losses import NME, HeatmapLoss, WingLoss
 from kp_tf.predict.cascade import BATCH_SIZE
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import Recipe
 from kp_tf.training.distributed import for_strategy
 from kp_tf.training.faces import Faces
 
+LOSSES = {"heatmap": HeatmapLoss, "wing": WingLoss}
 NUM_MATCHED = 256  # faces on which the points of one scheme are matched with those of another
 
 
@@ -29,17 +30,16 @@ def compiled(model: keras.Model, recipe: Recipe, eyes: tuple[int, int] | None, s
     """The model ready for `fit`: the same layers, with the variance as a further output if it has heatmaps.
 
     Args:
-        model: from `build_network`.
+        model: from `build_network`, or the user's own.
         recipe: its loss and optimizer.
         eyes: of the scheme, for NME as a metric.
         steps: optimizer steps in an epoch.
     """
-    if recipe.loss == "heatmap":
-        model = for_strategy(with_variance(model))
+    model = for_strategy(with_variance(model) if recipe.loss == "heatmap" else model)
+    if recipe.loss in LOSSES:
         metrics = [NME(eyes)] if eyes else []
-        model.compile(_optimizer(recipe, steps), HeatmapLoss(**recipe.loss_settings), metrics=metrics)
-    else:
-        model = for_strategy(model)
+        model.compile(_optimizer(recipe, steps), LOSSES[recipe.loss](**recipe.loss_settings), metrics=metrics)
+    elif recipe.loss != "own":
         model.compile(_optimizer(recipe, steps), recipe.loss)
     # otherwise the first step creates the optimizer's variables, and is traced twice
     model.optimizer.build(model.trainable_variables)

@@ -21,11 +21,13 @@ LOSSES = {
     "mse": "mean squared error (unit square)",
     "mae": "mean absolute error (unit square)",
     "heatmap": "wing loss and variance of the heatmaps",
+    "wing": "wing loss (pixels of the input)",
+    "own": "loss",
 }
 
 
 @dataclass(frozen=True)
-class TrainedRun:
+class EndedTraining:
     """A training that has ended, with everything that its figures show.
 
     Attributes:
@@ -54,7 +56,7 @@ class TrainedRun:
     test: Samples | None
 
 
-def draw_run(run: TrainedRun) -> None:
+def draw_run(run: EndedTraining) -> None:
     """Draw all figures into the folder `figures` of the run.
 
     Raises:
@@ -68,15 +70,15 @@ def draw_run(run: TrainedRun) -> None:
     pictures.training_samples(folder / "training_samples.png", images, points[:, : len(run.info.scheme)], title)
     history = {name: [row[name] for row in run.history] for name in ("loss", "val_loss")}
     plots.losses(folder / "losses.png", history, f"{run.title}: loss by epoch", LOSSES[run.info.recipe.loss])
-    first = next(layer for layer in run.model.layers if isinstance(layer, keras.layers.Conv2D))
-    kernels = np.asarray(keras.ops.convert_to_numpy(first.kernel))
-    pictures.filters(folder / "filters.png", kernels, f"{run.title}: filters of the first layer")
+    if convolutions := [layer for layer in run.model.layers if isinstance(layer, keras.layers.Conv2D)]:
+        kernels = np.asarray(keras.ops.convert_to_numpy(convolutions[0].kernel))
+        pictures.filters(folder / "filters.png", kernels, f"{run.title}: filters of the first layer")
     _draw_validation(run, folder)
     if run.test:
         _draw_test(run, run.test, folder)
 
 
-def _draw_validation(run: TrainedRun, folder: Path) -> None:
+def _draw_validation(run: EndedTraining, folder: Path) -> None:
     """The best and worst validation faces and, for IMM, the error by pose and expression."""
     samples, predicted = run.validation, run.scores.predicted
     order = best_first(face_scores(samples, predicted)[0])
@@ -93,7 +95,7 @@ def _draw_validation(run: TrainedRun, folder: Path) -> None:
         )
 
 
-def _draw_test(run: TrainedRun, samples: Samples, folder: Path) -> None:
+def _draw_test(run: EndedTraining, samples: Samples, folder: Path) -> None:
     """The points on whole test photographs."""
     orientations = samples.orientations()
     points = predict_samples(run.network, samples, run.info)[..., :2]

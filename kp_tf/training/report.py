@@ -15,23 +15,24 @@ from kp_tf.core.files import replacing, write_json
 from kp_tf.core.hardware import cpu_model
 from kp_tf.training import distributed
 from kp_tf.training.fitting import Fitting
-from kp_tf.training.pictures import TrainedRun
+from kp_tf.training.own_model import uncompiled
+from kp_tf.training.pictures import EndedTraining
 from kp_tf.training.scores import score
 
 
-def finish(fitting: Fitting) -> TrainedRun:
+def finish(fitting: Fitting) -> EndedTraining:
     """Save the network and score it."""
     faces, (path, checkpoint) = fitting.faces, fitting.of_chief()
     fitting.model.set_weights(fitting.trained.get_weights())  # kept and scored in float32 whatever it was trained in
     with replacing(path / "model.keras") as temporary:
-        fitting.model.save(temporary)
+        uncompiled(fitting.model).save(temporary)
     network = for_prediction(fitting.model, faces.info)
 
     def first_batch() -> tuple[np.ndarray, np.ndarray]:
         images, points = next(iter(fitting.batches_from(0)))
         return images.numpy(), points.numpy()
 
-    return TrainedRun(
+    return EndedTraining(
         path=path,
         title=fitting.config.title,
         info=replace(faces.info, path=path),
@@ -45,7 +46,7 @@ def finish(fitting: Fitting) -> TrainedRun:
     )
 
 
-def write_metrics(run: TrainedRun, fitting: Fitting, device: str) -> None:
+def write_metrics(run: EndedTraining, fitting: Fitting, device: str) -> None:
     """Write metrics.json, which marks the run as complete or interrupted, and print the scores.
 
     Raises:

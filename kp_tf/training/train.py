@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run, read_split
@@ -18,6 +20,7 @@ from kp_tf.training.checkpoint import checkpoint_of
 from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
 from kp_tf.training.faces import Loaded, load
 from kp_tf.training.fitting import build, fit
+from kp_tf.training.own_model import check_options, check_resumed, with_own_model
 from kp_tf.training.pictures import draw_run
 from kp_tf.training.report import device_name, finish, write_metrics
 
@@ -28,6 +31,8 @@ def train(
     resume: bool = False,
     devices: int | None = None,
     figures: bool = True,
+    model: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **options: Any,
 ) -> Path | None:
     """Train one part of the course, or points of a user's own, and leave a run directory (see artifacts/runs.py).
@@ -38,6 +43,8 @@ def train(
         resume: continue `out`, or the newest unfinished run of the part and recipe, with its settings.
         devices: see `distributed.strategy_of`.
         figures: draw the figures of the run.
+        model: a model of the user's to train, instead of the recipe's network.
+        callbacks: of Keras, in addition to those of every training.
         **options: what to train and how, see `config.Options`.
 
     Returns:
@@ -50,6 +57,7 @@ def train(
     """
     asked = Options(**options)
     _check_numbers(asked, devices)
+    check_options(model, callbacks, asked, devices)
     distributed.machines()  # TF_CONFIG is checked before any face is read or drawn
     with distributed.lost_machines_named(), ExitStack() as held:
         if resume:
@@ -57,9 +65,12 @@ def train(
             if job.begun and is_complete(job.begun):
                 print(f"{job.begun}: all {job.config.recipe.epochs} epochs are done")
                 return job.begun
+            check_resumed(job.config, model)
         else:
             job = _new_job(asked, out, overwrite, held)
-        return _run(job, devices, figures)
+            if model is not None:
+                job = job._replace(config=with_own_model(job.config, model))
+        return _run(job, devices if model is None else 1, figures, model, callbacks)
 
 
 class _Job(NamedTuple):
@@ -104,13 +115,20 @@ def _check_numbers(options: Options, devices: int | None) -> None:
         ("--devices", devices, 1),
         ("--seed", options.seed, 0),
     ):
-        if value is not None and value < least:
-            raise KpError(f"{name} must be at least {least}, not {value}")
-    if options.learning_rate is not None and not 0 < options.learning_rate < 1:
-        raise KpError(f"--learning-rate must be between 0 and 1, not {options.learning_rate}")
+        if value is not None and not (isinstance(value, Integral) and value >= least):
+            raise KpError(f"{name} must be a whole number of at least {least}, not {value}")
+    rate = options.learning_rate
+    if rate is not None and not (isinstance(rate, Real) and 0 < rate < 1):
+        raise KpError(f"--learning-rate must be between 0 and 1, not {rate}")
 
 
-def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
+def _run(
+    job: _Job,
+    devices: int | None,
+    figures: bool,
+    model: keras.Model | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Path | None:
     """Read, build, fit, score and draw. The chief alone writes."""
     config, device = job.config, device_name()  # before TensorFlow uses any
     if config.deterministic:
@@ -120,8 +138,8 @@ def _run(job: _Job, devices: int | None, figures: bool) -> Path | None:
     _check_unchanged(job, faces)
     files = [faces.split["training"], faces.split["validation"]]
     distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint_of(job.begun))])
-    fitting = build(config, faces, strategy, job.make_directory, job.begun)
-    fit(fitting)
+    fitting = build(config, faces, strategy, job.make_directory, job.begun, model)
+    fit(fitting, callbacks)
     if not distributed.is_chief():
         if fitting.interruption.at not in (None, (config.recipe.epochs, fitting.steps)):
             raise KeyboardInterrupt

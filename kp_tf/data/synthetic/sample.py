@@ -9,10 +9,13 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tqdm import tqdm
@@ -130,6 +133,22 @@ def _run(jobs: list[partial[Any]], progress: bool, processes: int | None) -> lis
     ignore_interrupt = (signal.signal, (signal.SIGINT, signal.SIG_IGN))  # this process stops the others
     with ProcessPoolExecutor(processes, get_context("spawn"), *ignore_interrupt) as pool:
         try:
-            return list(bar(pool.map(operator.call, jobs)))
+            with _main_module_left_alone():
+                results = pool.map(operator.call, jobs)
+            return list(bar(results))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _main_module_left_alone() -> Iterator[None]:
+    """Processes that are started in this block do not run the program's main module again.
+
+    They need nothing of it, and a script that calls the package without `if __name__ == "__main__"` would fail there.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
