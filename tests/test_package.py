@@ -11,22 +11,26 @@ import kp_tf
 REPOSITORY = Path(__file__).parents[1]
 
 
-def run(code, *paths):
+def run(code, *paths, arguments=()):
     """Run Python code in an interpreter of its own, with `paths` before all others."""
-    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n{code}"]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n{code}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_public_names_are_pinned_and_importable():
-    assert kp_tf.__all__ == ["Face", "KpError", "Predictor"]
+    assert kp_tf.__all__ == [
+        *("Face", "FaceData", "HeatmapLoss", "KpError", "NME", "Predictor", "TrainedRun", "WingLoss"),
+        *("cnn", "heatmap_network", "load_data", "resnet18", "train", "with_variance"),
+    ]
     assert [getattr(kp_tf, name).__name__ for name in kp_tf.__all__] == kp_tf.__all__
+    assert set(kp_tf.__all__) < set(dir(kp_tf))
     with pytest.raises(AttributeError, match="module 'kp_tf' has no attribute 'Faces'"):
         kp_tf.Faces  # noqa: B018
 
 
 def test_import_imports_nothing_large():
-    run("import kp_tf; assert not {'keras', 'tensorflow', 'numpy', 'PIL'} & set(sys.modules)")
+    run("import kp_tf; dir(kp_tf); assert not {'keras', 'tensorflow', 'numpy', 'PIL'} & set(sys.modules)")
 
 
 LOAD = """
@@ -36,6 +40,9 @@ assert importlib.util.find_spec("keras"), "as programs do that ask whether it is
 import keras
 path = "tests/artifacts/old_run/part3-strong/model.keras"
 assert keras.saving.load_model(path).output.shape == (None, 68, 2)
+model = kp_tf.with_variance(kp_tf.heatmap_network((32, 32), 4, widths=(8, 8), depths=(1, 1)))
+model.compile("adam", kp_tf.HeatmapLoss(pixels=32), metrics=[kp_tf.NME((0, 1))])
+model.save(sys.argv[1])
 assert importlib.import_module("importlib.resources").files(keras).joinpath("__init__.py").is_file()
 assert type(keras.__spec__.loader).__module__ == type(keras.__loader__).__module__ == "_frozen_importlib_external"
 
@@ -44,11 +51,13 @@ for name in [name for name in sys.modules if name.split(".")[0] == "kp_tf"]:
     del sys.modules[name]
 import kp_tf  # after Keras
 assert keras.saving.load_model(path).output.shape == (None, 68, 2)
+loaded = keras.models.load_model(sys.argv[1])
+assert (type(loaded.loss), loaded.loss.pixels) == (kp_tf.HeatmapLoss, 32)
 """
 
 
-def test_keras_loads_a_run_with_heatmaps_whichever_is_imported_first():
-    run(LOAD)
+def test_keras_loads_runs_and_compiled_models_whichever_is_imported_first(tmp_path):
+    run(LOAD, arguments=[str(tmp_path / "compiled.keras")])
 
 
 FAKE = """

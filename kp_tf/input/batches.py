@@ -15,6 +15,8 @@ from kp_tf.input.decode import prepared_ahead
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Select = Callable[[tf.data.Dataset], tf.data.Dataset]
 
+NO_END = np.iinfo(np.int64).max
+
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
     """Pixels of any integer or float type in [0, 255] to float32 in [-0.5, 0.5]."""
@@ -27,8 +29,8 @@ def training_batches(
     batch_size: int,
     seed: int,
     transform: Transform,
-    first_epoch: int = 0,
-    until: int = np.iinfo(np.int64).max,
+    first_epoch: int | tf.Tensor = 0,
+    until: int | tf.Tensor = NO_END,
     select: Select = lambda batches: batches,
 ) -> tf.data.Dataset:
     """Shuffled and augmented batches, epoch after epoch.
@@ -73,7 +75,7 @@ def epoch_by_epoch(batches_of: Callable[[tf.Tensor], tf.data.Dataset], steps: in
         batches_of: the batches of an epoch, by its number.
         steps: how many they are.
     """
-    number = tf.Variable(-1, dtype=tf.int64, trainable=False)
+    number = tf.Variable(tf.constant(-1, tf.int64), trainable=False)
     epoch = tf.data.Dataset.from_tensors(0).flat_map(lambda _: batches_of(number.assign_add(1)))
     options = tf.data.Options()
     options.autotune.enabled = False  # see `prepared_ahead`

@@ -56,7 +56,7 @@ def laplace_nll(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> K
 
 @keras.saving.register_keras_serializable("kp_tf")
 class WingLoss(keras.losses.Loss):
-    """`wing` for `model.compile`, of truth and prediction (B, K, 2) in the unit square; NaN where a point is missing."""
+    """`wing` for `model.compile`, of truth and prediction (B, K, 2) in the unit square; missing points are NaN."""
 
     def __init__(self, w: float = 10.0, epsilon: float = 2.0, pixels: float = 128.0, **kwargs: Any) -> None:
         """`w`, `epsilon` and `pixels` as of `wing`; `kwargs` as of `keras.losses.Loss`."""

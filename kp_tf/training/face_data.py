@@ -1,7 +1,7 @@
 """The faces of a recipe as `tf.data` batches, for a `fit` of one's own."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class FaceData:
     where they are missing.
     """
 
-    _loaded: Loaded
+    _loaded: Loaded = field(repr=False)
 
     @property
     def recipe(self) -> Recipe:
@@ -99,10 +99,7 @@ class FaceData:
             KpError: if the batch size is below 1.
         """
         faces, size = self._loaded.training, self._size(batch_size)
-        if augment:
-            transform = training_transform(self.recipe, self.scheme.flip_indices)
-        else:
-            transform = _unchanged(self.recipe)
+        transform = training_transform(self.recipe, self.scheme.flip_indices) if augment else _unchanged(self.recipe)
         return epoch_by_epoch(
             lambda epoch: training_batches(faces.crops, faces.points_norm, size, seed, transform, epoch, epoch + 1),
             steps=math.ceil(len(faces) / size),

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kp_tf.core.files import replacing, write_json
 from kp_tf.input.augment import training_transform
-from kp_tf.input.batches import fixed_batches, training_batches
+from kp_tf.input.batches import NO_END, fixed_batches, training_batches
 from kp_tf.models.build import build_network
 from kp_tf.predict.cascade import BATCH_SIZE
 from kp_tf.recipes import COOLDOWN_STRENGTH
@@ -20,8 +20,8 @@ from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
 from kp_tf.training.checkpoint import Checkpoint, checkpoint_of
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
-from kp_tf.training.own_model import check_shapes, uncompiled
 from kp_tf.training.model import compiled, start_from_init, teacher_points
+from kp_tf.training.own_model import check_shapes, uncompiled
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,9 @@ def make_batches(
         )
 
     def batches_from(epoch: int) -> tf.data.Dataset:
-        last = np.iinfo(np.int64).max
         if not recipe.cooldown_fraction:
-            return batches(1.0, epoch, last)
-        return batches(1.0, epoch, cooldown).concatenate(batches(COOLDOWN_STRENGTH, max(epoch, cooldown), last))
+            return batches(1.0, epoch, NO_END)
+        return batches(1.0, epoch, cooldown).concatenate(batches(COOLDOWN_STRENGTH, max(epoch, cooldown), NO_END))
 
     return batches_from
 

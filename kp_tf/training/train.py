@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run, read_split
+from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run, read_run, read_split
+from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.training import distributed
@@ -64,6 +65,8 @@ def train(
             job = _job_to_resume(asked, out, overwrite, held)
             if job.begun and is_complete(job.begun):
                 print(f"{job.begun}: all {job.config.recipe.epochs} epochs are done")
+                if model is not None:
+                    model.set_weights(load_model(read_run(job.begun)).get_weights())
                 return job.begun
             check_resumed(job.config, model)
         else:
@@ -115,11 +118,13 @@ def _check_numbers(options: Options, devices: int | None) -> None:
         ("--devices", devices, 1),
         ("--seed", options.seed, 0),
     ):
-        if value is not None and not (isinstance(value, Integral) and value >= least):
-            raise KpError(f"{name} must be a whole number of at least {least}, not {value}")
+        if value is not None and not isinstance(value, Integral):
+            raise KpError(f"{name} must be a whole number, not {value!r}")
+        if value is not None and value < least:
+            raise KpError(f"{name} must be at least {least}, not {value}")
     rate = options.learning_rate
     if rate is not None and not (isinstance(rate, Real) and 0 < rate < 1):
-        raise KpError(f"--learning-rate must be between 0 and 1, not {rate}")
+        raise KpError(f"--learning-rate must be between 0 and 1, not {rate!r}")
 
 
 def _run(

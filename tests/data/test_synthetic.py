@@ -285,6 +285,17 @@ def test_two_that_draw_the_same_sample_at_once_leave_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["sample"]
 
 
+def test_a_script_needs_no_main_guard(tmp_path):
+    script = tmp_path / "script.py"
+    lines = ["from pathlib import Path", "from kp_tf.data.synthetic.sample import draw_sample"]
+    lines += ["print('once')", f"draw_sample(Path({str(tmp_path / 'sample')!r}), 'imm', count=1, processes=2)"]
+    script.write_text("\n".join(lines))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (0, "once\n"), done.stderr
+    assert len(list((tmp_path / "sample").rglob("*.jpg"))) == 6
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of a process group")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_interrupted_drawing_leaves_nothing(tmp_path, processes):

@@ -1,9 +1,11 @@
+import gc
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kp_tf.input.augment import NUM_DRAWS
-from kp_tf.input.batches import fixed_batches, scale_pixels, training_batches
+from kp_tf.input.batches import epoch_by_epoch, fixed_batches, scale_pixels, training_batches
 
 
 def test_scale_pixels_eagerly_and_in_tf_data():
@@ -62,6 +64,16 @@ def test_fixed_batches_in_order():
 def test_batches_leave_no_thread_behind_that_fit_waits_for():
     both = training_batches(CROPS, POINTS, 4, 0, lambda *batch: batch[:2]), fixed_batches(CROPS, POINTS, 4)
     assert [batches.options().autotune.enabled for batches in both] == [False, False]
+
+
+def test_each_iteration_is_the_next_epoch():
+    epochs = epoch_by_epoch(lambda epoch: training_batches(CROPS, POINTS, 4, 5, with_draws, epoch, epoch + 1), steps=3)
+    assert len(epochs) == 3
+    expected = [points.numpy() for _, points in training_batches(CROPS, POINTS, 4, 5, with_draws).take(6)]
+    gc.collect()  # the number of the epoch must outlive this
+    seen = [points.numpy() for _ in range(2) for _, points in epochs]
+    for one, other in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_training_batches_end_before_an_epoch():
