@@ -10,6 +10,7 @@ from kp_tf.artifacts.schema import (
     HeatmapSettings,
     LossSettings,
     NoSettings,
+    WingSettings,
     parse,
     unusable,
 )
@@ -22,7 +23,8 @@ MAX_VALUES = 50_000_000  # of a layer, for one picture; the largest recipe has 0
 # the names of these settings before version 0.2
 _OLD_SETTINGS = {"looks": "num_passes", "wide": "first_pass_scale", "calm": "cooldown_fraction"}
 _OLD_LOSS_SETTINGS = {"spread": "variance_weight", "teacher": "teacher_weight"}
-_SETTINGS = {"cnn": CnnSettings, "resnet18": NoSettings, "heatmap": HeatmapSettings}
+_SETTINGS = {"cnn": CnnSettings, "resnet18": NoSettings, "heatmap": HeatmapSettings, "own": NoSettings}
+_LOSS_SETTINGS = {"heatmap": LossSettings, "wing": WingSettings}
 
 
 def parse_config(content: dict, file: Path) -> tuple[Config, Scheme]:
@@ -37,11 +39,13 @@ def parse_config(content: dict, file: Path) -> tuple[Config, Scheme]:
     config = parse(Config, upgraded(content), file)
     recipe, scheme = config.recipe, parse_scheme(config.scheme, f"{file}, scheme")
     parse(_SETTINGS[recipe.network], recipe.settings, file, "recipe.settings")
-    parse(LossSettings if recipe.loss == "heatmap" else NoSettings, recipe.loss_settings, file, "recipe.loss_settings")
+    parse(_LOSS_SETTINGS.get(recipe.loss, NoSettings), recipe.loss_settings, file, "recipe.loss_settings")
     if (recipe.part is None) != (recipe.dataset == "labels"):
         raise unusable(file, "recipe.part", f"that of the data set {recipe.dataset}", recipe.part)
     if recipe.loss == "heatmap" and not recipe.has_heatmaps:
         raise unusable(file, "recipe.loss", f"mse or mae for the network {recipe.network}", recipe.loss)
+    if recipe.loss in ("wing", "own") and recipe.network != "own":
+        raise unusable(file, "recipe.loss", f"a loss of a recipe for the network {recipe.network}", recipe.loss)
     for name in ("init", "teacher"):
         if (source := getattr(recipe, name)) and recipe.loss != "heatmap":
             raise unusable(file, f"recipe.{name}", f"null for the loss {recipe.loss}", source)
@@ -65,6 +69,8 @@ def _check_stages(recipe: Recipe, file: Path) -> None:
 
 def _check_size(recipe: Recipe, num_points: int, file: Path) -> None:
     """Refuse a network that is far larger than any recipe's, or whose stages leave nothing of the picture."""
+    if recipe.network == "own":  # its file says how large it is
+        return
     weights, values = _SIZES[recipe.network](recipe, num_points)
     if values == 0:
         raise unusable(file, "recipe.settings", f"stages that fit a picture of {recipe.shape}", recipe.settings)

@@ -38,7 +38,7 @@ CHOICES: dict[str, tuple] = {
     "part": (1, 2, 3),
     "dataset": ("imm", "ibug", "labels"),
     "network": NETWORKS,
-    "loss": ("mse", "mae", "heatmap"),
+    "loss": ("mse", "mae", "heatmap", "wing", "own"),
     "precision": PRECISIONS,
 }
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -122,16 +122,22 @@ class HeatmapSettings:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """`Recipe.settings` of the network resnet18, and `Recipe.loss_settings` of the losses of Keras."""
+    """`Recipe.settings` of resnet18 and of a model of the user's, and `Recipe.loss_settings` of the losses of Keras."""
 
 
 @dataclass(frozen=True)
-class LossSettings:
-    """`Recipe.loss_settings` of the heatmap loss."""
+class WingSettings:
+    """`Recipe.loss_settings` of the wing loss."""
 
     w: float
     epsilon: float
     pixels: float
+
+
+@dataclass(frozen=True)
+class LossSettings(WingSettings):
+    """`Recipe.loss_settings` of the heatmap loss."""
+
     variance_weight: float
     teacher_weight: float = 0.0
 

@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
-from keras import KerasTensor
 
 ops: Any = keras.ops  # annotated for all backends at once
+Tensor: TypeAlias = Any  # so are its tensors
 
 MIN_DEVIATION = 0.5  # pixels: no heatmap counts as sharper than this
 
 
-def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, pixels: float) -> KerasTensor:
+def wing(prediction: Tensor, truth: Tensor, w: float, epsilon: float, pixels: float) -> Tensor:
     """Wing loss (Feng et al., Wing Loss for Robust Facial Landmark Localisation, 2018): logarithmic near 0.
 
     Args:
@@ -32,7 +32,7 @@ def wing(prediction: KerasTensor, truth: KerasTensor, w: float, epsilon: float, 
     return _mean_where(present, ops.where(error < w, w * ops.log1p(error / epsilon), error - offset))
 
 
-def laplace_nll(prediction: KerasTensor, truth: KerasTensor, pixels: float) -> KerasTensor:
+def laplace_nll(prediction: Tensor, truth: Tensor, pixels: float) -> Tensor:
     """Negative log-likelihood of the errors under Laplace distributions as wide as the heatmaps: log s + error / s.
 
     It is smallest if s, the standard deviation of a heatmap, is the expected error of its point (Kendall and Gal, What
@@ -63,7 +63,7 @@ class WingLoss(keras.losses.Loss):
         super().__init__(**kwargs)
         self.w, self.epsilon, self.pixels = w, epsilon, pixels
 
-    def call(self, y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return wing(y_pred, y_true, self.w, self.epsilon, self.pixels)
 
     def get_config(self) -> dict:
@@ -100,7 +100,7 @@ class HeatmapLoss(WingLoss):
         super().__init__(w, epsilon, pixels, **kwargs)
         self.variance_weight, self.teacher_weight = variance_weight, teacher_weight
 
-    def call(self, y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         points, count = y_pred[..., :2], y_pred.shape[1]
         taught, truth = y_true[:, count:], y_true[:, :count]
         value = super().call(truth, points)
@@ -113,7 +113,7 @@ class HeatmapLoss(WingLoss):
         return {**super().get_config(), **weights}
 
 
-def _mean_where(present: KerasTensor, values: KerasTensor) -> KerasTensor:
+def _mean_where(present: Tensor, values: Tensor) -> Tensor:
     weight = ops.cast(present, values.dtype)
     return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)
 
@@ -131,7 +131,7 @@ class NME(keras.metrics.MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "eyes": self.eyes}
 
 
-def nme(truth: KerasTensor, prediction: KerasTensor, eyes: tuple[int, int]) -> KerasTensor:
+def nme(truth: Tensor, prediction: Tensor, eyes: tuple[int, int]) -> Tensor:
     """Each face's mean Euclidean error divided by its inter-ocular distance, in square windows.
 
     Args:

@@ -72,7 +72,7 @@ def recipe_with(**changes):
         (recipe_with(shape=[128, 1e9]), r"recipe.shape: expected a whole number, found 1000000000\.0"),
         (recipe_with(shape=[128, 10**6]), "recipe.shape: expected a whole number from 8 to 2048, found 1000000"),
         (recipe_with(shape=[128, 100]), r"recipe.shape: expected multiples of 32, found \(128, 100\)"),
-        (recipe_with(network="vit"), "recipe.network: expected one of cnn, resnet18, heatmap, found 'vit'"),
+        (recipe_with(network="vit"), "recipe.network: expected one of cnn, resnet18, heatmap, own, found 'vit'"),
         (recipe_with(num_passes="2"), "recipe.num_passes: expected a whole number, found '2'"),
         (recipe_with(num_passes=10**9), "recipe.num_passes: expected a whole number from 1 to 10, found 1000000000"),
         (recipe_with(epochs=True), "recipe.epochs: expected a whole number, found True"),
