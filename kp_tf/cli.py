@@ -180,6 +180,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", metavar="DIR", type=Path, help="write points and pictures to this folder (default: print the points)")
     add("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
+    add("--upright", action="store_true", help="give and take pixels of the upright photograph, not as stored")
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:

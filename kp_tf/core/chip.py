@@ -15,7 +15,7 @@ def cut_chip(image: Picture, five: np.ndarray, size: int, padding: float) -> Ima
 
     Args:
         image: the photograph, as for `Predictor.predict`.
-        five: (5, 2) centres of the eyes, tip of the nose and corners of the mouth, in pixels as stored.
+        five: (5, 2) centres of the eyes, tip of the nose and corners of the mouth, in pixels of the upright photograph.
         size: side of the result in pixels.
         padding: added on each side of the square from the brows to the chin, in sides of that square.
 
@@ -29,7 +29,7 @@ def cut_chip(image: Picture, five: np.ndarray, size: int, padding: float) -> Ima
     if size < 1 or padding < 0:
         raise ValueError(f"size must be at least 1 and padding not negative. Received: {size=}, {padding=}")
     photograph = open_photograph(image)
-    inverse = _to_photograph(photograph.orientation.to_upright(five), size, padding)
+    inverse = _to_photograph(five, size, padding)
     return _warp(photograph.upright, inverse, size)
 
 

@@ -1,6 +1,6 @@
 """A face and its landmarks, as every part of the project passes them on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -41,6 +41,14 @@ class Face:
         return f"<Face{number}: {len(self.points)} points, box ({box}){confidence}>"
 
     @property
+    def upright(self) -> "Face":
+        """The same face in pixels of the upright photograph."""
+        if self.orientation is None:
+            return self
+        box = self.orientation.boxes_to_upright(self.box[None])[0]
+        return replace(self, box=box, points=self.orientation.to_upright(self.points), orientation=None)
+
+    @property
     def five(self) -> np.ndarray:
         """(5, 2): centres of the eyes, tip of the nose, corners of the mouth, left to right when upright.
 
@@ -60,8 +68,8 @@ class Face:
         Raises:
             ValueError: if the face does not have the 68 points.
         """
-        points = self._checked_68("pose")
-        return head_pose(self.orientation.to_upright(points) if self.orientation else points)
+        self._checked_68("pose")
+        return head_pose(self.upright.points)
 
     @property
     def eye_aspect_ratio(self) -> np.ndarray:
@@ -101,7 +109,7 @@ class Face:
                 padding cannot be used.
         """
         self._checked_68("chip")
-        return cut_chip(image, self.five, size, padding)
+        return cut_chip(image, self.upright.five, size, padding)
 
     def _checked_68(self, name: str) -> np.ndarray:
         if self.scheme != IBUG68:

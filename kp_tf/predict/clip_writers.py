@@ -21,7 +21,7 @@ class FrameResult:
     Attributes:
         seconds: its time.
         orientation: how it is stored.
-        faces: numbered, in pixels as stored.
+        faces: numbered, in pixels as stored in that orientation.
     """
 
     seconds: float

@@ -2,21 +2,24 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
 from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_text
-from kp_tf.core.images import Photograph
+from kp_tf.core.images import Photograph, check_boxes, read_orientation
+from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
 from kp_tf.predict.drawing import draw_faces, save_picture
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
 
+OF_PHOTOGRAPHS = ("points", "faces")  # the files of the results of all photographs
 CANNOT_USE = "files cannot be used"
 NO_FACE = "pass its box (--box L,T,W,H), cut out the part around a small face, or use another detector"
 MAX_STEM_BYTES = MAX_NAME_BYTES - 20  # a number and a suffix follow, as in -12_3.pts
@@ -29,6 +32,7 @@ class _Output:
     folder: Path | None
     format: str
     names: dict[Path, str]  # of the results of each photograph
+    upright: bool
     results: list[writers.Result] = field(default_factory=list)
 
     def add(self, file: Path, photograph: Photograph, faces: Sequence[Face]) -> None:
@@ -37,11 +41,13 @@ class _Output:
         Raises:
             KpError: if a file cannot be written. The faces are taken nevertheless.
         """
-        self.results.append(writers.Result(str(file), photograph.orientation, faces))
+        orientation = Orientation(photograph.upright.size) if self.upright else photograph.orientation
+        written = [face.upright for face in faces] if self.upright else faces
+        self.results.append(writers.Result(str(file), orientation, written))
         if self.folder is None:
             return
         if self.format == "pts":
-            for number, face in enumerate(faces, 1):
+            for number, face in enumerate(written, 1):
                 write_text(self.folder / f"{self.names[file]}_{number}.pts", writers.as_pts(face))
         save_picture(draw_faces(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
 
@@ -73,6 +79,7 @@ def predict(
     boxes: Sequence[tuple[float, float, float, float]] | None = None,
     out: Path | None = None,
     format: str = "json",
+    upright: bool = False,
     detector: Detector = dlib_faces,
 ) -> None:
     """Predict the landmarks of faces; print them, or write them and the pictures into a folder.
@@ -80,10 +87,11 @@ def predict(
     Args:
         photographs: paths of photographs and clips, folders and patterns, see `sources.find_sources`.
         run: see `backends.load_network`.
-        boxes: of the faces in a single photograph, in pixels as stored; None: faces are detected.
+        boxes: of the faces in a single photograph, in pixels as stored unless `upright`; None: faces are detected.
         out: folder for the points (`points.json`, `.csv` or `.xml`, or one `.pts` for each face; one file for each
             clip) and, in `drawn/`, the pictures and clips. None prints the points; clips need a folder.
         format: one of `writers.FORMATS`; `pts` and `xml` need `out` and are for photographs alone.
+        upright: boxes and results are in pixels of the upright photograph.
         detector: see `detector.Detector`.
 
     Raises:
@@ -101,9 +109,13 @@ def predict(
     print(f"network: {predictor.info.name}", file=sys.stderr)
     if out is not None:
         _make_folder(out / DRAWN)
-    done = _predict_photographs(predictor, sources, boxes, out, format) if sources.photographs else {}
+    done = {}
+    if sources.photographs:
+        output = _Output(out, format, _result_names(sources.photographs), upright)
+        stored = _stored_boxes(boxes, sources.photographs[0]) if boxes and upright else boxes
+        done |= _predict_photographs(predictor, sources, stored, output)
     if out is not None and sources.clips:
-        done |= _predict_clips(predictor, sources, out, format)
+        done |= _predict_clips(predictor, sources, out, format, upright)
     _report(sources, done)
     if sources.problems:
         raise (PartialError if done else KpError)(format_problems(sources.problems, CANNOT_USE))
@@ -127,12 +139,13 @@ def _why_no_clips(out: Path | None, format: str, boxes: object) -> str:
     return "" if format in writers.CLIP_FORMATS else f"clips cannot be written as {format}"
 
 
-def _predict_photographs(
-    predictor: Predictor, sources: Sources, boxes: object, out: Path | None, format: str
-) -> dict[Path, int]:
+def _stored_boxes(boxes: object, photograph: Path) -> np.ndarray:
+    return read_orientation(photograph).boxes_to_stored(check_boxes(str(photograph), boxes))
+
+
+def _predict_photographs(predictor: Predictor, sources: Sources, boxes: object, output: _Output) -> dict[Path, int]:
     """Predict and write the photographs; returns the number of faces in each that could be used."""
     files, done = sources.photographs, {}
-    output = _Output(out, format, _result_names(files))
     results = predictor.results(files, None if boxes is None else [boxes])
     for file, result in zip(files, _with_progress(results, len(files)), strict=True):
         try:
@@ -150,16 +163,16 @@ def _predict_photographs(
     return done
 
 
-def _predict_clips(predictor: Predictor, sources: Sources, out: Path, format: str) -> dict[Path, int]:
+def _predict_clips(predictor: Predictor, sources: Sources, out: Path, format: str, upright: bool) -> dict[Path, int]:
     """Predict and write the clips, each into files of its own; returns the number of faces in each."""
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
     alone, done = len(sources.clips) == 1 and not sources.photographs, {}
-    for clip, name in _result_names(sources.clips, {"points"} if sources.photographs else set()).items():
+    for clip, name in _result_names(sources.clips, taken=OF_PHOTOGRAPHS).items():
         points, drawn = out / f"{'points' if alone else name}.{format}", out / DRAWN / f"{name}.mp4"
         try:
             check_regular(clip)
-            frames, done[clip] = predict_clip(predictor, clip, points, drawn)
+            frames, done[clip] = predict_clip(predictor, clip, points, drawn, upright)
         except KpError as error:
             sources.problems.append(_line(error))
         else:
@@ -191,7 +204,7 @@ def _line(error: KpError) -> str:
     return str(error).replace("\n", "\\n")
 
 
-def _result_names(files: Sequence[Path], taken: AbstractSet[str] = frozenset()) -> dict[Path, str]:
+def _result_names(files: Sequence[Path], taken: Iterable[str] = ()) -> dict[Path, str]:
     """The name of each file's results: its stem, shortened if need be, with a number if the name is taken."""
     names, taken = {}, set(taken)
     for file in files:

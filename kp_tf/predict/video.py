@@ -1,5 +1,6 @@
 """Clips: the landmarks of all frames as JSON or CSV, and the clip with the faces drawn in. Needs PyAV, an extra."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from kp_tf.core.errors import KpError
+from kp_tf.core.face import Face
 from kp_tf.core.files import replacing, write_text
+from kp_tf.core.orientation import Orientation
 from kp_tf.predict import clip_writers
 from kp_tf.predict.drawing import draw_faces
-from kp_tf.predict.frames import read_frames
+from kp_tf.predict.frames import ClipFrame, read_frames
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.tracking import Tracker
 
@@ -21,14 +24,15 @@ INSTALL = "pip install av"
 TIME_BASE = Fraction(1, 90_000)  # seconds, of the clip that is written
 
 
-def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) -> tuple[int, int]:
+def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path, upright: bool = False) -> tuple[int, int]:
     """Track the faces through a clip.
 
     Args:
         predictor: the network and detector.
         path: the clip; its first video stream is used.
-        points: the `.json` or `.csv` to write, see `clip_writers`, in pixels as stored.
+        points: the `.json` or `.csv` to write, see `clip_writers`.
         drawn: the `.mp4` to write (H.264, upright, in the size of the first frame, without sound).
+        upright: write pixels of the upright frames, not as stored.
 
     Returns:
         The number of frames, and of different faces.
@@ -47,7 +51,7 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
             writer = _Writer(out)
             for frame in read_frames(path):
                 faces = tracker.update(frame.photograph, frame.seconds)
-                frames.append(clip_writers.FrameResult(frame.seconds, frame.photograph.orientation, faces))
+                frames.append(_result(frame, faces, upright))
                 writer.add(draw_faces(frame.photograph, faces), frame.seconds, frame.rate)
             writer.finish()
     except FFmpegError as error:
@@ -58,6 +62,13 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path) ->
         text = clip_writers.as_json(str(path), frames, predictor.scheme, predictor.info.name)
     write_text(points, text)
     return len(frames), len({face.number for frame in frames for face in frame.faces})
+
+
+def _result(frame: ClipFrame, faces: Sequence[Face], upright: bool) -> clip_writers.FrameResult:
+    if not upright:
+        return clip_writers.FrameResult(frame.seconds, frame.photograph.orientation, faces)
+    size = Orientation(frame.photograph.upright.size)
+    return clip_writers.FrameResult(frame.seconds, size, [face.upright for face in faces])
 
 
 class _Writer:

@@ -46,6 +46,8 @@ def test_measures_are_those_of_the_upright_picture_however_it_is_stored(tag):
     assert stored.mouth_aspect_ratio == pytest.approx(upright.mouth_aspect_ratio)
     left, right = upright.eye_aspect_ratio
     assert left < right / 2
+    np.testing.assert_allclose(stored.upright.points, upright.points)
+    np.testing.assert_allclose(stored.upright.pose, upright.pose)
 
 
 @pytest.mark.parametrize("tag", [1, 3, 5, 6])
@@ -61,6 +63,7 @@ def test_a_chip_is_upright_however_its_photograph_is_stored(tag, tmp_path):
     stored.save(tmp_path / "a.png", exif=exif)
     face = face_of(orientation.to_stored(points), orientation=orientation)
     chip = face.chip(tmp_path / "a.png", size=300)
+    np.testing.assert_array_equal(face.upright.chip(tmp_path / "a.png", size=300), chip)
     assert (chip.size, chip.mode) == ((300, 300), "RGB")
     pixels = np.asarray(chip, float)
     for channel, side in ((0, -1), (1, 1)):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from kp_tf.core.errors import KpError, PartialError
 from kp_tf.core.keypoints import IBUG68
+from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.predict.command import predict
 from kp_tf.predict.predictor import Predictor
@@ -217,3 +218,49 @@ def test_the_network_what_was_skipped_and_photographs_without_a_face_are_named(p
     assert network == "network: compact"
     assert no_face.startswith(f"no face in {photos / 'd.jpg'}: pass its box (--box L,T,W,H), ")
     assert skipped == "skipped: 2 further frames of .gif, 1 .txt"
+
+
+@pytest.fixture
+def turned(photos, drawn_face):
+    """A photograph whose EXIF turns it upright, with the box of its face upright."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = drawn_face[0].crop((0, 0, 250, 260))
+    image.transpose(Image.Transpose.ROTATE_90).save(photos / "turned.png", exif=exif)
+    return photos / "turned.png", drawn_face[1]
+
+
+def test_upright_gives_pixels_of_the_upright_photograph(turned, photos, face, tmp_path, capsys):
+    photograph, box = turned
+    results = {}
+    for upright in (False, True):
+        predict([str(photograph)], upright=upright, detector=lambda picture: np.array([box]))
+        (results[upright],) = json.loads(capsys.readouterr().out)["photographs"]
+    stored, upright = results[False], results[True]
+    assert (stored["width"], stored["height"], stored["orientation"]) == (260, 250, 6)
+    assert (upright["width"], upright["height"], upright["orientation"]) == (250, 260, 1)
+    np.testing.assert_allclose(upright["faces"][0]["box"], box)
+    np.testing.assert_allclose(upright["faces"][0]["points"], face.points, atol=1.5)
+    orientation = Orientation((250, 260), 6)
+    points = orientation.to_upright(np.array(stored["faces"][0]["points"]))
+    np.testing.assert_allclose(upright["faces"][0]["points"], points, atol=0.02)
+    predict([str(photograph)], boxes=[box], upright=True)
+    assert json.loads(capsys.readouterr().out)["photographs"][0]["faces"] == upright["faces"], "the box is upright too"
+
+
+@pytest.mark.parametrize("format", ["csv", "pts", "xml"])
+def test_upright_is_for_every_format(turned, photos, face, tmp_path, format):
+    photograph, box = turned
+    detector = lambda picture: np.array([box])  # noqa: E731
+    predict([str(photograph)], out=photos, format=format, upright=True, detector=detector)
+    if format == "csv":
+        with (photos / "points.csv").open(newline="") as file:
+            points = [[float(row["x"]), float(row["y"])] for row in csv.DictReader(file)]
+    elif format == "pts":
+        lines = (photos / "turned_1.pts").read_text().splitlines()[3:-1]
+        points = [[float(value) - 1 for value in line.split()] for line in lines]
+    else:
+        points = read_dlib_xml(photos / "points.xml", IBUG68, partial=True).points[0]
+    np.testing.assert_allclose(points, face.points, atol=1.5)
+    with Image.open(photos / "drawn" / "turned.jpg") as drawn:
+        assert drawn.size == (250, 260)

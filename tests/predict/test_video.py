@@ -104,6 +104,11 @@ def test_a_clip_that_its_metadata_turns_or_mirrors(tag, track, clip, tmp_path):
     with av.open(str(tmp_path / "drawn.mp4")) as drawn:
         shown = next(drawn.decode(video=0))
     assert (shown.width, shown.height, shown.rotation) == (318, 120, 0)
+    predictor = Predictor(DISC_INFO, disc_network, FakeDetector((60, 60)))
+    predict_clip(predictor, clip, tmp_path / "points.json", tmp_path / "drawn.mp4", upright=True)
+    content = json.loads((tmp_path / "points.json").read_text())
+    assert (content["width"], content["height"], content["orientation"]) == (319, 120, 1)
+    assert abs(np.mean(content["frames"][11]["faces"][0]["points"], axis=0) - (104, 60)).max() < 4
     brightness = shown.to_ndarray(format="gray")[20:100, 20:100]
     assert np.abs(np.argwhere(brightness > 100).mean(axis=0) - 40).max() < 4, "the face is at (60, 60) and upright"
 

@@ -78,7 +78,7 @@ class DemoService:
             "width": width,
             "height": height,
             "orientation": photograph.orientation_tag,
-            "faces": [writers.face_to_json(_face_to_upright(face, orientation)) for face in faces],
+            "faces": [writers.face_to_json(face.upright) for face in faces],
             "names": predictor.scheme.names,
             "groups": {group: list(indices) for group, indices in predictor.scheme.groups},
             "colours": point_colours(predictor.scheme),
@@ -114,8 +114,8 @@ class DemoService:
         with _parsing():
             photograph = _load(content)
             orientation = _orientation(photograph)
-            faces = [_face(face, scheme) for face in photograph["faces"]]
-        return [writers.face_to_json(_face_to_upright(face, orientation)) for face in faces]
+            faces = [replace(_face(face, scheme), orientation=orientation) for face in photograph["faces"]]
+        return [writers.face_to_json(face.upright) for face in faces]
 
     def save(self, content: bytes) -> str:
         """Write the faces of the page in one of the formats of `kp_tf predict`.
@@ -219,11 +219,6 @@ def _result(photograph: dict, scheme: Scheme) -> writers.Result:
     orientation = _orientation(photograph)
     faces = [_face_to_stored(_face(face, scheme), orientation) for face in photograph["faces"]]
     return writers.Result(_file_name(photograph), orientation, faces)
-
-
-def _face_to_upright(face: Face, orientation: Orientation) -> Face:
-    box = orientation.boxes_to_upright(face.box[None])[0]
-    return replace(face, box=box, points=orientation.to_upright(face.points), orientation=None)
 
 
 def _face_to_stored(face: Face, orientation: Orientation) -> Face:
