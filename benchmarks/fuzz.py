@@ -1,0 +1,124 @@
+"""Coverage-guided fuzzing of every reader: bytes with which one neither returns nor raises KpError.
+
+Needs the extra `fuzz` (atheris, on Linux). Each reader gets an equal share of the time, in a process of its own. An
+input that ends in another exception is recorded once for each place that raises, and the search goes on; one that
+takes more than ten seconds or two gigabytes ends the process, which is started again.
+"""
+
+import argparse
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from kp_tf.core.errors import KpError
+
+INSTRUMENTED = ["kp_tf", "PIL", "defusedxml", "starlette", "numpy.lib", "zipfile", "tarfile", "json", "xml"]
+MAX_SECONDS, MAX_MEGABYTES = 10, 2048  # of one input, and of the process
+STATISTICS = {"inputs": r"stat::number_of_executed_units:\s*(\d+)", "coverage": r"cov: (\d+)"}
+
+
+def main() -> None:
+    """Fuzz all readers or one of them, print what was reached, and end with status 1 if an input escaped."""
+    from benchmarks.fuzz_readers import READERS
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60, help="in all (default: 60)")
+    parser.add_argument("--reader", choices=READERS, help="fuzz this one alone")
+    out = Path(tempfile.gettempdir(), "kp_tf-fuzz")
+    parser.add_argument("--out", metavar="DIR", type=Path, default=out, help=f"of logs and escapes (default: {out})")
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)  # the time at which a reader's process ends
+    options = parser.parse_args()
+    if options.until:
+        _fuzz(options.reader, options.until, options.out)
+    names = [options.reader] if options.reader else list(READERS)
+    print(f"{'reader':14}{'inputs':>12}{'inputs/s':>10}{'coverage':>10}{'escapes':>9}   of {options.out}", flush=True)
+    escaped = 0
+    for name in names:
+        escaped += _share(name, 60 * options.minutes / len(names), options.out)
+    sys.exit(escaped > 0)
+
+
+def _share(name: str, seconds: float, out: Path) -> int:
+    """Fuzz one reader for its share of the time; returns the number of inputs that escaped."""
+    folder, start = out / name, time.time()
+    (folder / "found").mkdir(parents=True, exist_ok=True)
+    known, inputs, coverage = set(_escapes(folder)), 0, 0
+    with (folder / "log.txt").open("w+b") as log:
+        while (until := start + seconds) - time.time() > 5:
+            begin = log.tell()
+            command = [sys.executable, "-m", "benchmarks.fuzz", "--reader", name, "--until", str(until)]
+            subprocess.run([*command, "--out", str(out)], stdout=log, stderr=log, check=False)
+            log.seek(begin)
+            text = log.read().decode(errors="replace")
+            counts = {what: [int(n) for n in re.findall(pattern, text)] for what, pattern in STATISTICS.items()}
+            inputs += sum(counts["inputs"])
+            coverage = max([coverage, *counts["coverage"]])
+            if not counts["inputs"]:  # it did not even begin
+                break
+    passed = time.time() - start
+    new = [path for path in _escapes(folder) if path not in known]
+    print(f"{name:14}{inputs:>12,}{inputs / passed:>10.0f}{coverage:>10,}{len(new):>9}", flush=True)
+    for path in new:
+        print(f"    {path}", flush=True)
+    return len(new)
+
+
+def _escapes(folder: Path) -> list[Path]:
+    kinds = ("escape-", "timeout-", "oom-", "crash-", "leak-")
+    return sorted(path for path in folder.glob("*-*") if path.name.startswith(kinds) and path.suffix != ".txt")
+
+
+def _fuzz(name: str, until: float, out: Path) -> None:
+    """Search for inputs in this process, until libFuzzer ends it."""
+    import atheris  # pyright: ignore[reportMissingImports]
+
+    folder = out / name
+    with atheris.instrument_imports(include=INSTRUMENTED):  # pyright: ignore[reportAttributeAccessIssue]
+        from benchmarks.fuzz_readers import CORPUS, READERS
+
+        read = READERS[name]
+        seeds = [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
+        for seed in seeds:  # the reader imports its modules when it is called
+            _attempt(read, seed, folder)
+    words = {word for seed in seeds for word in re.findall(rb"[A-Za-z_]{3,24}", seed)}
+    (folder / "words.txt").write_bytes(b"".join(b'"%b"\n' % word for word in sorted(words)[:500]))
+    settings = {
+        "max_total_time": max(1, int(until - time.time())),
+        "timeout": MAX_SECONDS,
+        "rss_limit_mb": MAX_MEGABYTES,
+        "artifact_prefix": f"{folder}/",
+        "dict": folder / "words.txt",
+        "print_final_stats": 1,
+        "max_len": max(4096, *(2 * len(seed) for seed in seeds)),
+    }
+    flags = [f"-{flag}={value}" for flag, value in settings.items()]
+    atheris.Setup(
+        [sys.argv[0], *flags, str(folder / "found"), str(CORPUS / name)], lambda data: _attempt(read, data, folder)
+    )
+    atheris.Fuzz()
+
+
+def _attempt(read: Callable[[bytes], object], data: bytes, folder: Path) -> None:
+    """Read an input; one that escapes is recorded, the first of each place in the code."""
+    try:
+        read(data)
+    except KpError:
+        pass
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = [(frame.filename, frame.lineno) for frame in frames if "kp_tf" in frame.filename]
+        key = hashlib.sha256(repr((type(error), place)).encode()).hexdigest()[:12]
+        path = folder / f"escape-{type(error).__name__}-{key}"
+        if not path.exists():
+            path.write_bytes(data)
+            path.with_suffix(".txt").write_text("".join(traceback.format_exception(error)), errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    main()
