@@ -16,6 +16,7 @@ RUN = "a run directory, a packed or exported file, compact or large"  # what bac
 PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
 
 LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
+LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
 OUTSIDE = "take photographs outside the folder of the labels as well"
 
 
@@ -92,7 +93,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
         choices=(1, 2, 3),
         help="part of the course: 1 nose tip, 2 IMM's 58 points, 3 iBUG's 68 points",
     )
-    kind.add_argument("--labels", metavar="XML", type=Path, help="points of your own in dlib's XML, instead of a part")
+    kind.add_argument("--labels", metavar="PATH", type=Path, help=f"points of your own, instead of a part: {LABELS}")
     add = faces.add_argument
     add(
         "--data",
@@ -101,7 +102,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--val-labels",
-        metavar="XML",
+        metavar="PATH",
         type=Path,
         help="with --labels: validate on these (default: on a tenth of the photographs)",
     )
@@ -113,6 +114,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="with --labels: names, flip pairs and eyes of your points",
     )
     add("--skip-bad", action="store_true", help="leave out photographs that cannot be used, instead of stopping")
+    add("--allow-outside", action="store_true", help=f"with --labels: {OUTSIDE}")
     add = parser.add_argument_group("how to train").add_argument
     add(
         "--recipe",
@@ -152,6 +154,7 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--labels", metavar="XML", type=Path, help="photographs and boxes in dlib's XML, instead of --data"
     )
+    add("--allow-outside", action="store_true", help=f"with --labels: {OUTSIDE}")
     add("--out", metavar="CSV", type=Path, help="default: submission.csv")
     add(
         "--flips",
@@ -185,7 +188,8 @@ def _predict(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--labels", metavar="PATH", type=Path, required=True, help="labelled faces: dlib's XML, or IMM's folder")
+    add("--labels", metavar="PATH", type=Path, required=True, help=f"labelled faces: {LABELS}")
+    add("--allow-outside", action="store_true", help=OUTSIDE)
     add("--run", metavar="RUN", help=f"{RUN} (default: the newest part 3, or large)")
     add("--split", choices=("all", "validation"), default="all", help="default: all")
     add("--json", metavar="FILE", type=Path, help="write the scores to this file, and plots next to it")
@@ -216,7 +220,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
         weights.add_argument(
             f"--{name}", dest="precision", action="store_const", const=name, help=f"store the weights in {name}: {text}"
         )
-    add("--labels", metavar="XML", type=Path, help="report the error before and after on these faces")
+    add("--labels", metavar="PATH", type=Path, help="report the error before and after on these faces")
     parser.set_defaults(precision="float32")
 
 

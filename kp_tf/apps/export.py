@@ -23,7 +23,7 @@ from kp_tf.core.environment import captured_stderr
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing
 from kp_tf.core.geometry import crop_windows, to_pixels
-from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.data.formats import read_labels
 from kp_tf.evaluate import metrics
 from kp_tf.predict.cascade import scale_crops
 
@@ -158,7 +158,7 @@ def _report(info: ModelInfo, original: Network, network: Network, labels: Path |
     if labels is None:
         crops, what = _noise(info.recipe.shape), f"{NUM_NOISE} pictures of noise"
     else:
-        samples = read_dlib_xml(labels, info.scheme, partial=info.recipe.part is None).checked()
+        samples = read_labels(labels, info.scheme, partial=info.recipe.part is None).checked()
         samples = samples.upright(samples.orientations())
         windows = crop_windows(samples.boxes, info.recipe.crop_scale)
         crops, what = decode_crops(samples, windows, info.recipe.shape), f"{len(samples)} faces of {labels}"

@@ -31,6 +31,7 @@ def predict_kaggle(
     precision: str = "float32",
     shard: str | None = None,
     merge: bool = False,
+    allow_outside: bool = False,
     network: Network | None = None,
 ) -> Path:
     """Predict the test photographs and write the competition's CSV.
@@ -44,14 +45,14 @@ def predict_kaggle(
         precision: see `resolve_precision`.
         shard: `I/N` predicts only the I-th of N shards and writes it beside `out`, as `….I-of-N.npz`.
         merge: predict nothing; join the shards of the same network and photographs that lie beside `out`.
+        allow_outside: with `labels`, take photographs outside their folder as well.
         network: the network of the run, if it is loaded already.
 
     Returns:
         The path of the CSV, or of the shard.
 
     Raises:
-        KpError: if options contradict each other, the run, the XML or a photograph cannot be used, or a shard is
-            missing or belongs to another network or other photographs. No CSV is written then.
+        KpError: if options contradict each other, or the run, the XML, a photograph or a shard cannot be used.
     """
     if data and labels:
         raise KpError("--data and --labels cannot be used together")
@@ -61,7 +62,7 @@ def predict_kaggle(
     info = find_model(run)
     if info.scheme != IBUG68:
         raise KpError(f"--run {run}: the competition needs a network of 68 points, and this one has {info.scheme.name}")
-    samples, is_sample = _read_samples(data, labels)
+    samples, is_sample = _read_samples(data, labels, allow_outside)
     out = out or Path("submission-sample.csv" if is_sample else "submission.csv")
     if not out.parent.is_dir():
         raise KpError(f"--out {out}: there is no folder {out.parent}")
@@ -84,10 +85,12 @@ def predict_kaggle(
     return out
 
 
-def _read_samples(data: str | None, labels: Path | None) -> tuple[Samples, bool]:
+def _read_samples(data: str | None, labels: Path | None, allow_outside: bool) -> tuple[Samples, bool]:
     """The faces to predict, and whether they are drawn."""
+    if allow_outside and not labels:
+        raise KpError("--allow-outside goes with --labels")
     if labels:
-        return read_dlib_xml(labels, IBUG68, labelled=False).checked(), False
+        return read_dlib_xml(labels, IBUG68, labelled=False, allow_outside=allow_outside).checked(), False
     source = find_data(data, "ibug", test_only=True)
     samples = IbugDataset(source.folder("ibug")).read_test()
     if samples is None:

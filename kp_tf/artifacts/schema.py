@@ -62,7 +62,8 @@ class Config:
         sample: whether the faces are synthetic.
         mean_face, framing: see `info.ModelInfo`.
         format: of the file; 2 since version 0.2.
-        seed, deterministic, skip_bad, data, labels, val_labels, scheme_file: see `training.config.TrainConfig`.
+        seed, deterministic, skip_bad, data, labels, val_labels, scheme_file, allow_outside: see
+            `training.config.TrainConfig`.
     """
 
     recipe: Recipe
@@ -78,6 +79,7 @@ class Config:
     labels: str | None = None
     val_labels: str | None = None
     scheme_file: str | None = None
+    allow_outside: bool = False
 
 
 @dataclass(frozen=True)

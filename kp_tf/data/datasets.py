@@ -11,7 +11,8 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.keypoints import IBUG68, NOSE, NOSE_POINT, Scheme, parse_scheme, recognize
-from kp_tf.data.dlib_xml import part_names, read_dlib_xml
+from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.data.formats import label_names, read_labels
 from kp_tf.data.imm import read_imm
 from kp_tf.data.layout import DATA, FOLDERS, TEST_XMLS, TRAIN_XML
 from kp_tf.data.samples import Samples
@@ -107,31 +108,34 @@ class IbugDataset:
 
 
 @dataclass(frozen=True)
-class LabelledXml:
-    """A user's own points in dlib's XML.
+class OwnLabels:
+    """A user's own points in any of `data.formats`.
 
     Attributes:
-        labels: the XML; its folder holds the photographs.
-        validation_labels: another XML for validation; without it, a tenth of the photographs is held out.
+        labels: the file or folder of labels.
+        validation_labels: other labels for validation; without them, a tenth of the photographs is held out.
         scheme_file: JSON for `parse_scheme`. Without it, the points are all parts that the labels name, with flip
             partners, groups and eyes if these are the points of a scheme that `recognize` knows.
         scheme: one that is recognized as well.
+        allow_outside: take photographs outside the folder of the labels as well.
     """
 
     labels: Path
     validation_labels: Path | None = None
     scheme_file: Path | None = None
     scheme: Scheme | None = None
+    allow_outside: bool = False
 
     @property
     def root(self) -> Path:
-        return self.labels.parent
+        return self.labels if self.labels.is_dir() else self.labels.parent
 
     def read_split(self) -> Split:
         scheme = self._scheme()
-        samples = read_dlib_xml(self.labels, scheme, partial=True)
+        samples = read_labels(self.labels, scheme, allow_outside=self.allow_outside)
         if self.validation_labels:
-            split = Split(samples, read_dlib_xml(self.validation_labels, scheme, partial=True))
+            validation = read_labels(self.validation_labels, scheme, allow_outside=self.allow_outside)
+            split = Split(samples, validation)
         elif len(set(samples.files)) < 2:
             raise KpError(f"{self.labels}: at least two photographs are needed, one of them for validation")
         else:
@@ -149,7 +153,7 @@ class LabelledXml:
         return None
 
     def _scheme(self) -> Scheme:
-        names = part_names(self.labels)
+        names = label_names(self.labels, self.allow_outside)
         if self.scheme_file is None:
             return recognize(names, self.scheme) or Scheme("own", names, ())
         return parse_scheme(read_json(self.scheme_file), str(self.scheme_file), names)

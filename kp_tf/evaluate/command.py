@@ -17,7 +17,7 @@ from kp_tf.core.files import write_json
 from kp_tf.core.geometry import overlaps
 from kp_tf.core.keypoints import IMM58, NOSE
 from kp_tf.data.datasets import ImmDataset
-from kp_tf.data.dlib_xml import read_dlib_xml
+from kp_tf.data.formats import find_format, read_labels
 from kp_tf.data.samples import Samples
 from kp_tf.data.splits import in_imm_validation, in_validation, is_mirror
 from kp_tf.evaluate import metrics, plots
@@ -48,12 +48,13 @@ def evaluate(
     flips: bool = False,
     detect: bool = False,
     precision: str = "float32",
+    allow_outside: bool = False,
     detector: Detector = dlib_faces,
 ) -> dict:
     """Score a network on labelled faces and print a table.
 
     Args:
-        labels: dlib's XML with boxes and the network's points, its photographs beside it; or IMM's folder.
+        labels: photographs, boxes and the network's points, in one of `data.formats`.
         run: see `find_model`; or a file that `export` wrote.
         split: `all` faces, or those of the `validation` photographs, which are never used for training.
         json: the file for the scores. Pictures are written beside it: the CED plot, the twelve worst faces, twelve
@@ -61,6 +62,7 @@ def evaluate(
         flips: average each prediction with that of the mirrored face.
         detect: detect the faces instead of taking their boxes; faces that are not detected are not scored.
         precision: see `resolve_precision`.
+        allow_outside: take photographs outside the folder of the labels as well.
         detector: used with `detect`.
 
     Returns:
@@ -76,7 +78,7 @@ def evaluate(
             raise KpError("--flips cannot be used with --detect or with exported files")
         predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
     info = predictor.info if predictor else find_model(run)
-    samples, framed = _read_labels(labels, info)
+    samples, framed = _read_labels(labels, info, allow_outside)
     if split == "validation":
         samples = _validation_of(samples, info, labels)
     total = len(samples)
@@ -100,13 +102,14 @@ def evaluate(
     return summary
 
 
-def _read_labels(labels: Path, info: ModelInfo) -> tuple[Samples, bool]:
+def _read_labels(labels: Path, info: ModelInfo, allow_outside: bool) -> tuple[Samples, bool]:
     """Read the labelled faces; the second value is whether their boxes are whole photographs."""
-    if labels.is_dir():
+    if find_format(labels) == "imm":
         if info.scheme not in (NOSE, IMM58):
             raise KpError(f"--labels {labels}: IMM's folder needs a network of nose or imm58, not {info.scheme.name}")
         return ImmDataset(labels, info.scheme).read().checked(), True
-    return read_dlib_xml(labels, info.scheme, partial=info.recipe.part is None).checked(), False
+    samples = read_labels(labels, info.scheme, partial=info.recipe.part is None, allow_outside=allow_outside)
+    return samples.checked(), False
 
 
 def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
@@ -114,7 +117,7 @@ def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
     if info.recipe.part is None:
         names = set(read_split(info.path).validation)
         held_out = np.array([file in names for file in samples.files])
-    elif labels.is_dir():
+    elif find_format(labels) == "imm":
         held_out = np.array([in_imm_validation(file) for file in samples.files])
     else:
         held_out = np.array([in_validation(file) and not is_mirror(file) for file in samples.files])

@@ -12,7 +12,7 @@ from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
-from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
+from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, OwnLabels, find_data
 from kp_tf.recipes import MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
@@ -27,7 +27,7 @@ class Options:
         part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points; None with `labels`.
         recipe: its name. Default: `course`, or `strong` with `labels`.
         data: see `data.datasets.find_data`.
-        labels: dlib's XML with any points; the photographs lie beside it.
+        labels: any points, in one of `data.formats`.
         val_labels: the same for validation. Default: a tenth of the photographs.
         scheme_file: JSON for `keypoints.parse_scheme`. Default: the scheme of `init` or the published one that has the
             points of the labels; otherwise all points that they name, without flips.
@@ -41,6 +41,7 @@ class Options:
         seed: of weights, order and augmentation, at least 0. Default: 0.
         deterministic: the same weights to the last bit when the command is repeated on this machine.
         skip_bad: leave out entries and photographs that cannot be used instead of failing.
+        allow_outside: with `labels`, take photographs outside their folder as well.
     """
 
     part: int | None = None
@@ -58,6 +59,7 @@ class Options:
     seed: int | None = None
     deterministic: bool | None = None
     skip_bad: bool | None = None
+    allow_outside: bool | None = None
 
     @property
     def recipe_name(self) -> str:
@@ -89,7 +91,7 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         deterministic: the same weights to the last bit when repeated on one machine.
         skip_bad: leave out what cannot be used instead of failing.
-        labels, val_labels, scheme_file: of a user's own points.
+        labels, val_labels, scheme_file, allow_outside: of a user's own points.
         scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.
     """
 
@@ -103,12 +105,13 @@ class TrainConfig:
     val_labels: Path | None = None
     scheme_file: Path | None = None
     scheme: Scheme | None = None
+    allow_outside: bool = False
 
     @property
     def dataset(self) -> Dataset:
         """Where the faces are read from."""
         if self.labels:
-            return LabelledXml(self.labels, self.val_labels, self.scheme_file, self.scheme)
+            return OwnLabels(self.labels, self.val_labels, self.scheme_file, self.scheme, self.allow_outside)
         folder = DataFolder(self.data, self.is_sample).folder(self.recipe.dataset)
         if self.recipe.takes_whole_photographs:
             return ImmDataset(folder, SCHEMES[str(self.recipe.scheme)])
@@ -130,6 +133,7 @@ class TrainConfig:
         """What config.json holds in addition to `ModelInfo.to_json`."""
         paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
         flags = {"seed": self.seed, "deterministic": self.deterministic, "skip_bad": self.skip_bad}
+        flags |= {"allow_outside": self.allow_outside}
         return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}
 
     @classmethod
@@ -157,6 +161,7 @@ class TrainConfig:
             seed=config.seed,
             deterministic=config.deterministic,
             skip_bad=config.skip_bad,
+            allow_outside=config.allow_outside,
             scheme=scheme if is_own and not config.scheme_file else None,
             **{name: Path(value) for name in FILES if (value := getattr(config, name))},
         )
@@ -184,7 +189,8 @@ def new_config(options: Options) -> TrainConfig:
     """
     recipe = _requested_recipe(options)
     labels = options.labels
-    source = DataFolder(labels.parent, False) if labels else find_data(options.data, recipe.dataset)
+    folder = OwnLabels(labels).root if labels else None
+    source = DataFolder(folder, False) if folder else find_data(options.data, recipe.dataset)
     files = {name: path.resolve() for name in FILES if (path := getattr(options, name))}
     scheme = find_model(recipe.init).scheme if labels and recipe.init and not options.scheme_file else None
     return TrainConfig(
@@ -194,6 +200,7 @@ def new_config(options: Options) -> TrainConfig:
         seed=options.seed or 0,
         deterministic=bool(options.deterministic),
         skip_bad=bool(options.skip_bad),
+        allow_outside=bool(options.allow_outside),
         scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
@@ -213,6 +220,8 @@ def _requested_recipe(options: Options) -> Recipe:
     if part and (options.val_labels or options.scheme_file):
         option = "--val-labels" if options.val_labels else "--scheme"
         raise KpError(f"{option} goes with --labels, not with --part {part}")
+    if part and options.allow_outside:
+        raise KpError(f"--allow-outside goes with --labels, not with --part {part}")
     if labels and options.data:
         raise KpError("--data and --labels cannot be used together")
     recipe = RECIPES[name, part]
@@ -241,7 +250,7 @@ def differences(options: Options, config: TrainConfig) -> list[str]:
     """The options whose values differ from those of a run, each as a message."""
     recipe = config.recipe
     known: dict[str, Any] = {field.name: getattr(recipe, field.name, None) for field in fields(Options)}
-    known |= {name: getattr(config, name) for name in (*FILES, "seed", "deterministic", "skip_bad")}
+    known |= {name: getattr(config, name) for name in (*FILES, "seed", "deterministic", "skip_bad", "allow_outside")}
     known |= {"recipe": recipe.name, "data": "sample" if config.is_sample else config.data}
     messages = []
     for field in fields(Options):

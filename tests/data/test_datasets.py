@@ -8,7 +8,8 @@ from helpers import picture, write_xml, xml_image
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, Scheme
-from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, LabelledXml, find_data
+from kp_tf.data.convert import convert
+from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, OwnLabels, find_data
 from kp_tf.data.imm import read_imm
 from kp_tf.data.splits import in_validation, is_mirror, photograph_key
 from kp_tf.data.synthetic.sample import sample_path
@@ -120,7 +121,7 @@ def test_the_test_photographs_are_kaggles_before_dlibs(ibug):
 def test_labels_of_a_user_keep_a_tenth_of_the_photographs(tmp_path, count, kept):
     path = tmp_path / "own.xml"
     write_xml(path, [xml_image(f"{k}.png", [FACE, (3, 0, 9, 9)], parts=2) for k in range(count)])
-    training, validation = LabelledXml(path).read_split()
+    training, validation = OwnLabels(path).read_split()
     assert (len(training), len(validation)) == (2 * (count - kept), 2 * kept)
     assert not set(training.files) & set(validation.files)
     assert training.scheme.names == ("00", "01")
@@ -137,26 +138,43 @@ def unpadded(file):
 def test_labels_of_published_points_have_their_scheme(tmp_path):
     path, scheme = tmp_path / "own.xml", tmp_path / "scheme.json"
     write_xml(path, [unpadded("0.png"), xml_image("1.png", [FACE])])
-    for side in LabelledXml(path).read_split():
+    for side in OwnLabels(path).read_split():
         assert side.scheme is IBUG68
         np.testing.assert_array_equal(side.labels[0, :, 0], np.arange(68))
     scheme.write_text(json.dumps({"names": list(IBUG68.names), "eyes": ["00", "01"]}))
-    training, _ = LabelledXml(path, scheme_file=scheme).read_split()
+    training, _ = OwnLabels(path, scheme_file=scheme).read_split()
     assert training.scheme == Scheme("own", IBUG68.names, (), eyes=(0, 1)), "a scheme file comes first"
     mine = Scheme("mine", ("00", "01"), (), flip_indices=(1, 0))
     write_xml(path, [xml_image(f"{k}.png", [FACE], parts=2) for k in range(2)])
-    assert LabelledXml(path, scheme=mine).read_split().training.scheme is mine
+    assert OwnLabels(path, scheme=mine).read_split().training.scheme is mine
 
 
 def test_labels_for_validation_take_no_faces_from_training(tmp_path):
     (tmp_path / "other").mkdir()
     write_xml(tmp_path / "own.xml", [xml_image("0.png", [FACE], parts=2)])
     write_xml(tmp_path / "other" / "val.xml", [xml_image("1.png", [FACE, FACE], parts=1)])
-    training, validation = LabelledXml(tmp_path / "own.xml", tmp_path / "other" / "val.xml").read_split()
+    training, validation = OwnLabels(tmp_path / "own.xml", tmp_path / "other" / "val.xml").read_split()
     assert training.files == ("0.png",)
     assert validation.files == ("1.png", "1.png")
     assert validation.root == tmp_path / "other"
     assert np.isnan(validation.labels[:, 1]).all(), "validation may lack points"
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme"])
+def test_labels_of_every_format_are_trained_on(tmp_path, to):
+    for k in range(3):
+        picture(80, 60).save(tmp_path / f"{k}.png")
+    xml, converted = tmp_path / "own.xml", tmp_path if to == "labelme" else tmp_path / "sub" / "a.json"
+    write_xml(xml, [xml_image(f"{k}.png", [FACE], parts=2) for k in range(3)])
+    convert(xml, converted, to, allow_outside=True)
+    expected, split = OwnLabels(xml).read_split(), OwnLabels(converted, allow_outside=True).read_split()
+    for side, other in zip(split, expected, strict=True):
+        np.testing.assert_array_equal(side.labels, other.labels)
+        assert [(side.root / file).resolve() for file in side.files] == [tmp_path / file for file in other.files]
+    assert OwnLabels(converted).root == (tmp_path if to == "labelme" else tmp_path / "sub")
+    if to == "coco":
+        with pytest.raises(KpError, match="a path that leaves it; --allow-outside reads it all the same"):
+            OwnLabels(converted).read_split()
 
 
 def test_labels_that_cannot_be_trained_on_are_refused(tmp_path):
@@ -164,10 +182,10 @@ def test_labels_that_cannot_be_trained_on_are_refused(tmp_path):
     write_xml(path, [xml_image(f"{k}.png", [FACE], parts=2) for k in range(3)])
     (tmp_path / "s.json").write_text('{"names": ["00", "07"]}')
     with pytest.raises(KpError, match="no face for training has the point '07'"):
-        LabelledXml(path, scheme_file=tmp_path / "s.json").read_split()
+        OwnLabels(path, scheme_file=tmp_path / "s.json").read_split()
     write_xml(path, [xml_image("0.png", [FACE], parts=2)])
     with pytest.raises(KpError, match="at least two photographs are needed"):
-        LabelledXml(path).read_split()
+        OwnLabels(path).read_split()
 
 
 def test_every_dataset_is_a_dataset(imm, ibug, tmp_path):
@@ -175,7 +193,7 @@ def test_every_dataset_is_a_dataset(imm, ibug, tmp_path):
     datasets: list[Dataset] = [
         ImmDataset(imm / "imm_face_db", IMM58),
         IbugDataset(ibug / "ibug_300W_large_face_landmark_dataset"),
-        LabelledXml(tmp_path / "own.xml"),
+        OwnLabels(tmp_path / "own.xml"),
     ]
     for dataset in datasets:
         split = dataset.read_split()

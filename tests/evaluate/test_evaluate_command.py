@@ -13,6 +13,7 @@ from PIL import Image
 from kp_tf.backends.keras_backend import load_keras_network
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68, NOSE
+from kp_tf.data.convert import convert
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.evaluate.command import evaluate
 from kp_tf.predict.predictor import Predictor
@@ -54,6 +55,14 @@ def test_scores_are_printed_written_and_drawn(evaluated, run, labels):
     assert drawn == {f"scores-{what}.png" for what in ("ced", "worst", "faces", "confidence")}
     assert printed.splitlines()[0] == f"{run} on 20 faces of {labels}, split all"
     assert "jaw" in printed
+
+
+def test_labels_of_another_format_have_the_same_scores(evaluated, run, labels, tmp_path):
+    convert(labels, tmp_path / "a.json", "coco", allow_outside=True)
+    scores = evaluate(tmp_path / "a.json", run=str(run), allow_outside=True)
+    assert scores["all"] == evaluated[0]["all"]
+    with pytest.raises(KpError, match="--allow-outside reads it all the same"):
+        evaluate(tmp_path / "a.json", run=str(run))
 
 
 def test_scores_by_hand(evaluated, run, samples):

@@ -24,6 +24,7 @@ from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resum
         ({"part": 2, "recipe": "large"}, "--recipe large is for part 3, not for part 2"),
         ({"labels": Path("a.xml"), "recipe": "course"}, "course is for part 1, part 2, part 3, not for --labels"),
         ({"part": 3, "scheme_file": Path("a.json")}, "--scheme goes with --labels, not with --part 3"),
+        ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels, not with --part 3"),
         ({"part": 3, "val_labels": Path("a.xml")}, "--val-labels goes with --labels, not with --part 3"),
         ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing is not a run"),
         ({"part": 3, "init": "compact"}, "--init compact: networks of the recipes strong and large can start"),
