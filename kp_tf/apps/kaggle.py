@@ -46,7 +46,7 @@ def predict_kaggle(
         shard: `I/N` predicts only the I-th of N shards and writes it beside `out`, as `….I-of-N.npz`.
         merge: predict nothing; join the shards of the same network and photographs that lie beside `out`.
         allow_outside: with `labels`, take photographs outside their folder as well.
-        network: the network of the run, if it is loaded already.
+        network: of the run, if it is loaded already.
 
     Returns:
         The path of the CSV, or of the shard.
@@ -54,8 +54,6 @@ def predict_kaggle(
     Raises:
         KpError: if options contradict each other, or the run, the XML, a photograph or a shard cannot be used.
     """
-    if data and labels:
-        raise KpError("--data and --labels cannot be used together")
     if shard and merge:
         raise KpError("--shard and --merge cannot be used together")
     index, count = parse_shard(shard) if shard else (1, 1)
@@ -87,6 +85,8 @@ def predict_kaggle(
 
 def _read_samples(data: str | None, labels: Path | None, allow_outside: bool) -> tuple[Samples, bool]:
     """The faces to predict, and whether they are drawn."""
+    if data and labels:
+        raise KpError("--data and --labels cannot be used together")
     if allow_outside and not labels:
         raise KpError("--allow-outside goes with --labels")
     if labels:

@@ -64,8 +64,10 @@ def _named_from(folder: Path, samples: Samples, allow_outside: bool) -> Samples:
     """The samples with names relative to another folder.
 
     Raises:
-        KpError: if a photograph lies outside the folder and that is not allowed.
+        KpError: if there is no such folder, or a photograph lies outside it and that is not allowed.
     """
+    if not folder.is_dir():
+        raise KpError(f"there is no folder {folder}")
     old, new = os.path.realpath(samples.root), os.path.realpath(folder)
     files = tuple(os.path.relpath(os.path.join(old, file), new).replace(os.sep, "/") for file in samples.files)
     if not allow_outside and (outside := [file for file in files if file.startswith("../")]):

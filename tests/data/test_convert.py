@@ -61,6 +61,8 @@ def test_names_follow_the_target(xml):
     ):
         convert(xml, aside, "coco")
     assert not aside.exists()
+    with pytest.raises(KpError, match=r"there is no folder .*none"):
+        convert(xml, xml.parent / "none" / "a.json", "coco", allow_outside=True)
     with pytest.raises(KpError, match=r"lies outside"):
         convert(xml, xml.parent.parent / "labels", "pts", allow_outside=True)
     convert(xml, xml.parent.parent / "labels", "labelme", allow_outside=True)

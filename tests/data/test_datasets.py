@@ -164,13 +164,13 @@ def test_labels_for_validation_take_no_faces_from_training(tmp_path):
 def test_labels_of_every_format_are_trained_on(tmp_path, to):
     for k in range(3):
         picture(80, 60).save(tmp_path / f"{k}.png")
+    (tmp_path / "sub").mkdir()
     xml, converted = tmp_path / "own.xml", tmp_path if to == "labelme" else tmp_path / "sub" / "a.json"
     write_xml(xml, [xml_image(f"{k}.png", [FACE], parts=2) for k in range(3)])
     convert(xml, converted, to, allow_outside=True)
-    expected, split = OwnLabels(xml).read_split(), OwnLabels(converted, allow_outside=True).read_split()
-    for side, other in zip(split, expected, strict=True):
-        np.testing.assert_array_equal(side.labels, other.labels)
-        assert [(side.root / file).resolve() for file in side.files] == [tmp_path / file for file in other.files]
+    split = OwnLabels(converted, allow_outside=True).read_split()
+    assert {(side.root / file).resolve().name for side in split for file in side.files} == {"0.png", "1.png", "2.png"}
+    np.testing.assert_array_equal(split.training.labels, [[[0, 0], [1, 2]]] * 2)
     assert OwnLabels(converted).root == (tmp_path if to == "labelme" else tmp_path / "sub")
     if to == "coco":
         with pytest.raises(KpError, match="a path that leaves it; --allow-outside reads it all the same"):

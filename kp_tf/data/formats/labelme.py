@@ -45,6 +45,8 @@ def read(path: Path, allow_outside: bool | None = None) -> Samples:
             image = content["imagePath"]
             if not isinstance(image, str):
                 raise KpError(f"expected a text imagePath, found {shown(image)}")
+            if not os.path.exists(file.parent / image):
+                image = image.replace("\\", "/")  # LabelMe on Windows
             place = os.path.normpath(file.relative_to(path).parent / image).replace(os.sep, "/") if image else ""
             for points, box in _faces(content["shapes"]):
                 faces.add(place, points, box, _size(content))

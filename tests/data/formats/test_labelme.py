@@ -30,7 +30,7 @@ def test_files_as_labelme_writes_them(tmp_path):
         shape("hat", [1, 2], [3, 4], [5, 6], kind="polygon"),
         shape("sign", [1, 2], [3, 4], kind="rectangle"),
     ]
-    write(tmp_path / "json" / "a.json", shapes, "../a.jpg")
+    write(tmp_path / "json" / "a.json", shapes, "..\\a.jpg")  # on Windows
     write(tmp_path / "b.json", [], "b.jpg")
     (tmp_path / "scheme.json").write_text('{"names": ["nose"]}')
     samples = labelme.read(tmp_path).checked()
