@@ -83,9 +83,11 @@ def test_the_validation_split_of_a_run_on_labels_of_ones_own(run, labels, sample
     shutil.copytree(run, tmp_path / "run")
     info = replace(INFO, recipe=replace(RECIPE, part=None, dataset="labels"))
     (tmp_path / "run" / "config.json").write_text(json.dumps(info.to_json()))
-    (tmp_path / "run" / "split.json").write_text(json.dumps({"validation": [samples.files[3], samples.files[7]]}))
+    (tmp_path / "run" / "split.json").write_text(
+        json.dumps({"training": [], "validation": [samples.files[3], samples.files[7]]})
+    )
     assert evaluate(labels, run=str(tmp_path / "run"), split="validation")["all"]["faces"] == 2
-    (tmp_path / "run" / "split.json").write_text(json.dumps({"validation": ["helen/other.jpg"]}))
+    (tmp_path / "run" / "split.json").write_text(json.dumps({"training": [], "validation": ["helen/other.jpg"]}))
     with pytest.raises(KpError, match="none of its photographs is in the validation split"):
         evaluate(labels, run=str(tmp_path / "run"), split="validation")
 
