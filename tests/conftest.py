@@ -35,3 +35,14 @@ def exported(tmp_path_factory):
     for to, precision, name in (("litert", "float32", "a.tflite"), ("onnx", "float16", "half.onnx")):
         files[name] = export(to, str(files["run"]), folder / name, precision)
     return files
+
+
+@pytest.fixture
+def nobody():
+    """Without the rights of root, who may read and write anywhere. Use paths relative to the working directory."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+    else:
+        yield

@@ -120,7 +120,7 @@ def _check_depth(content: object) -> None:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse a path that is missing, a folder, or a pipe or device, reading which might never end.
+    """Refuse a path that is missing, may not be read, or is a folder, or a pipe or device that might never end.
 
     Raises:
         KpError: saying which of these it is.
@@ -128,7 +128,8 @@ def check_regular(path: Path) -> None:
     try:
         if not path.is_file():
             raise KpError(f"cannot read {path}: {'not a regular file' if path.exists() else 'no such file'}")
-    except OSError as error:  # a folder that may not be entered, a name that is too long
+        path.open("rb").close()
+    except OSError as error:  # of a folder that may not be entered as well, or a name that is too long
         raise KpError(f"cannot read {path}: {error.strerror}") from None
 
 

@@ -8,13 +8,14 @@ through `open_photograph`.
 
 import io
 import math
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -79,9 +80,22 @@ def open_photograph(source: Picture, content: bytes | None = None) -> Photograph
         return Photograph("array", _rgb(Image.fromarray(_checked_array(source))))
     if isinstance(source, Image.Image):
         return _decoded("image", source)
+    if not isinstance(source, str | os.PathLike):
+        raise KpError(f"expected a picture, found {_what_is(source)}")
     path = Path(source)
     with _opened(path, content) as image:
         return _decoded(str(path), image)
+
+
+def _what_is(source: object) -> str:
+    """An argument that is not a picture, and what to pass instead."""
+    if source is None:
+        return "None, which OpenCV returns for a file that it cannot read"
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "bytes; pass Image.open(io.BytesIO(content))"
+    if hasattr(source, "__array__"):
+        return f"a {type(source).__name__}; pass it as a NumPy array (H, W), (H, W, 3) or (H, W, 4) of uint8"
+    return f"a {type(source).__name__}; pass a path, a Pillow image, or an array"
 
 
 def read_orientation(path: Path) -> Orientation:
@@ -157,33 +171,6 @@ def _visible_parts(start: int, length: int, end: int, count: int) -> range:
     first = math.floor(max(-start, 0) * count / length) - 2
     last = math.ceil(min(end - start, length) * count / length) + 2
     return range(max(first, 0), min(last, count))
-
-
-def check_boxes(name: str, boxes: Any) -> np.ndarray:
-    """Boxes as an array (N, 4) of float64.
-
-    Raises:
-        KpError: if they are not finite numbers of that shape, or if a box has no size.
-    """
-    try:
-        boxes = np.array(boxes, np.float64, ndmin=2) if np.size(boxes) else np.zeros((0, 4))
-    except (TypeError, ValueError):  # not numbers, or rows of different lengths
-        boxes = np.zeros((1, 0))
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-        raise KpError(f"{name}: a box must be four finite numbers: left, top, width, height")
-    if len(boxes) and boxes[:, 2:].min() <= 0:
-        width, height = boxes[boxes[:, 2:].min(axis=1).argmin(), 2:]
-        raise KpError(f"{name}: a box needs positive width and height, found {width:g} × {height:g}")
-    if np.abs(boxes).max(initial=0) > math.sqrt(MAX_PIXELS) * 1000:
-        raise KpError(f"{name}: a box lies far from the picture, at {np.abs(boxes).max():g}")
-    return boxes
-
-
-def box_outside(name: str, box: np.ndarray, size: tuple[int, int]) -> KpError:
-    """The error for a box (4,) that lies almost or wholly outside its picture of this width and height."""
-    left, top, width, height = box
-    where = f"left {left:g}, top {top:g}, {width:g} × {height:g}"
-    return KpError(f"{name}: the box lies outside the picture of {size[0]} × {size[1]} pixels: {where}")
 
 
 def _checked_array(array: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from kp_tf.core.boxes import check_box_size
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.files import replacing
 from kp_tf.core.keypoints import Scheme
@@ -145,8 +146,7 @@ def _read_faces(image: Element, scheme: Scheme, labelled: bool, partial: bool) -
 
 def _read_box(face: Element) -> tuple[float, float, float, float]:
     left, top, width, height = (_number(face, name) for name in ("left", "top", "width", "height"))
-    if width <= 0 or height <= 0:
-        raise KpError(f"a box needs positive width and height, found {width:g} × {height:g}")
+    check_box_size(width, height)
     return left, top, width, height
 
 

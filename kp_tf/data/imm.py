@@ -26,7 +26,10 @@ def read_imm(folder: Path) -> Samples:
     Raises:
         KpError: if the folder has no `.asf`, or none that can be used.
     """
-    paths = sorted(folder.glob("*.asf"))
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".asf")
+    except OSError as error:
+        raise KpError(f"cannot read the folder {folder}: {error.strerror}") from None
     if not paths:
         raise KpError(f"{folder}: expected the IMM face database, found no .asf file")
     files, points_norm, sizes, entries, problems = [], [], [], [], []

@@ -19,10 +19,11 @@ import psutil
 import tensorflow as tf
 from tqdm import tqdm
 
+from kp_tf.core.boxes import box_outside
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.geometry import MAX_EMPTINESS, misses_image
 from kp_tf.core.hardware import available_cores
-from kp_tf.core.images import MAX_CROP_PIXELS, box_outside, crop_image, is_plain, open_photograph
+from kp_tf.core.images import MAX_CROP_PIXELS, crop_image, is_plain, open_photograph
 from kp_tf.data.samples import Samples
 
 AHEAD = 64  # crops that are kept ready

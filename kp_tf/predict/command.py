@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kp_tf.core.boxes import check_boxes
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
 from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_text
-from kp_tf.core.images import Photograph, check_boxes, read_orientation
+from kp_tf.core.images import Photograph, read_orientation
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -20,6 +21,7 @@ from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
 
 OF_PHOTOGRAPHS = ("points", "faces")  # the files of the results of all photographs
+WHOLE = "this network was trained on photographs like IMM's, with one face in the middle, and takes every photograph so"
 CANNOT_USE = "files cannot be used"
 NO_FACE = "pass its box (--box L,T,W,H), cut out the part around a small face, or use another detector"
 MAX_STEM_BYTES = MAX_NAME_BYTES - 20  # a number and a suffix follow, as in -12_3.pts
@@ -107,6 +109,8 @@ def predict(
         _leave_out_names(sources, out)
     predictor = Predictor.load(run, detector)
     print(f"network: {predictor.info.name}", file=sys.stderr)
+    if boxes is None and predictor.info.recipe.takes_whole_photographs:
+        print(f"note: {WHOLE}", file=sys.stderr)
     if out is not None:
         _make_folder(out / DRAWN)
     done = {}

@@ -16,11 +16,12 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import WEIGHTS
 from kp_tf.backends import load_network
 from kp_tf.backends.network import Network
+from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, misses_image
 from kp_tf.core.hardware import available_cores
-from kp_tf.core.images import Photograph, Picture, box_outside, check_boxes, crop_image, open_photograph
+from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
 from kp_tf.predict.confidence import confidence_of, is_calibrated
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -74,7 +75,8 @@ class Predictor:
         Args:
             image: a path, a Pillow image, a Photograph, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8.
             boxes: (N, 4) left, top, width, height in pixels as stored; N may be 0. None: faces are detected, and
-                detections with a mean confidence below 0.7 are discarded.
+                detections with a mean confidence below 0.7 are discarded. Networks that take whole photographs, those
+                of parts 1 and 2, return one face for every photograph, whatever it shows.
 
         Raises:
             KpError: if the photograph cannot be read, a box cannot be used, or the detector is not installed.

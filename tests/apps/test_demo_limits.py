@@ -91,6 +91,16 @@ def test_boxes_that_cannot_be_predicted_are_refused(address, number):
     assert answer.json()["error"].startswith("invalid request: ")
 
 
+def test_a_name_that_xml_cannot_hold_is_saved_as_json(address):
+    photograph = {"file": "a\x01\n.jpg", "width": 9, "height": 9, "orientation": 1, "faces": []}
+    request = {"format": "xml", "network": "compact", "photographs": [photograph]}
+    answer = fetch(f"{address}/save", json.dumps(request).encode())
+    assert answer.status == 422
+    assert "XML cannot hold this name; rename the file" in answer.json()["error"]
+    answer = fetch(f"{address}/save", json.dumps(request | {"format": "json"}).encode())
+    assert [each["file"] for each in answer.json()["photographs"]] == ["a\x01\n.jpg"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

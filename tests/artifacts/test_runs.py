@@ -110,17 +110,6 @@ def test_hidden_files_of_the_user_are_not_leftovers(work):
     assert len(list(work.rglob(".*-*"))) == 5
 
 
-@pytest.fixture
-def nobody():
-    """Without the rights of root, who may write anywhere."""
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-        yield
-        os.seteuid(0)
-    else:
-        yield
-
-
 def test_a_folder_that_is_read_only_is_named(work, nobody):
     if os.getuid() != 0:
         work.chmod(0o500)

@@ -3,6 +3,7 @@ import stat
 import struct
 import subprocess
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,28 @@ def test_pipes_folders_and_missing_files_are_not_read(tmp_path):
         for read in (check_regular, read_json, lambda path: read_npz(path, "weights")):
             with pytest.raises(KpError, match=f"cannot read .*: {reason}"):
                 read(tmp_path / name)
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """The working directory has a file that may not be read, and a folder that may not be entered."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").touch(0o000)
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "a.json").touch()
+    (tmp_path / "locked").chmod(0o000)
+    yield
+    (tmp_path / "locked").chmod(0o700)
+
+
+def test_what_may_not_be_read_or_written_is_one_message(locked, nobody):
+    for path in (Path("a.json"), Path("locked/a.json")):
+        for read in (check_regular, read_json, lambda path: read_npz(path, "weights")):
+            with pytest.raises(KpError, match=f"^cannot read {path}: Permission denied$"):
+                read(path)
+    for path in (Path("locked/a.json"), Path("locked/b.json")):
+        with pytest.raises(KpError, match=f"^cannot write {path}: Permission denied$"):
+            write_text(path, "")
 
 
 def test_a_name_that_is_too_long_is_not_a_traceback(tmp_path):

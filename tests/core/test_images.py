@@ -15,8 +15,6 @@ from kp_tf.core.images import (
     MAX_CROP_PIXELS,
     SUFFIXES,
     Photograph,
-    box_outside,
-    check_boxes,
     crop_image,
     is_photograph,
     open_photograph,
@@ -109,6 +107,22 @@ def test_arrays_and_images_are_photographs():
             open_photograph(bad)
 
 
+def test_what_is_no_picture_is_named():
+    class Tensor:
+        def __array__(self):
+            return np.zeros((4, 4), np.uint8)
+
+    for source, message in (
+        (None, "expected a picture, found None, which OpenCV returns for a file that it cannot read"),
+        (b"\xff\xd8", r"found bytes; pass Image\.open\(io\.BytesIO\(content\)\)"),
+        (io.BytesIO(), "found a BytesIO; pass a path, a Pillow image, or an array"),
+        (["a.jpg"], "found a list; pass a path, a Pillow image, or an array"),
+        (Tensor(), r"found a Tensor; pass it as a NumPy array \(H, W\), .* of uint8"),
+    ):
+        with pytest.raises(KpError, match=message):
+            open_photograph(source)
+
+
 def png_that_claims(width, height):
     """The start of a PNG whose header names a size, up to where its pixels begin."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -193,27 +207,6 @@ def test_heic_is_read_or_names_its_extra(tmp_path):
     heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
     heif.from_pillow(picture(64, 48)).save(tmp_path / "a.heic")
     assert open_photograph(tmp_path / "a.heic").upright.size == (64, 48)
-
-
-def test_boxes_are_checked():
-    assert check_boxes("a", []).shape == (0, 4)
-    assert check_boxes("a", [1, 2, 3, 4]).shape == (1, 4)
-    for bad, message in (
-        ([1, 2, 3], "a box must be four finite numbers"),
-        ([[1, 2, np.nan, 4]], "a box must be four finite numbers"),
-        ([[1, 2, 3, 4], [1, 2]], "a box must be four finite numbers"),
-        (["left"], "a box must be four finite numbers"),
-        ([[[1, 2, 3, 4]]], "a box must be four finite numbers"),
-        ([[1, 2, 0, 4]], "a box needs positive width and height, found 0 × 4"),
-        ([[1e9] * 4], r"a box lies far from the picture, at 1e\+09"),
-    ):
-        with pytest.raises(KpError, match=rf"a: {message}"):
-            check_boxes("a", bad)
-
-
-def test_a_box_outside_is_named_with_its_picture():
-    error = box_outside("a.jpg", np.array([200, 10, 40, 40.5]), (90, 80))
-    assert str(error) == "a.jpg: the box lies outside the picture of 90 × 80 pixels: left 200, top 10, 40 × 40.5"
 
 
 def test_a_crop_keeps_the_unit_square():

@@ -43,6 +43,7 @@ def test_parts_in_any_order(tmp_path):
         (xml_image("a.jpg", [FACE], 69), "the 68 parts of ibug68: it has parts of other names"),
         (xml_image("a.jpg", [(0, 0, 0, 9)]), "positive width and height, found 0 × 9"),
         (xml_image("a.jpg", [(0, 0, 9, -9)]), "positive width and height, found 9 × -9"),
+        (xml_image("a.jpg", [(0.2, 0.3, 0.4, 0.5)]), "a box of 0.4 × 0.5 pixels is too small"),
         (SIXTY_EIGHT.replace("x='67'", "x='six'"), "a number x in <part>, found 'six'"),
         (SIXTY_EIGHT.replace("left='0'", "left='inf'"), "a number left in <box>"),
         (xml_image("../../x.jpg", [FACE]), "found a path that leaves it"),

@@ -81,3 +81,10 @@ def test_a_photograph_that_is_a_link_out_of_the_folder_is_refused(folder, tmp_pa
     (folder / "32-3m.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(KpError, match=r"32-3m.asf: expected an image inside .*, found a path that leaves it"):
         read_imm(folder).checked()
+
+
+def test_a_folder_that_cannot_be_listed_is_named(folder):
+    with pytest.raises(KpError, match=r"cannot read the folder .*none: No such file or directory"):
+        read_imm(folder / "none")
+    with pytest.raises(KpError, match=r"cannot read the folder .*31-1m\.jpg: Not a directory"):
+        read_imm(folder / "31-1m.jpg")

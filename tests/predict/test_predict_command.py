@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import INFO, write_run
 from PIL import ExifTags, Image
 
 from kp_tf.core.errors import KpError, PartialError
@@ -264,3 +266,35 @@ def test_upright_is_for_every_format(turned, photos, face, tmp_path, format):
     np.testing.assert_allclose(points, face.points, atol=1.5)
     with Image.open(photos / "drawn" / "turned.jpg") as drawn:
         assert drawn.size == (250, 260)
+
+
+def test_photographs_that_may_not_be_read_do_not_stop_the_others(locked_photos, nobody, detector, capsys):
+    with pytest.raises(PartialError) as raised:
+        predict(["a.png", "b.jpg", "locked/a.png", "locked"], detector=detector)
+    assert str(raised.value).splitlines()[1:] == [
+        "  cannot read the folder locked: Permission denied",
+        "  cannot read b.jpg: Permission denied",
+        "  cannot read locked/a.png: Permission denied",
+    ]
+    assert [each["file"] for each in json.loads(capsys.readouterr().out)["photographs"]] == ["a.png"]
+
+
+@pytest.fixture
+def locked_photos(photos, monkeypatch):
+    """The photographs are in the working directory; one of them and a folder may not be read."""
+    monkeypatch.chdir(photos)
+    (photos / "locked").mkdir()
+    shutil.copy("a.png", "locked")
+    (photos / "b.jpg").chmod(0)
+    (photos / "locked").chmod(0)
+    yield
+    (photos / "locked").chmod(0o700)
+
+
+def test_a_network_for_whole_photographs_says_so(photos, tmp_path, capsys):
+    info = replace(INFO, recipe=replace(INFO.recipe, dataset="imm"))
+    run = str(write_run(tmp_path / "run", info))
+    predict([str(photos / "a.png")], run=run)
+    assert "note: this network was trained on photographs like IMM's" in capsys.readouterr().err
+    predict([str(photos / "a.png")], run=run, boxes=[(60, 60, 120, 120)])
+    assert "note" not in capsys.readouterr().err

@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from kp_tf.core.boxes import check_box_size
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.data.dlib_xml import is_ignored, parse_coordinate
@@ -181,8 +182,7 @@ def _faces(entry: _Entry) -> list[dict]:
         if is_ignored(box):
             continue
         corners = [_number(box, name, "box") for name in _CORNERS]
-        if min(corners[2:]) <= 0:
-            raise KpError(f"a box needs positive width and height, found {corners[2]:g} × {corners[3]:g}")
+        check_box_size(*corners[2:])
         points = {}
         for part in parts:
             name = part.get("name", "")

@@ -7,7 +7,6 @@ Boxes and points travel in pixels of the upright photograph, as the page shows i
 import io
 import json
 import threading
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import MAX_COORDINATE
+from kp_tf.data.names import check_name
 from kp_tf.predict import writers
 from kp_tf.predict.drawing import point_colours
 from kp_tf.predict.predictor import Predictor
@@ -186,8 +186,6 @@ def _checked(values: np.ndarray) -> np.ndarray:
 def _file_name(photograph: dict) -> str:
     name = str(photograph["file"])
     name.encode()  # a ValueError where half a surrogate pair could not be written
-    if any(unicodedata.category(character) == "Cc" for character in name):  # control characters, which XML cannot hold
-        raise ValueError(f"file {name!r}")
     return name
 
 
@@ -228,6 +226,7 @@ def _face_to_stored(face: Face, orientation: Orientation) -> Face:
 
 def _xml(request: dict, photographs: list[writers.Result]) -> str:
     for result in photographs:
+        check_name(result.file)
         if PurePath(result.file).is_absolute() or ".." in PurePath(result.file).parts:
             raise KpError(f"cannot save {result.file} in points.xml: it is not in the folder that was opened")
     sourced = [

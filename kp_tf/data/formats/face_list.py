@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kp_tf.core.boxes import check_box_size
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.images import read_orientation
@@ -75,8 +76,8 @@ class FaceList:
         file = self._photographs.find(file)
         if not points:
             raise KpError("a face has no points")
-        if box is not None and min(box[2:]) <= 0:
-            raise KpError(f"a box needs positive width and height, found {box[2]:g} × {box[3]:g}")
+        if box is not None:
+            check_box_size(*box[2:])
         if self.upright and file not in self._orientations:
             self._orientations[file] = _orientation(self.root / file)
         self._faces.append((self._entry, file, *to_stored(self._orientations.get(file), points, box, seen)))
