@@ -10,7 +10,7 @@ from pathlib import Path
 from kp_tf import __version__
 from kp_tf.core.environment import captured_stderr, escape_output, set_environment_defaults
 from kp_tf.core.errors import KpError, as_kp_error, printable
-from kp_tf.recipes import PRECISIONS
+from kp_tf.recipes import KEEP, PRECISIONS
 
 RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
 PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
@@ -115,6 +115,16 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     add("--skip-bad", action="store_true", help="leave out photographs that cannot be used, instead of stopping")
     add("--allow-outside", action="store_true", help=f"with --labels: {OUTSIDE}")
+    _add_settings(parser)
+    directory = parser.add_argument_group("run directory")
+    out = "default: the next free runs/partN-RECIPE-NNN or runs/labels-RECIPE-NNN"
+    directory.add_argument("--out", metavar="DIR", type=Path, help=out)
+    existing = directory.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="let --out replace an existing run")
+    existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("how to train").add_argument
     add(
         "--recipe",
@@ -123,7 +133,18 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     add("--init", metavar="RUN", help=f"start from the weights of {PACKED_RUN}")
     add("--teacher", metavar="RUN", help=f"learn also from the predictions of {PACKED_RUN}")
-    add("--epochs", metavar="N", type=int, help="total number of epochs (default: the recipe's)")
+    add(
+        "--epochs",
+        metavar="N",
+        type=int,
+        help="total number of epochs (default: the recipe's); with --resume maybe more",
+    )
+    add(
+        "--keep",
+        choices=KEEP,
+        help="keep the weights of the last epoch, or of the one with the lowest validation loss "
+        "(default: last with --part, best with --labels)",
+    )
     add("--batch-size", metavar="N", type=int, help="photographs per step (default: the recipe's)")
     add("--learning-rate", metavar="R", type=float, help="initial learning rate (default: the recipe's)")
     add(
@@ -134,12 +155,6 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--seed", metavar="N", type=int, help="seed of weights, order and augmentation (default: 0)")
     add("--devices", metavar="N", type=int, help="number of GPUs that share each batch (default: all)")
     add("--deterministic", action="store_true", help="reach the same weights to the last bit in every run; slower")
-    directory = parser.add_argument_group("run directory")
-    out = "default: the next free runs/partN-RECIPE-NNN or runs/labels-RECIPE-NNN"
-    directory.add_argument("--out", metavar="DIR", type=Path, help=out)
-    existing = directory.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="let --out replace an existing run")
-    existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
 
 
 def _submit(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+KEEP = ("last", "best")  # the epoch whose weights are the result; the best has the lowest validation loss
 NETWORKS = ("cnn", "resnet18", "heatmap", "own")  # own: a model that the user passed to `kp_tf.train`
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
 MAX_SHRINK = 1.5  # of stored crops to the network's window: bilinear sampling aliases beyond it

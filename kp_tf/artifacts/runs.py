@@ -5,7 +5,7 @@ split.json         the photographs for training and for validation
 model.keras        the network, in float32
 architecture.txt   layers, output shapes, parameters
 history.csv        the loss by epoch, and its seconds
-checkpoint.npz     weights, optimizer and history so far, while the training is not complete
+checkpoint.npz     weights, optimizer and history so far, for --resume
 metrics.json       figures and conditions; written last: it marks a run that is complete or was interrupted
 figures/, logs/    pictures; TensorBoard's files
 lock               held by the training while it runs; the empty file stays
@@ -19,7 +19,7 @@ from pathlib import Path
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.schema import SplitEntry, parse
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_json
+from kp_tf.core.files import read_json, write_json
 
 RUNS = Path("runs")
 LOCK = "lock"
@@ -135,6 +135,13 @@ def clear_leftovers(run: Path) -> None:
 def is_complete(run: Path) -> bool:
     """Whether all epochs are done and scored."""
     return (run / "metrics.json").is_file() and "interrupted" not in read_json(run / "metrics.json")
+
+
+def reopen(run: Path) -> None:
+    """Mark a complete run as interrupted after its last epoch, before it is trained on."""
+    if is_complete(run):
+        metrics = read_json(run / "metrics.json")
+        write_json(run / "metrics.json", metrics | {"interrupted": {"after_epoch": metrics.get("epochs")}})
 
 
 def runs_of(label: str) -> list[Path]:

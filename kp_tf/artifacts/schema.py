@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from kp_tf.core.errors import KpError
-from kp_tf.recipes import NETWORKS, PRECISIONS, Recipe
+from kp_tf.recipes import KEEP, NETWORKS, PRECISIONS, Recipe
 
 Content = TypeVar("Content")
 
@@ -40,6 +40,7 @@ CHOICES: dict[str, tuple] = {
     "network": NETWORKS,
     "loss": ("mse", "mae", "heatmap", "wing", "own"),
     "precision": PRECISIONS,
+    "keep": KEEP,
 }
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -62,7 +63,7 @@ class Config:
         sample: whether the faces are synthetic.
         mean_face, framing: see `info.ModelInfo`.
         format: of the file; 2 since version 0.2.
-        seed, deterministic, skip_bad, data, labels, val_labels, scheme_file, allow_outside: see
+        seed, deterministic, skip_bad, keep, data, labels, val_labels, scheme_file, allow_outside: see
             `training.config.TrainConfig`.
     """
 
@@ -75,6 +76,7 @@ class Config:
     seed: int = 0
     deterministic: bool = False
     skip_bad: bool = False
+    keep: str = "last"
     data: str | None = None
     labels: str | None = None
     val_labels: str | None = None

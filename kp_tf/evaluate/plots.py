@@ -14,18 +14,30 @@ from kp_tf.evaluate.canvas import BLUE, DPI, GREEN, GREY, ORANGE, PINK, add_lege
 from kp_tf.evaluate.metrics import ced
 
 
-def losses(path: Path, history: Mapping[str, Sequence[float]], title: str, loss_name: str) -> None:
-    """Plot the training and validation loss by epoch, counted from 1, and mark the best validation loss."""
+def losses(
+    path: Path, history: Mapping[str, Sequence[float]], title: str, loss_name: str, kept: int | None = None
+) -> None:
+    """Plot the training and validation loss by epoch, and mark the best validation loss and the epoch that was kept.
+
+    Args:
+        path: the picture.
+        history: the values of `loss` and `val_loss`.
+        title: of the picture.
+        loss_name: the label of the values.
+        kept: the epoch, counted from 1, whose weights are the result.
+    """
     figure, axes = new_plot(title, "epoch", loss_name)
     for key, colour, label in (("loss", BLUE, "training"), ("val_loss", ORANGE, "validation")):
         values = history[key]
         marker = "o" if len(values) < 30 else None
         axes.plot(range(1, len(values) + 1), values, color=colour, label=label, marker=marker, markersize=3)
-    if not np.isnan(history["val_loss"]).all():
-        best = int(np.nanargmin(history["val_loss"]))
-        value = history["val_loss"][best]
-        label = f"best validation: {value:.4g} at epoch {best + 1}"
-        axes.plot(best + 1, value, "*", color=ORANGE, markeredgecolor="black", markersize=13, label=label)
+    best = None if np.isnan(history["val_loss"]).all() else 1 + int(np.nanargmin(history["val_loss"]))
+    if best:
+        value = history["val_loss"][best - 1]
+        label = f"best validation{' (kept)' if kept == best else ''}: {value:.4g} at epoch {best}"
+        axes.plot(best, value, "*", color=ORANGE, markeredgecolor="black", markersize=13, label=label)
+    if kept and kept != best:
+        axes.axvline(kept, color=GREY, linestyle="--", label=f"kept: epoch {kept}", zorder=1)
     axes.set_xlim(0.5, len(history["loss"]) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     both = np.array([*history["loss"], *history["val_loss"]])

@@ -1,4 +1,4 @@
-"""What a training needs to resume: one file, replaced at the end of every epoch."""
+"""What a training needs to resume or to be trained on: one file, replaced at the end of every epoch."""
 
 import json
 import time
@@ -26,23 +26,42 @@ class Checkpoint(keras.callbacks.Callback):
     """Keeps weights, optimizer and history of the epochs so far, and writes `history.csv`.
 
     The order of the pictures and their augmentation follow from the seed and the epoch (see input/batches.py) and the
-    learning rate from the optimizer's count of steps, so nothing else is needed.
+    learning rate from the optimizer's count of steps, so nothing else is needed. If the best epoch is kept, the file
+    holds its weights as well.
 
     Attributes:
         rows: for each finished epoch, its number from 0, losses, metrics and seconds.
-        unfinished: the same for an interrupted epoch, which is not kept.
+        unfinished: the same for an interrupted epoch, which is not in the file.
     """
 
     model: keras.Model  # while it trains
     params: dict[str, Any]  # likewise
 
-    def __init__(self, run: Path, network: keras.Model) -> None:
-        """Write into a run directory the weights of a network that shares its layers with the fitted model."""
+    def __init__(self, run: Path, network: keras.Model, keep: str = "last") -> None:
+        """Write into a run directory.
+
+        Args:
+            run: the directory.
+            network: shares its layers with the fitted model.
+            keep: `last`, or `best` for the weights after the epoch with the lowest validation loss.
+        """
         super().__init__()
         self.path, self.history, self.network = run / CHECKPOINT, run / "history.csv", network
         self.rows: list[dict[str, float]] = []
         self.unfinished: list[dict[str, float]] = []
-        self._batches = 0
+        self._batches, self._keeps_best = 0, keep == "best"
+        self._best: list[np.ndarray] = []  # weights of the network
+
+    @property
+    def kept(self) -> int:
+        """The epoch, counted from 1, whose weights are the result; 0 if they are the initial ones."""
+        if self._keeps_best and self.rows:
+            return 1 + int(np.argmin([row["val_loss"] for row in self.rows]))  # of equal ones the first
+        return len(self.rows) + len(self.unfinished)
+
+    def kept_weights(self) -> list[np.ndarray]:
+        """The weights of the network after the epoch `kept`."""
+        return self._best or self.network.get_weights()
 
     def restore(self, fitted: keras.Model) -> int:
         """Set the weights and the compiled model's optimizer to the end of the last finished epoch.
@@ -57,10 +76,13 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         variables = _variables(self.network, fitted)
         archive = read_npz(self.path, "a checkpoint")
+        best = [archive.get(f"best{k}") for k in range(len(self.network.weights) * self._keeps_best)]
         values = [archive.get(f"v{k}") for k in range(len(variables))]
-        if len(archive) != len(values) + 1 or not all(map(_fits, values, variables)):
+        every = [*zip(values, variables, strict=True), *zip(best, self.network.weights, strict=False)]
+        if len(archive) != len(every) + 1 or not all(_fits(value, variable) for value, variable in every):
             raise KpError(f"{self.path}: the checkpoint belongs to another network, or a number in it is not finite")
         self.rows = self._read_rows(archive)
+        self._best = [value for value in best if value is not None]  # all of them, as checked
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return len(self.rows)
@@ -86,15 +108,14 @@ class Checkpoint(keras.callbacks.Callback):
             self.unfinished = [row]
             return
         self.rows.append(row)
+        if self._keeps_best and self.kept == len(self.rows):
+            self._best = self.network.get_weights()
         with replacing(self.history) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
         values = {f"v{k}": value.numpy() for k, value in enumerate(_variables(self.network, self.model))}
+        values |= {f"best{k}": value for k, value in enumerate(self._best)}
         with replacing(self.path) as temporary:
             np.savez(temporary, rows=np.array(json.dumps(self.rows)), **values)
-
-    def remove(self) -> None:
-        """Remove the file, once the training is complete."""
-        self.path.unlink(missing_ok=True)
 
 
 def _fits(value: np.ndarray | None, variable: Any) -> bool:

@@ -16,6 +16,7 @@ from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, Ow
 from kp_tf.recipes import MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
+FLAGS = ("seed", "deterministic", "skip_bad", "keep", "allow_outside")
 _SCHEMES = {"imm": (NOSE, IMM58), "ibug": (IBUG68,)}  # by data set
 
 
@@ -34,7 +35,7 @@ class Options:
         init: a run or weights (see `find_model`) to start from: their network, with a new last layer if the points
             differ.
         teacher: a run or weights with the same points, whose points on the training photographs count half.
-        epochs: the total, at least 1.
+        epochs: the total, at least 1; a run that is resumed may get more than it began with.
         batch_size: at least 1.
         learning_rate: between 0 and 1.
         precision: see `resolve_precision`. A resumed run ignores `auto` and keeps its precision.
@@ -42,6 +43,8 @@ class Options:
         deterministic: the same weights to the last bit when the command is repeated on this machine.
         skip_bad: leave out entries and photographs that cannot be used instead of failing.
         allow_outside: with `labels`, take photographs outside their folder as well.
+        keep: the epoch whose weights are the result: `last`, or `best` for the one with the lowest validation loss.
+            Default: `best` with `labels`, otherwise `last`.
     """
 
     part: int | None = None
@@ -60,6 +63,7 @@ class Options:
     deterministic: bool | None = None
     skip_bad: bool | None = None
     allow_outside: bool | None = None
+    keep: str | None = None
 
     @property
     def recipe_name(self) -> str:
@@ -91,6 +95,7 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         deterministic: the same weights to the last bit when repeated on one machine.
         skip_bad: leave out what cannot be used instead of failing.
+        keep: one of recipes.KEEP.
         labels, val_labels, scheme_file, allow_outside: of a user's own points.
         scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.
     """
@@ -101,6 +106,7 @@ class TrainConfig:
     seed: int = 0
     deterministic: bool = False
     skip_bad: bool = False
+    keep: str = "last"
     labels: Path | None = None
     val_labels: Path | None = None
     scheme_file: Path | None = None
@@ -132,8 +138,7 @@ class TrainConfig:
     def to_json(self) -> dict:
         """What config.json holds in addition to `ModelInfo.to_json`."""
         paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
-        flags = {"seed": self.seed, "deterministic": self.deterministic, "skip_bad": self.skip_bad}
-        flags |= {"allow_outside": self.allow_outside}
+        flags = {name: getattr(self, name) for name in FLAGS}
         return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}
 
     @classmethod
@@ -162,6 +167,7 @@ class TrainConfig:
             deterministic=config.deterministic,
             skip_bad=config.skip_bad,
             allow_outside=config.allow_outside,
+            keep=config.keep,
             scheme=scheme if is_own and not config.scheme_file else None,
             **{name: Path(value) for name in FILES if (value := getattr(config, name))},
         )
@@ -201,6 +207,7 @@ def new_config(options: Options) -> TrainConfig:
         deterministic=bool(options.deterministic),
         skip_bad=bool(options.skip_bad),
         allow_outside=bool(options.allow_outside),
+        keep=options.keep or ("best" if labels else "last"),
         scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
@@ -247,15 +254,17 @@ def _like(recipe: Recipe, init: str) -> Recipe:
 
 
 def differences(options: Options, config: TrainConfig) -> list[str]:
-    """The options whose values differ from those of a run, each as a message."""
+    """The options whose values differ from those of a run, each as a message; a run may be trained for more epochs."""
     recipe = config.recipe
     known: dict[str, Any] = {field.name: getattr(recipe, field.name, None) for field in fields(Options)}
-    known |= {name: getattr(config, name) for name in (*FILES, "seed", "deterministic", "skip_bad", "allow_outside")}
+    known |= {name: getattr(config, name) for name in (*FILES, *FLAGS)}
     known |= {"recipe": recipe.name, "data": "sample" if config.is_sample else config.data}
     messages = []
     for field in fields(Options):
         value, kept = getattr(options, field.name), known[field.name]
         if value in (None, False) or str(value) == str(kept) or (field.name, value) == ("precision", "auto"):
+            continue
+        if field.name == "epochs" and value > kept:
             continue
         if field.name in (*FILES, "data") and kept is not None and Path(value).resolve() == Path(kept).resolve():
             continue
@@ -270,7 +279,8 @@ def run_to_resume(options: Options, out: Path | None) -> tuple[Path, TrainConfig
     """The run that `--resume` continues, and its settings.
 
     It is `out`; otherwise, of the runs of the part and recipe that have the settings asked for, the newest unfinished
-    one, or a finished one if there is no other.
+    one, or a finished one if there is no other. If none of them has the number of epochs asked for, it is one with
+    fewer; the settings returned have the larger number.
 
     Raises:
         KpError: if there is none, or `out` has other settings.
@@ -283,4 +293,6 @@ def run_to_resume(options: Options, out: Path | None) -> tuple[Path, TrainConfig
     if not same:
         path, config = runs[0]
         raise KpError(f"{differences(options, config)[0]} ({path}); leave the option out to continue")
-    return min(same, key=lambda run: is_complete(run[0]))  # the first of the unfinished ones
+    epochs = options.epochs or 0
+    path, config = min(same, key=lambda run: (run[1].recipe.epochs < epochs, is_complete(run[0])))  # the first of these
+    return path, replace(config, recipe=replace(config.recipe, epochs=max(config.recipe.epochs, epochs)))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kp_tf.artifacts.runs import reopen
 from kp_tf.core.files import replacing, write_json
 from kp_tf.input.augment import training_transform
 from kp_tf.input.batches import NO_END, fixed_batches, training_batches
@@ -105,10 +106,11 @@ def build(
     path = begun
     if distributed.is_chief():
         path = make_directory(config.label)
+        reopen(path)
         write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
         write_json(path / "split.json", faces.split)
         _write_architecture(path / "architecture.txt", model)
-    checkpoint = Checkpoint(path, trained) if path else None
+    checkpoint = Checkpoint(path, trained, config.keep) if path else None
     interruption = StopOnInterrupt(lambda requested: distributed.total(strategy, requested) > 0)
     return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
 

@@ -37,6 +37,7 @@ class EndedTraining:
         model: in float32.
         network: the same for prediction.
         history: losses, metrics and seconds by epoch.
+        kept_epoch: counted from 1, whose weights the network has.
         first_batch: returns images (B, H, W, 1) in [-0.5, 0.5] and points (B, K, 2) in the unit square, as trained
             on; twice as many points if there was a teacher.
         validation: the faces for validation.
@@ -50,6 +51,7 @@ class EndedTraining:
     model: keras.Model
     network: Network
     history: list[dict[str, float]]
+    kept_epoch: int
     first_batch: Callable[[], tuple[np.ndarray, np.ndarray]]
     validation: Samples
     scores: Scores
@@ -69,7 +71,8 @@ def draw_run(run: EndedTraining) -> None:
     title = f"{run.title}: training images and their points"
     pictures.training_samples(folder / "training_samples.png", images, points[:, : len(run.info.scheme)], title)
     history = {name: [row[name] for row in run.history] for name in ("loss", "val_loss")}
-    plots.losses(folder / "losses.png", history, f"{run.title}: loss by epoch", LOSSES[run.info.recipe.loss])
+    title = f"{run.title}: loss by epoch"
+    plots.losses(folder / "losses.png", history, title, LOSSES[run.info.recipe.loss], run.kept_epoch)
     if convolutions := [layer for layer in run.model.layers if isinstance(layer, keras.layers.Conv2D)]:
         kernels = np.asarray(keras.ops.convert_to_numpy(convolutions[0].kernel))
         pictures.filters(folder / "filters.png", kernels, f"{run.title}: filters of the first layer")

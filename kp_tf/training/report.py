@@ -23,7 +23,7 @@ from kp_tf.training.scores import score
 def finish(fitting: Fitting) -> EndedTraining:
     """Save the network and score it."""
     faces, (path, checkpoint) = fitting.faces, fitting.of_chief()
-    fitting.model.set_weights(fitting.trained.get_weights())  # kept and scored in float32 whatever it was trained in
+    fitting.model.set_weights(checkpoint.kept_weights())  # kept and scored in float32 whatever it was trained in
     with replacing(path / "model.keras") as temporary:
         uncompiled(fitting.model).save(temporary)
     network = for_prediction(fitting.model, faces.info)
@@ -39,6 +39,7 @@ def finish(fitting: Fitting) -> EndedTraining:
         model=fitting.model,
         network=network,
         history=[*checkpoint.rows, *checkpoint.unfinished],
+        kept_epoch=checkpoint.kept,
         first_batch=first_batch,
         validation=faces.validation.samples,
         scores=score(network, faces.info, faces.training, faces.validation),
@@ -63,6 +64,7 @@ def write_metrics(run: EndedTraining, fitting: Fitting, device: str) -> None:
         **run.scores.report,
         "seconds_per_epoch": [row["seconds"] for row in run.history],
         "epochs": len(checkpoint.rows),
+        "kept_epoch": checkpoint.kept,
         "optimizer_steps": int(fitting.fitted.optimizer.iterations.numpy()),
         "device": device,
         "devices": fitting.strategy.num_replicas_in_sync,
@@ -83,7 +85,6 @@ def write_metrics(run: EndedTraining, fitting: Fitting, device: str) -> None:
             f"--resume continues after epoch {len(checkpoint.rows)}"
         )
         raise KeyboardInterrupt
-    checkpoint.remove()
 
 
 def _print_scores(run: Path, report: dict) -> None:
@@ -95,6 +96,9 @@ def _print_scores(run: Path, report: dict) -> None:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
         line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
     figures = f", its figures in {run / 'figures'}" if (run / "figures").is_dir() else ""
+    kept, epochs = report["kept_epoch"], report["epochs"]
+    if kept < epochs:
+        line += f"\nThe weights are those of epoch {kept} of {epochs}, which has the lowest validation loss"
     print(f"{line}\nThe run is in {run}{figures}")
 
 

@@ -41,7 +41,8 @@ def train(
     Args:
         out: the run directory; with `resume` the run to continue. None: the next free `runs/LABEL-001`.
         overwrite: let `out` replace an existing run.
-        resume: continue `out`, or the newest unfinished run of the part and recipe, with its settings.
+        resume: continue `out`, or the newest unfinished run of the part and recipe, with its settings; with more
+            `epochs` than it has, also a finished one.
         devices: see `distributed.strategy_of`.
         figures: draw the figures of the run.
         model: a model of the user's to train, instead of the recipe's network.
@@ -63,7 +64,7 @@ def train(
     with distributed.lost_machines_named(), ExitStack() as held:
         if resume:
             job = _job_to_resume(asked, out, overwrite, held)
-            if job.begun and is_complete(job.begun):
+            if job.begun and job.is_done:
                 print(f"{job.begun}: all {job.config.recipe.epochs} epochs are done")
                 if model is not None:
                     model.set_weights(load_model(read_run(job.begun)).get_weights())
@@ -77,11 +78,12 @@ def train(
 
 
 class _Job(NamedTuple):
-    """A training to do: its settings, what makes its run directory, and the run that it resumes."""
+    """A training: its settings, what makes its run directory, the run that it resumes, and whether nothing is left."""
 
     config: TrainConfig
     make_directory: Callable[[str], Path]
     begun: Path | None = None
+    is_done: bool = False
 
 
 def _new_job(options: Options, out: Path | None, overwrite: bool, held: ExitStack) -> _Job:
@@ -102,12 +104,18 @@ def _job_to_resume(options: Options, out: Path | None, overwrite: bool, held: Ex
     if overwrite:
         raise KpError("--overwrite and --resume cannot be used together")
     run, config = run_to_resume(options, out)
-    if not is_complete(run):
-        is_fresh = checkpoint_of(run) is None
-        print(f"Resuming {run}" + (", from the start: it has no checkpoint" if is_fresh else ""))
-        if distributed.is_chief():
-            held.enter_context(locked(run))
-            clear_leftovers(run)
+    epochs, fewer = config.recipe.epochs, TrainConfig.from_json(run, read_json(run / "config.json")).recipe.epochs
+    is_fresh = checkpoint_of(run) is None
+    if is_complete(run):
+        if epochs == fewer:
+            return _Job(config, lambda label: run, run, is_done=True)
+        if is_fresh:
+            raise KpError(f"{run} has no checkpoint.npz, so it cannot be trained on; start a new run with --init {run}")
+    more = f", for {epochs} epochs instead of {fewer}" if epochs > fewer else ""
+    print(f"Resuming {run}{more}" + (", from the start: it has no checkpoint" if is_fresh else ""))
+    if distributed.is_chief():
+        held.enter_context(locked(run))
+        clear_leftovers(run)
     return _Job(config, lambda label: run, run)
 
 
@@ -162,6 +170,8 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
         return
     config = read_json(job.begun / "config.json")
     content = json.loads(json.dumps(faces.info.to_json())) if "format" in config else {}
+    if content:
+        content["recipe"]["epochs"] = config["recipe"]["epochs"]  # it may be trained for more
     changed = [name for name, value in content.items() if config.get(name) != value]
     if (job.begun / "split.json").is_file():
         begun = read_split(job.begun)
@@ -174,7 +184,7 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
 
 def _common_settings(config: TrainConfig) -> list:
     """What must be the same on all machines: everything but the paths, which may differ."""
-    return [asdict(config.recipe), config.seed, config.deterministic, config.skip_bad]
+    return [asdict(config.recipe), config.seed, config.deterministic, config.skip_bad, config.keep]
 
 
 def _digest(checkpoint: Path | None) -> str:

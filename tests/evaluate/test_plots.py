@@ -19,6 +19,20 @@ def test_losses_mark_the_best_epoch(tmp_path, saved, values, scale):
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), np.arange(len(values)) + 1)
 
 
+@pytest.mark.parametrize(
+    ("kept", "labels"),
+    [
+        (2, ["best validation (kept): 1 at epoch 2"]),
+        (3, ["best validation: 1 at epoch 2", "kept: epoch 3"]),
+    ],
+)
+def test_losses_mark_the_epoch_that_was_kept(tmp_path, saved, kept, labels):
+    plots.losses(tmp_path / "a.png", {"loss": [3, 2, 1], "val_loss": [3, 1, 2]}, "Part 1", "loss", kept)
+    axes = saved[0].axes[0]
+    assert axes.get_legend_handles_labels()[1][2:] == labels
+    assert [list(line.get_xdata()) for line in axes.lines[2:]] == [[2]] + [[3, 3]] * (kept == 3)
+
+
 def test_losses_of_a_training_that_diverged_are_drawn(tmp_path):
     plots.losses(tmp_path / "a.png", {"loss": [1, np.nan], "val_loss": [np.nan, np.nan]}, "", "loss")
     assert (tmp_path / "a.png").is_file()

@@ -22,17 +22,17 @@ def fitted():
 def kept(folder, model, epochs=1):
     checkpoint = Checkpoint(folder, model)
     checkpoint.set_model(model)
-    checkpoint.set_params({"steps": 2})
     for epoch in range(epochs):
         epoch_of(checkpoint, epoch)
     return checkpoint
 
 
-def epoch_of(checkpoint, number, batches=2):
+def epoch_of(checkpoint, number, batches=2, val_loss=2.0):
+    checkpoint.set_params({"steps": 2})
     checkpoint.on_epoch_begin(number)
     for batch in range(batches):
         checkpoint.on_train_batch_end(batch)
-    checkpoint.on_epoch_end(number, {"loss": 1.0, "val_loss": 2.0})
+    checkpoint.on_epoch_end(number, {"loss": 1.0, "val_loss": val_loss})
 
 
 def test_restores_weights_and_optimizer_to_the_last_bit(fitted, tmp_path):
@@ -44,6 +44,40 @@ def test_restores_weights_and_optimizer_to_the_last_bit(fitted, tmp_path):
     assert [row["epoch"] for row in again.rows] == [0, 1]
     for variable, value in zip([*fitted.weights, *fitted.optimizer.variables], before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def trained_with(model, keep, folder, val_losses, killed_after=()):
+    """The checkpoint and the weights after each epoch; where the process is killed, another one resumes."""
+    checkpoint, after = Checkpoint(folder, model, keep), []
+    for epoch, val_loss in enumerate(val_losses):
+        model.train_on_batch(np.ones((2, 3)), np.zeros((2, 1)))
+        checkpoint.set_model(model)
+        epoch_of(checkpoint, epoch, val_loss=val_loss)
+        after.append(model.get_weights())
+        if epoch + 1 in killed_after:
+            checkpoint = Checkpoint(folder, model, keep)
+            checkpoint.restore(model)
+    return checkpoint, after
+
+
+@pytest.mark.parametrize("killed_after", [(), (1,), (2,), (3,), (1, 2, 3, 4)])
+def test_the_best_epoch_is_kept_also_if_the_training_was_killed(fitted, tmp_path, killed_after):
+    checkpoint, after = trained_with(fitted, "best", tmp_path, [3.0, 1.0, 2.0, 1.0], killed_after=killed_after)
+    assert checkpoint.kept == 2
+    for kept_weight, weight in zip(checkpoint.kept_weights(), after[1], strict=True):
+        np.testing.assert_array_equal(kept_weight, weight)
+    assert np.abs(after[1][0] - after[3][0]).max() > 0
+    epoch_of(checkpoint, 4, batches=1, val_loss=0.0)
+    assert checkpoint.kept == 2, "an epoch that was cut off is never the best one"
+
+
+def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(fitted, tmp_path):
+    checkpoint, after = trained_with(fitted, "last", tmp_path, [3.0, 1.0, 2.0])
+    assert checkpoint.kept == 3
+    np.testing.assert_array_equal(checkpoint.kept_weights()[0], after[2][0])
+    epoch_of(checkpoint, 3, batches=1)
+    assert checkpoint.kept == 4
+    assert Checkpoint(tmp_path / "new", fitted, "best").kept == 0
 
 
 def test_an_epoch_that_was_cut_off_is_not_kept(fitted, tmp_path):

@@ -146,6 +146,29 @@ def test_resume_takes_the_newest_unfinished_run_with_the_settings_asked_for(work
         run_to_resume(Options(part=3, seed=9), None)
 
 
+def test_resume_takes_a_run_of_fewer_epochs_if_there_is_none_of_as_many(work):
+    for number, completed in ((1, True), (2, False), (3, True)):
+        begin_run(work / f"runs/part3-course-00{number}", 0, work, completed)
+        os.utime(work / f"runs/part3-course-00{number}/config.json", (number, number))
+    assert run_to_resume(Options(part=3, epochs=5), None)[0].name == "part3-course-002"
+    run, config = run_to_resume(Options(part=3, epochs=9), None)
+    assert (run.name, config.recipe.epochs) == ("part3-course-002", 9)
+    content = json.loads((work / "runs/part3-course-001/config.json").read_text())
+    content["recipe"]["epochs"] = 9
+    (work / "runs/part3-course-001/config.json").write_text(json.dumps(content))
+    assert run_to_resume(Options(part=3, epochs=9), None)[0].name == "part3-course-001"
+
+
+@pytest.mark.parametrize(("options", "keep"), [({}, "last"), ({"keep": "best"}, "best")])
+def test_a_part_keeps_its_last_epoch_unless_asked(imm_data, options, keep):
+    assert new_config(Options(part=1, data=str(imm_data), **options)).keep == keep
+
+
+@pytest.mark.parametrize(("options", "keep"), [({}, "best"), ({"keep": "last"}, "last")])
+def test_own_labels_keep_the_best_epoch_unless_asked(options, keep):
+    assert new_config(Options(labels=Path("mine.xml"), **options)).keep == keep
+
+
 def test_resume_needs_a_run(work):
     with pytest.raises(KpError, match=r"--resume: there is no run runs/part2-course-…"):
         run_to_resume(Options(part=2), None)
@@ -165,6 +188,7 @@ def test_resume_needs_a_run(work):
         ({"part": 1}, "--part 1: the run began with 3"),
         ({"precision": "mixed_bfloat16"}, "--precision mixed_bfloat16: the run began with float32"),
         ({"deterministic": True}, "--deterministic: the run began without"),
+        ({"keep": "best"}, "--keep best: the run began with last"),
         ({"scheme_file": Path("a.json")}, "--scheme a.json: the run began without"),
     ],
 )

@@ -52,7 +52,6 @@ def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm_data, capfd)
     metrics = read(run / "metrics.json")
     assert "interrupted" not in metrics
     assert (metrics["epochs"], metrics["optimizer_steps"]) == (3, 3 * STEPS)
-    assert not (run / "checkpoint.npz").exists()
     assert max(np.abs(one - other).max() for one, other in zip(weights(run), reached, strict=True)) > 1e-4
 
 
@@ -115,7 +114,7 @@ def test_killed_twenty_times_ends_as_if_never_interrupted(work, imm, determinist
         if process.returncode == 0:  # the next kills meet a training that begins anew
             compare(whole, losses, deterministic)
             shutil.rmtree("run")
-        in_training += Path("run/checkpoint.npz").exists()
+        in_training += Path("run/checkpoint.npz").exists() and not Path("run/metrics.json").exists()
     assert in_training > 5
     subprocess.run(command(imm, *flags, resume_flag()), check=True, capture_output=True)
     compare(whole, losses, deterministic)

@@ -44,7 +44,16 @@ TRAIN = "kp_tf.training.train:train"
 def test_train_part_2_leaves_a_whole_run(work, imm_data, capsys):
     run = train(part=2, data=str(imm_data), epochs=2, batch_size=3)
     assert run == Path("runs/part2-course-001")
-    names = ["architecture.txt", "config.json", "figures", "history.csv", "logs", "metrics.json", "model.keras"]
+    names = [
+        "architecture.txt",
+        "checkpoint.npz",
+        "config.json",
+        "figures",
+        "history.csv",
+        "logs",
+        "metrics.json",
+        "model.keras",
+    ]
     assert {path.name for path in run.iterdir()} - {"lock"} == {*names, "split.json"}
     figures = ["error_by_condition", "filters", "losses", "training_samples", "validation_faces"]
     assert sorted(path.name for path in (run / "figures").iterdir()) == [f"{name}.png" for name in figures]
@@ -58,7 +67,7 @@ def test_train_part_2_leaves_a_whole_run(work, imm_data, capsys):
     assert (recipe["precision"], metrics["precision"]) == ("float32", "float32")
     assert (metrics["part"], metrics["recipe"], metrics["dataset"]) == (2, "course", "imm")
     assert (metrics["training_images"], metrics["validation_images"]) == (4, 4)
-    assert (metrics["epochs"], metrics["optimizer_steps"]) == (2, 2 * 2)
+    assert (metrics["epochs"], metrics["kept_epoch"], metrics["optimizer_steps"]) == (2, 2, 2 * 2)
     assert len(metrics["seconds_per_epoch"]) == 2
     assert {"val_nme", "mean_shape_nme", "val_mae_px", "val_aligned_error_px"} <= set(metrics)
     by_condition = list(metrics["val_mean_error_px_by_condition"].values())
@@ -169,10 +178,40 @@ def test_a_resumed_training_ends_as_if_never_interrupted(work, begun_run, tiny_r
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert [row["epoch"] for row in history(run)] == [0, 1]
     assert read(run / "config.json") == read(tiny_run / "config.json")
-    assert not list(run.glob("*checkpoint*"))
 
     assert train(part=1, resume=True) == run
     assert f"{run}: all 2 epochs are done" in capsys.readouterr().out
+
+
+def test_a_finished_training_can_be_trained_on(work, imm_data, tiny_run, capsys):
+    run = complete(TrainConfig(replace(TINY, epochs=1), imm_data), Path("runs/part1-course-001"))
+    with stopped_at_epoch(2):
+        train(part=1, resume=True, epochs=2)
+    assert f"Resuming {run}, for 2 epochs instead of 1\n" in capsys.readouterr().out
+    assert len(load_model(read_run(run)).weights), "it can be used while it is trained on"
+    assert read(run / "metrics.json")["interrupted"] == {"after_epoch": 1}
+    assert train(part=1, resume=True, figures=False) == run
+    assert [row["epoch"] for row in history(run)] == [0, 1]
+    assert read(run / "config.json") == read(tiny_run / "config.json")
+    for one, other in zip(weights(tiny_run), weights(run), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    (run / "checkpoint.npz").unlink()
+    with pytest.raises(KpError, match=r"001 has no checkpoint.npz, so it cannot be trained on; start .* --init runs/"):
+        train(part=1, resume=True, epochs=3)
+    assert "interrupted" not in read(run / "metrics.json")
+
+
+def test_the_best_epoch_is_saved_and_named(work, imm_data, capsys):
+    recipe = replace(TINY, epochs=3, learning_rate=0.6)  # so high that it diverges
+    run = complete(TrainConfig(recipe, imm_data, keep="best"), Path("run"))
+    best = int(np.argmin([row["val_loss"] for row in history(run)]))
+    assert best < 2
+    assert (read(run / "metrics.json")["kept_epoch"], read(run / "config.json")["keep"]) == (best + 1, "best")
+    assert f"The weights are those of epoch {best + 1} of 3, which has the lowest" in capsys.readouterr().out
+    with np.load(run / "checkpoint.npz") as archive:
+        for k, weight in enumerate(weights(run)):
+            np.testing.assert_array_equal(weight, archive[f"best{k}"])
+        assert np.abs(archive["best0"] - archive["v0"]).max() > 0
 
 
 def as_version_1(config):
