@@ -32,6 +32,13 @@ def test_the_corpus_is_small():
     assert sum(path.stat().st_size for path in CORPUS.rglob("*.*")) < 300_000
 
 
+def test_an_input_that_takes_too_long_is_recorded(tmp_path):
+    fuzz._attempt(len, b"", tmp_path)
+    assert not fuzz._escapes(tmp_path)
+    fuzz._attempt(len, b"", tmp_path, seconds=-1)
+    assert [path.name.split("-")[1] for path in fuzz._escapes(tmp_path)] == ["TimeoutError"]
+
+
 def test_an_input_that_escapes_is_recorded_once_for_each_place(tmp_path):
     def read(data):
         if data == b"refused":
