@@ -42,6 +42,7 @@ CHOICES: dict[str, tuple] = {
     "precision": PRECISIONS,
     "keep": KEEP,
 }
+PATHS = ("data", "labels", "val_labels", "scheme_file", "init", "teacher", "training", "validation")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -206,8 +207,8 @@ def _scalar(kind: type, content: Any, file: object, entry: str, name: str) -> An
         raise unusable(file, entry, _KINDS[kind], content)
     if kind is not float and (choices := CHOICES.get(name)) and content not in choices:
         raise unusable(file, entry, f"one of {', '.join(map(str, choices))}", content)
-    if kind is str and "\0" in content:
-        raise unusable(file, entry, "text without NUL", content)
+    if kind is str and ("\0" in content if name in PATHS else not content.isprintable()):
+        raise unusable(file, entry, "a path" if name in PATHS else "text that can be printed", content)
     if kind in (int, float) and name in RANGES:
         low, high = RANGES[name]
         if not low <= content <= high:  # also if it is NaN

@@ -75,6 +75,8 @@ def recipe_with(**changes):
         (recipe_with(network="vit"), "recipe.network: expected one of cnn, resnet18, heatmap, own, found 'vit'"),
         (recipe_with(num_passes="2"), "recipe.num_passes: expected a whole number, found '2'"),
         (recipe_with(num_passes=10**9), "recipe.num_passes: expected a whole number from 1 to 10, found 1000000000"),
+        (recipe_with(name="\ud800"), "recipe.name: expected text that can be printed"),
+        (recipe_with(init="a\0b"), "recipe.init: expected a path"),
         (recipe_with(epochs=True), "recipe.epochs: expected a whole number, found True"),
         (recipe_with(precision=None), "recipe.precision: expected text, found null"),
         (recipe_with(augmentation={"zoom": 1}), "recipe.augmentation.zoom: there is no such entry"),

@@ -94,7 +94,7 @@ def test_settings_come_back_from_json(recipe):
         (lambda content: content.pop("data"), "data: the entry is missing"),
         (lambda content: content.pop("labels"), "labels: expected to fit recipe.dataset, labels, found null"),
         (lambda content: content.update(seed="x"), "seed: expected a whole number, found 'x'"),
-        (lambda content: content.update(data="a\0"), "data: expected text without NUL"),
+        (lambda content: content.update(data="a\0"), "data: expected a path, found"),
         (lambda content: content["recipe"].update(layers=3), "recipe.layers: there is no such entry"),
         (
             lambda content: content["recipe"].update(part=1),
