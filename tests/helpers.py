@@ -2,8 +2,10 @@
 
 import json
 import socket
+import struct
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +34,13 @@ def picture(width, height, seed=0):
     """Smooth RGB noise, so that resampling it twice differs little."""
     small = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def png_that_claims(width, height):
+    """The start of a PNG whose header names a size, up to where its pixels begin."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = struct.pack(">I", 13), header, struct.pack(">I", zlib.crc32(header)), struct.pack(">I", 9), b"IDAT"
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def write_asf(path, units, extra=""):

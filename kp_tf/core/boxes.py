@@ -1,14 +1,13 @@
 """Checks of the boxes that users and label files give, in pixels as stored."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.images import MAX_PIXELS
 
 MIN_SIDE = 2  # pixels
+MAX_COORDINATE = 1e7
 
 
 def check_boxes(name: str, boxes: Any) -> np.ndarray:
@@ -28,7 +27,7 @@ def check_boxes(name: str, boxes: Any) -> np.ndarray:
             check_box_size(width, height)
         except KpError as error:
             raise KpError(f"{name}: {error}") from None
-    if np.abs(boxes).max(initial=0) > math.sqrt(MAX_PIXELS) * 1000:
+    if np.abs(boxes).max(initial=0) > MAX_COORDINATE:
         raise KpError(f"{name}: a box lies far from the picture, at {np.abs(boxes).max():g}")
     return boxes
 

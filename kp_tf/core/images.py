@@ -1,4 +1,4 @@
-"""Reading pictures: a file in any of FORMATS becomes the same upright, opaque, 8-bit picture everywhere.
+"""Reading pictures: a file of any format becomes the same upright, opaque, 8-bit picture everywhere.
 
 Points and boxes in label files and results are in pixels as stored, because that is what other tools write and read.
 What a network sees is upright, over white where the file is transparent, and in 8 bits. `Orientation` converts
@@ -9,30 +9,31 @@ through `open_photograph`.
 import io
 import math
 import os
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngImageFile
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
+from kp_tf.core.budget import BUDGET, max_pixels
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import check_regular
+from kp_tf.core.image_files import (
+    MAX_SIDE,
+    count_pixels,
+    is_turned_by_pillow,
+    open_image,
+    open_quietly,
+    orientation_tag,
+)
 from kp_tf.core.orientation import TURNS, Orientation
+from kp_tf.core.pixels import to_upright_rgb
 
-MAX_PIXELS = 178_956_970  # Pillow refuses more before it decodes
+MAX_PLAIN_PIXELS = 2**25  # that TensorFlow decodes, on every core and outside of the budget
 MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
-# the formats that are tried, whatever a file's name; none of them starts another program, as EPS would;
-# JPEG includes MPO
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
-_NAMES = "jpg jpeg jpe jfif mpo png apng webp tif tiff bmp gif ppm pgm pbm pnm jp2 j2k jpx jpf avif heic heif hif tga"
-SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-
 # colour spaces that a PNG may state; libpng, and so TensorFlow, then converts to grey in linear light, unlike Pillow
 _LINEAR_LIGHT = {"gamma", "srgb", "icc_profile"}
 
@@ -61,12 +62,16 @@ class Photograph:
         return Orientation(self.upright.size, self.orientation_tag)
 
 
-def open_photograph(source: Picture, content: bytes | None = None) -> Photograph:
+def open_photograph(
+    source: Picture, content: bytes | None = None, admit: Callable[[int], None] | None = None
+) -> Photograph:
     """Open and decode a picture.
 
     Args:
-        source: a path; a Pillow image; an array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a Photograph.
+        source: a path; a Pillow image; an array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a Photograph. Only files
+            have a limit on their size: all others are in memory already.
         content: the bytes of the file, if they have been read already.
+        admit: called with the number of pixels before they are decoded.
 
     Returns:
         The photograph, upright by its EXIF orientation, over white where it is transparent, in 8 bits.
@@ -77,14 +82,33 @@ def open_photograph(source: Picture, content: bytes | None = None) -> Photograph
     if isinstance(source, Photograph):
         return source
     if isinstance(source, np.ndarray):
-        return Photograph("array", _rgb(Image.fromarray(_checked_array(source))))
-    if isinstance(source, Image.Image):
-        return _decoded("image", source)
-    if not isinstance(source, str | os.PathLike):
+        source, name = Image.fromarray(_checked_array(source)), "array"
+    elif isinstance(source, Image.Image):
+        name = "image"
+    elif not isinstance(source, str | os.PathLike):
         raise KpError(f"expected a picture, found {_what_is(source)}")
-    path = Path(source)
-    with _opened(path, content) as image:
-        return _decoded(str(path), image)
+    else:
+        with decoded_file(Path(source), content, admit) as photograph:
+            return photograph
+    if admit:
+        admit(count_pixels(source))
+    with BUDGET.decoding(count_pixels(source)):
+        return _decoded(name, source)
+
+
+@contextmanager
+def decoded_file(
+    path: Path, content: bytes | None = None, admit: Callable[[int], None] | None = None
+) -> Iterator[Photograph]:
+    """As `open_photograph`, in a block throughout which the pixels count as being decoded.
+
+    What the block keeps counts no longer, so it should keep nothing as large.
+    """
+    with open_image(path, content) as image:
+        if admit:
+            admit(count_pixels(image))
+        with BUDGET.decoding(count_pixels(image)):
+            yield _decoded(str(path), image, is_file=True)
 
 
 def _what_is(source: object) -> str:
@@ -104,33 +128,26 @@ def read_orientation(path: Path) -> Orientation:
     Raises:
         KpError: if the file does not exist or is not an image.
     """
-    with _opened(path, None) as image:
-        tag = _orientation_tag(image)
+    with open_image(path, None) as image, BUDGET.decoding(count_pixels(image)):  # for `_may_have_exif`
+        tag = orientation_tag(image)
         width, height = image.size
-        is_exchanged = TURNS[tag][0] and not _is_turned_by_pillow(image)
+        is_exchanged = TURNS[tag][0] and not is_turned_by_pillow(image)
         return Orientation((height, width) if is_exchanged else (width, height), tag)
 
 
-def is_photograph(path: Path) -> bool:
-    """Whether a file is in one of FORMATS, by its header, whatever its name."""
-    try:
-        _opened(path, None).close()
-    except KpError:
-        return False
-    return True
-
-
 def is_plain(content: bytes) -> bool:
-    """Whether a file is a JPEG or PNG of 8 bits, grey or RGB, opaque and stored upright.
+    """Whether a file is a JPEG or PNG of 8 bits, grey or RGB, opaque, stored upright and not very large.
 
     TensorFlow decodes such a file to the same pixels as `open_photograph` does.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+        with open_quietly(io.BytesIO(content), ("JPEG", "PNG")) as image:
+            if count_pixels(image) > min(MAX_PLAIN_PIXELS, max_pixels()) or max(image.size) > MAX_SIDE:
+                return False
             opaque = image.mode in ("L", "RGB") and "transparency" not in image.info
             if image.format == "PNG" and (content[24] != 8 or _LINEAR_LIGHT & image.info.keys()):  # 24: the bits
                 return False
-            return opaque and image.format in ("JPEG", "PNG") and _orientation_tag(image) == 1
+            return opaque and image.format in ("JPEG", "PNG") and orientation_tag(image) == 1
     except Exception:  # `open_photograph` will say what is wrong with it
         return False
 
@@ -182,85 +199,20 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _opened(path: Path, content: bytes | None) -> Image.Image:
-    """The file as Pillow opens it; nothing is decoded yet."""
-    if content is None:
-        check_regular(path)
-    if not (path.stat().st_size if content is None else content):
-        raise KpError(f"cannot read {path}: the file is empty")
-    has_heif = _register_heif()
-    missing = {name for name in ("AVIF", "HEIF") if name not in Image.OPEN}
-    if path.suffix.lower() != ".tga":  # TGA has no signature, so that other files could be taken for it
-        missing.add("TGA")
-    formats = [name for name in FORMATS if name not in missing]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of pictures above half the limit, and of a damaged MPO
-            return Image.open(path if content is None else io.BytesIO(content), formats=formats)
-    except Image.DecompressionBombError:
-        raise KpError(f"cannot read {path}: it has more than {MAX_PIXELS:,} pixels") from None
-    except UnidentifiedImageError:
-        if path.suffix.lower() in (".heic", ".heif") and not has_heif:
-            raise KpError(f"cannot read {path}: HEIC needs pillow-heif (pip install pillow-heif)") from None
-        raise KpError(f"cannot read {path}: not an image file") from None
-    except Exception as error:  # a damaged header, whatever it leads Pillow to
-        raise KpError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-
-
-@cache
-def _register_heif() -> bool:
-    """Register Pillow's optional formats and return whether HEIC is among them."""
-    if find_spec("PIL.AvifImagePlugin"):  # Pillow has it from 11.3 on
-        import_module("PIL.AvifImagePlugin")
-    try:
-        import pillow_heif
-    except ImportError:
-        return False
-    pillow_heif.register_heif_opener()
-    return True
-
-
-def _orientation_tag(image: Image.Image) -> int:
-    """EXIF's orientation; 1 if there is none, or none that is valid."""
-    try:
-        tag = image.getexif().get(ExifTags.Base.Orientation, 1) if _may_have_exif(image) else 1
-    except Exception:  # EXIF that cannot be parsed has no orientation
-        return 1
-    return tag if isinstance(tag, int) and tag in TURNS else 1
-
-
-def _may_have_exif(image: Image.Image) -> bool:
-    """Whether there may be EXIF. Pillow decodes a whole PNG to look for it, because it may follow the pixels."""
-    file = image.fp if isinstance(image, PngImageFile) else None
-    if file is None:
-        return True
-    place = file.tell()
-    file.seek(0)
-    content = file.read()
-    file.seek(place)
-    return any(word in content for word in (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp"))
-
-
-def _is_turned_by_pillow(image: Image.Image) -> bool:
-    """Whether Pillow states the upright size and, while decoding, turns the pixels and removes the tag."""
-    return image.format == "TIFF"
-
-
-def _decoded(name: str, image: Image.Image) -> Photograph:
+def _decoded(name: str, image: Image.Image, is_file: bool = False) -> Photograph:
     if not (image.width and image.height):
         raise KpError(f"cannot read {name}: it has no pixels")
     try:
-        return _upright(name, image)
+        tag = orientation_tag(image)  # before the pixels are decoded
+        pending = 1 if is_turned_by_pillow(image) else tag
+        if is_file and isinstance(image, JpegImageFile) and image.mode == "RGB" and pending == 1:
+            image.load()  # the most common file needs no second picture of its size
+            return Photograph(name, image, tag, _num_frames(image))
+        return Photograph(name, to_upright_rgb(image, pending), tag, _num_frames(image))
+    except MemoryError:
+        raise KpError(f"cannot read {name}: there is too little memory") from None
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
         raise KpError(f"cannot read {name}: the image is damaged ({error})") from None
-
-
-def _upright(name: str, image: Image.Image) -> Photograph:
-    tag = _orientation_tag(image)  # before the pixels are decoded
-    picture, transpose = _rgb(image), TURNS[tag][3]
-    if transpose is not None and not _is_turned_by_pillow(image):
-        picture = picture.transpose(transpose)
-    return Photograph(name, picture, tag, _num_frames(image))
 
 
 def _num_frames(image: Image.Image) -> int:
@@ -269,17 +221,3 @@ def _num_frames(image: Image.Image) -> int:
         return getattr(image, "n_frames", 1)
     except Exception:  # what follows the first picture is damaged
         return 1
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB; the result shares no memory with it."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, np.float64)
-        # a TIFF of fractions goes from 0 to 1; 10, 12 or 14 bits are often stored in 16
-        bits = next((b for b in (8, 10, 12, 14, 16) if values.max(initial=0) < 2**b), 16)
-        most = 1 if image.mode == "F" and values.max(initial=0) <= 1 else 2**bits - 1
-        image = Image.fromarray(np.clip(values * (255 / most) + 0.5, 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")

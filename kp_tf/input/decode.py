@@ -4,12 +4,13 @@ Training and evaluation crop with these functions. `core.images.crop_image`, whi
 within rounding.
 
 `tf.data` decodes plain files (`core.images.is_plain`) itself, a JPEG only where the window needs it. All others, and
-very large windows, go through `core.images.open_photograph`, so that every reader sees the same upright, opaque,
+very large windows, go through `core.images.decoded_file`, so that every reader sees the same upright, opaque,
 8-bit picture.
 """
 
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,8 @@ from kp_tf.core.boxes import box_outside
 from kp_tf.core.errors import KpError, raise_problems
 from kp_tf.core.geometry import MAX_EMPTINESS, misses_image
 from kp_tf.core.hardware import available_cores
-from kp_tf.core.images import MAX_CROP_PIXELS, crop_image, is_plain, open_photograph
+from kp_tf.core.image_files import MAX_BYTES
+from kp_tf.core.images import MAX_CROP_PIXELS, crop_image, decoded_file, is_plain, open_photograph
 from kp_tf.data.samples import Samples
 
 AHEAD = 64  # crops that are kept ready
@@ -69,10 +71,11 @@ def _plain_crop(content: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -
 def _other_crop(shape: tuple[int, int]) -> Callable[[bytes, bytes, np.ndarray], np.ndarray]:
     def crop(file: bytes | np.ndarray, content: bytes | np.ndarray, window: np.ndarray) -> np.ndarray:
         path = os.fsdecode(_bytes(file))
-        picture = open_photograph(path, _bytes(content)).upright
-        if misses_image(window[None], np.array([picture.size]))[0]:
-            raise box_outside(path, window, picture.size)
-        return crop_image(picture.convert("L"), window, shape)[..., None]
+        with decoded_file(Path(path), _bytes(content)) as photograph:
+            size = photograph.upright.size
+            if misses_image(window[None], np.array([size]))[0]:
+                raise box_outside(path, window, size)
+            return crop_image(photograph.upright.convert("L"), window, shape)[..., None]
 
     return crop
 
@@ -137,7 +140,7 @@ def stream_crops(
         KpError: without `bad`, naming the images that cannot be used, once all have been checked.
     """
     paths = [str(samples.root / file) for file in samples.files]
-    known = {path: os.path.isfile(path) for path in dict.fromkeys(paths)}  # reading a pipe might never end
+    known = {path: _can_be_read(path) for path in dict.fromkeys(paths)}
     faces = tf.data.Dataset.from_tensor_slices(([os.fsencode(path) if known[path] else b"" for path in paths], windows))
     crops = prepared_ahead(faces, lambda file, window: load_crop(file, window, shape), AHEAD)
     problems, iterator = {} if bad is None else bad, iter(crops)
@@ -151,6 +154,15 @@ def stream_crops(
             yield crop
     if bad is None:
         raise_problems(list(problems.values()), CANNOT_USE)
+
+
+def _can_be_read(path: str) -> bool:
+    """Whether TensorFlow may read a file at once: reading a pipe might never end, or fill the memory."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
 
 
 def _what_is_wrong(path: Path, window: np.ndarray) -> str:

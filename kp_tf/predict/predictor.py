@@ -1,11 +1,8 @@
 """From photographs to faces with landmarks, with any backend. TensorFlow is imported only if the backend is Keras."""
 
 import pickle
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Literal, overload
 
@@ -20,8 +17,8 @@ from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, misses_image
-from kp_tf.core.hardware import available_cores
 from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
+from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
 from kp_tf.predict.confidence import confidence_of, is_calibrated
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -169,15 +166,22 @@ class Predictor:
     ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
         """As `predict_batch`, with the photographs; one that cannot be used yields its KpError."""
         items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
-        jobs = _map_ahead(self._open, items)
-        while batch := list(_batch(jobs)):
-            faces = self._faces([job for job in batch if isinstance(job, _Job)])
-            for job in batch:
-                yield (job.photograph, next(faces)) if isinstance(job, _Job) else job
+        with Ahead(self._open, items) as jobs:
+            while (yield from self._batch_results(jobs)):
+                pass
 
-    def _open(self, item: tuple[Picture, object]) -> "_Job":
+    def _batch_results(self, jobs: Ahead["_Job"]) -> Generator[tuple[Photograph, list[Face]] | KpError, None, bool]:
+        """Yield the results of the next batch and return whether there were any; its photographs end with the call."""
+        batch = list(_batch(jobs))
+        faces = self._faces([job for _, job in batch if isinstance(job, _Job)])
+        for _, job in batch:
+            yield (job.photograph, next(faces)) if isinstance(job, _Job) else job
+        jobs.release(number for number, _ in batch)
+        return bool(batch)
+
+    def _open(self, item: tuple[Picture, object], admit: Callable[[int], None] | None = None) -> "_Job":
         """Decode a photograph, and detect its faces if it comes without boxes."""
-        photograph, boxes = open_photograph(item[0]), item[1]
+        photograph, boxes = open_photograph(item[0], admit=admit), item[1]
         orientation, size = photograph.orientation, photograph.upright.size
         framed = boxes is None and self.info.recipe.takes_whole_photographs
         if boxes is not None:
@@ -248,31 +252,13 @@ class _Job:
     detected: bool
 
 
-def _batch(jobs: Iterator[_Job | KpError]) -> Iterator[_Job | KpError]:
-    """The next jobs, until a batch of faces is full or their photographs would take too much memory."""
+def _batch(jobs: Ahead[_Job]) -> Iterator[tuple[int, _Job | KpError]]:
+    """The next jobs with their numbers, until a batch of faces is full or their photographs are many pixels."""
     faces = pixels = 0
-    for job in jobs:
-        yield job
+    for number, job in jobs:
+        yield number, job
         if isinstance(job, _Job):
             faces += len(job.stored)
             pixels += job.grey.width * job.grey.height
         if faces >= BATCH_SIZE or pixels >= MAX_WAITING_PIXELS:
             return
-
-
-def _map_ahead(function: Callable[[tuple], _Job], items: Iterable[tuple]) -> Iterator[_Job | KpError]:
-    """`map` on all cores, a few items ahead of those consumed; a KpError becomes a result."""
-
-    def run(item: tuple) -> _Job | KpError:
-        try:
-            return function(item)
-        except KpError as error:
-            return error
-
-    items, cores = iter(items), available_cores()
-    with ThreadPoolExecutor(cores) as pool:
-        waiting = deque(pool.submit(run, item) for item in islice(items, cores + 1))
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(run, item) for item in islice(items, 1))
-            yield done

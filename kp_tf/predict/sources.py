@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kp_tf.core.errors import KpError, format_problems
-from kp_tf.core.images import SUFFIXES, is_photograph
+from kp_tf.core.image_files import SUFFIXES, is_photograph
 
 CLIPS = frozenset([".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv"])
 DRAWN = "drawn"  # the folder of pictures below --out, so that predicting that folder again does not take them

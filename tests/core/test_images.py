@@ -1,22 +1,24 @@
 import io
+import os
 import re
-import struct
-import zlib
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import picture
+from helpers import picture, png_that_claims
 from PIL import ExifTags, Image
 
+from kp_tf.core import images
 from kp_tf.core.errors import KpError
+from kp_tf.core.image_files import FORMATS, SUFFIXES, is_photograph
 from kp_tf.core.images import (
-    FORMATS,
     MAX_CROP_PIXELS,
-    SUFFIXES,
     Photograph,
     crop_image,
-    is_photograph,
+    decoded_file,
     open_photograph,
     read_orientation,
 )
@@ -123,13 +125,6 @@ def test_what_is_no_picture_is_named():
             open_photograph(source)
 
 
-def png_that_claims(width, height):
-    """The start of a PNG whose header names a size, up to where its pixels begin."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = struct.pack(">I", 13), header, struct.pack(">I", zlib.crc32(header)), struct.pack(">I", 9), b"IDAT"
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
 def test_bad_files_have_one_clear_message(tmp_path):
     picture(64, 64).save(tmp_path / "good.jpg")
     whole = (tmp_path / "good.jpg").read_bytes()
@@ -137,7 +132,7 @@ def test_bad_files_have_one_clear_message(tmp_path):
         ("empty.jpg", b"", "the file is empty"),
         ("text.jpg", b"this is no picture", "not an image file"),
         ("cut.jpg", whole[: len(whole) // 2], "the image is damaged"),
-        ("bomb.png", png_that_claims(100_000, 100_000), "it has more than 178,956,970 pixels"),
+        ("bomb.png", png_that_claims(100_000, 100_000), "it has more than 120,000,000 pixels"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(KpError, match=rf"cannot read .*{name}: {message}"):
@@ -250,3 +245,64 @@ def test_pillow_images_that_cannot_be_decoded_are_one_clear_line(tmp_path):
         open_photograph(Image.open(cut))
     with pytest.raises(KpError, match="cannot read image: it has no pixels"):
         open_photograph(Image.new("RGB", (0, 0)))
+
+
+def test_each_reader_says_what_it_decodes(tmp_path, monkeypatch):
+    """The pixels that are admitted, those that count while they are decoded, and those after it."""
+    picture(16, 8).save(tmp_path / "a.png")
+    spent, admitted = [], []
+
+    @contextmanager
+    def decoding(pixels):
+        spent.append(pixels)
+        yield
+        spent.append(-pixels)
+
+    monkeypatch.setattr(images.BUDGET, "decoding", decoding)
+    for source in (tmp_path / "a.png", picture(16, 8), np.asarray(picture(16, 8))):
+        open_photograph(source, admit=admitted.append)
+    with decoded_file(tmp_path / "a.png"):
+        assert sum(spent) == 128
+    assert spent == [128, -128] * 4
+    assert admitted == [128] * 3
+
+
+# by kind: bytes a pixel, at most: one, two or four of Pillow's picture, and four of the result
+KINDS = {
+    "a.jpg": (lambda size: Image.new("RGB", size), 4),
+    "turned.jpg": (lambda size: Image.new("RGB", size), 8),
+    "a.png": (lambda size: Image.new("RGB", size), 8),
+    "a.tif": (lambda size: Image.new("F", size, 0.5), 8),
+    "la.png": (lambda size: Image.new("LA", size), 8),
+    "g16.png": (lambda size: Image.fromarray(np.full(size[::-1], 40_000, np.uint16)), 6),
+}
+MEASURE = """
+import sys
+from kp_tf.core import pixels
+from kp_tf.core.images import open_photograph
+pixels.STRIP = 2**16
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+open_photograph(sys.argv[1])
+for file in sys.argv[1:]:
+    open("/proc/self/clear_refs", "w").write("5")
+    before = peak()
+    open_photograph(file)
+    print((peak() - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory cannot be measured")
+def test_a_photograph_takes_few_bytes_a_pixel(tmp_path):
+    size = 3072, 2048
+    exif = Image.Exif()
+    for name, (make, _) in KINDS.items():
+        exif[ExifTags.Base.Orientation] = 6 if "turned" in name else 1
+        options = {"compression": "tiff_lzw"} if name.endswith("tif") else {"exif": exif}
+        make(size).save(tmp_path / name, **options)
+    command = [sys.executable, "-c", MEASURE, *(tmp_path / name for name in KINDS)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    strip = 10e6  # bytes in all its forms, with some to spare
+    for (name, (_, most)), taken in zip(KINDS.items(), printed.split(), strict=True):
+        assert int(taken) <= most * size[0] * size[1] + strip, name

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from helpers import picture, write_xml, xml_image
 from PIL import Image
 
+from kp_tf.core import images
 from kp_tf.core.errors import KpError
 from kp_tf.core.images import MAX_CROP_PIXELS, crop_image
 from kp_tf.core.keypoints import NOSE
@@ -218,7 +220,36 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(t
     with pytest.raises(KpError) as caught:
         decode_crops(samples, samples.boxes, (16, 16))
     assert str(caught.value).startswith("3 images cannot be used:")
-    assert str(caught.value).count("it has more than 178,956,970 pixels") == 3
+    assert str(caught.value).count("it has more than 120,000,000 pixels") == 3
+
+
+def test_every_decoder_has_the_same_limit(tmp_path, monkeypatch):
+    for name in ("plain.jpg", "plain.png", "other.webp"):
+        picture(90, 80).save(tmp_path / name)
+    samples = samples_of(tmp_path, ["plain.jpg", "plain.png", "other.webp"])
+    assert len(decode_crops(samples, samples.boxes, (16, 16))) == 3
+    monkeypatch.setenv("KP_TF_MAX_PIXELS", "7199")
+    with pytest.raises(KpError) as caught:
+        decode_crops(samples, samples.boxes, (16, 16))
+    assert str(caught.value).count("it has more than 7,199 pixels") == 3
+
+
+def test_a_large_picture_is_decoded_within_the_budget(tmp_path, monkeypatch):
+    picture(90, 80).save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "MAX_PLAIN_PIXELS", 90 * 80 - 1)
+    spent, samples = [], samples_of(tmp_path, ["a.png"])
+    monkeypatch.setattr(images.BUDGET, "decoding", lambda pixels: nullcontext(spent.append(pixels)))
+    decode_crops(samples, samples.boxes, (16, 16))
+    assert spent == [90 * 80]
+
+
+def test_a_file_too_large_to_be_read_at_once_is_refused(tmp_path):
+    picture(90, 80).save(tmp_path / "a.png")
+    with (tmp_path / "a.png").open("ab") as file:
+        file.truncate(2**30 + 1)  # takes no space on most disks
+    samples = samples_of(tmp_path, ["a.png"])
+    with pytest.raises(KpError, match=r"the file has more than 1\.07 GB"):
+        decode_crops(samples, samples.boxes, (16, 16))
 
 
 def test_nothing_is_yielded_after_a_bad_image(tmp_path):

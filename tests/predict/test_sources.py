@@ -8,7 +8,7 @@ from helpers import picture
 from PIL import Image
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.images import SUFFIXES
+from kp_tf.core.image_files import SUFFIXES
 from kp_tf.predict.sources import CLIPS, find_sources
 
 

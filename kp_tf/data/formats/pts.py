@@ -12,7 +12,7 @@ import numpy as np
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
-from kp_tf.core.images import SUFFIXES
+from kp_tf.core.image_files import SUFFIXES
 from kp_tf.data.formats.face_list import FaceList, Point, number
 from kp_tf.data.samples import Samples
 
