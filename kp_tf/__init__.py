@@ -19,6 +19,7 @@ _MODULES = {
     "TrainedRun": "training.interface",
     "WingLoss": "models.losses",
     "cnn": "models.cnn",
+    "draw": "predict.drawing",
     "heatmap_network": "models.heatmap",
     "load_data": "training.face_data",
     "resnet18": "models.resnet18",

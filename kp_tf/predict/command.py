@@ -16,7 +16,7 @@ from kp_tf.core.images import Photograph, read_orientation
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
 from kp_tf.predict.detector import Detector, dlib_faces
-from kp_tf.predict.drawing import draw_faces, save_picture
+from kp_tf.predict.drawing import draw, save_picture
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
 
@@ -51,7 +51,7 @@ class _Output:
         if self.format == "pts":
             for number, face in enumerate(written, 1):
                 write_text(self.folder / f"{self.names[file]}_{number}.pts", writers.as_pts(face))
-        save_picture(draw_faces(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
+        save_picture(draw(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
 
     def finish(self, predictor: Predictor) -> None:
         """Write the file that holds the results of all photographs, and say where it is."""
