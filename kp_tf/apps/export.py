@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.find import find_model, say_network
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
 from kp_tf.artifacts.weights import describe_model, save_weights
@@ -79,6 +79,7 @@ def export(
     if precision == "int8" and to == "onnx":
         raise KpError("--int8 is for --to litert alone")
     info = find_model(run)
+    say_network(info)
     out = out or Path(info.path.name).with_suffix(SUFFIXES[to])
     if out.suffix != SUFFIXES[to]:
         raise KpError(f"--out {out}: the name must end in {SUFFIXES[to]}")

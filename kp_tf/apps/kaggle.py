@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.apps.submission_csv import write_submission
-from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.find import find_model, say_network
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends import load_with_keras
 from kp_tf.backends.network import Network
@@ -58,6 +58,7 @@ def predict_kaggle(
         raise KpError("--shard and --merge cannot be used together")
     index, count = parse_shard(shard) if shard else (1, 1)
     info = find_model(run)
+    say_network(info)
     if info.scheme != IBUG68:
         raise KpError(f"--run {run}: the competition needs a network of 68 points, and this one has {info.scheme.name}")
     samples, is_sample = _read_samples(data, labels, allow_outside)

@@ -1,10 +1,16 @@
 """The network that a user names."""
 
+import sys
 from pathlib import Path
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import newest_run, read_run
 from kp_tf.artifacts.weights import WEIGHTS, committed, read_weights
+
+
+def say_network(info: ModelInfo) -> None:
+    """Say on standard error which network a command takes, because the commands have different defaults."""
+    print(f"network: {info.name}", file=sys.stderr)
 
 
 def find_model(named: str | Path | None) -> ModelInfo:

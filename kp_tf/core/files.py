@@ -7,7 +7,7 @@ import os
 import tempfile
 import tokenize
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -131,6 +131,11 @@ def check_regular(path: Path) -> None:
         path.open("rb").close()
     except OSError as error:  # of a folder that may not be entered as well, or a name that is too long
         raise KpError(f"cannot read {path}: {error.strerror}") from None
+
+
+def visible(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Those of the paths below a folder that are not hidden, sorted. macOS writes `._a.jpg` beside `a.jpg`."""
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def write_text(path: Path, text: str) -> None:

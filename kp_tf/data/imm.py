@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.core.errors import KpError, raise_problems
-from kp_tf.core.files import check_regular
+from kp_tf.core.files import check_regular, visible
 from kp_tf.core.geometry import to_pixels
 from kp_tf.core.images import read_orientation
 from kp_tf.core.keypoints import IMM58
@@ -27,7 +27,7 @@ def read_imm(folder: Path) -> Samples:
         KpError: if the folder has no `.asf`, or none that can be used.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".asf")
+        paths = visible((path for path in folder.iterdir() if path.suffix == ".asf"), folder)
     except OSError as error:
         raise KpError(f"cannot read the folder {folder}: {error.strerror}") from None
     if not paths:

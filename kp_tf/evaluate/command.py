@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.find import find_model, say_network
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_split
 from kp_tf.backends import EXPORTED, load_with_keras
@@ -72,12 +72,12 @@ def evaluate(
         KpError: if there is no such network, the labels or a photograph cannot be used, or no face is left.
     """
     is_exported = run is not None and Path(run).suffix in EXPORTED
-    predictor = None
-    if is_exported or detect:
-        if flips:
-            raise KpError("--flips cannot be used with --detect or with exported files")
-        predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
+    if flips and (is_exported or detect):
+        raise KpError("--flips cannot be used with --detect or with exported files")
+    source = run if is_exported else find_model(run).path
+    predictor = Predictor.load(source, detector) if is_exported or detect else None
     info = predictor.info if predictor else find_model(run)
+    say_network(info)
     samples, framed = _read_labels(labels, info, allow_outside)
     if split == "validation":
         samples = _validation_of(samples, info, labels)
@@ -87,8 +87,8 @@ def evaluate(
     else:
         outputs = predict_samples(load_with_keras(info, precision), samples, info, framed, flips)
         predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
-    summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split}
-    summary |= {"precision": resolve_precision(precision) if precision == "auto" else precision}
+    precision = resolve_precision(precision) if precision == "auto" else precision
+    summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split, "precision": precision}
     samples = predictions.samples
     summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files)
     if detect:

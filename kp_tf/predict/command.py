@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kp_tf.artifacts.find import say_network
 from kp_tf.core.boxes import check_boxes
 from kp_tf.core.errors import KpError, PartialError, format_problems
 from kp_tf.core.face import Face
@@ -108,7 +109,7 @@ def predict(
     if format == "xml" and out is not None:
         _leave_out_names(sources, out)
     predictor = Predictor.load(run, detector)
-    print(f"network: {predictor.info.name}", file=sys.stderr)
+    say_network(predictor.info)
     if boxes is None and predictor.info.recipe.takes_whole_photographs:
         print(f"note: {WHOLE}", file=sys.stderr)
     if out is not None:

@@ -67,7 +67,7 @@ def test_the_program_prints_what_it_does_and_nothing_of_tensorflows(exported, ib
     command = [sys.executable, program, "--run", exported["run"], "--data", ibug, "--out", "a.csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1].startswith("a.csv: 544 rows for 4 faces")
-    assert done.stderr == ""
+    assert done.stderr == "network: run\n"
     assert read_submission(tmp_path / "a.csv", 4).shape == (4, 68, 2)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import check_regular
+from kp_tf.core.files import check_regular, visible
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.dlib_xml import as_dlib_xml, part_names, read_dlib_xml
@@ -50,7 +50,7 @@ def _is_dlib(path: Path) -> bool:
 
 
 def _is_imm(path: Path) -> bool:
-    return path.is_dir() and next(path.glob("*.asf"), None) is not None
+    return path.is_dir() and bool(visible(path.glob("*.asf"), path))
 
 
 FORMATS = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import ESCAPE, read_json
+from kp_tf.core.files import ESCAPE, read_json, visible
 from kp_tf.data.formats.face_list import CORNER, Box, FaceList, Point, as_upright, numbers, shown
 from kp_tf.data.samples import Samples
 
@@ -24,7 +24,7 @@ DECIMALS = 4
 
 def recognizes(path: Path) -> bool:
     """Whether a folder holds a LabelMe file."""
-    return path.is_dir() and any(_is_labelme(_content(file)) for file in path.rglob("*.json"))
+    return path.is_dir() and any(_is_labelme(_content(file)) for file in visible(path.rglob("*.json"), path))
 
 
 def read(path: Path, allow_outside: bool | None = None) -> Samples:
@@ -37,7 +37,7 @@ def read(path: Path, allow_outside: bool | None = None) -> Samples:
         KpError: if no face can be used.
     """
     faces = FaceList(path, path, allow_outside)
-    for file in sorted(path.rglob("*.json")):
+    for file in visible(path.rglob("*.json"), path):
         with faces.entry(file.relative_to(path).as_posix()):
             content = read_json(file)
             if not _is_labelme(content):

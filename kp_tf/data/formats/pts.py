@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import check_regular
+from kp_tf.core.files import check_regular, visible
 from kp_tf.core.image_files import SUFFIXES
 from kp_tf.data.formats.face_list import FaceList, Point, number
 from kp_tf.data.samples import Samples
@@ -23,7 +23,7 @@ MAX_POINTS = 10_000
 
 def recognizes(path: Path) -> bool:
     """Whether a folder holds `.pts` files."""
-    return path.is_dir() and next(path.rglob("*.pts"), None) is not None
+    return path.is_dir() and bool(visible(path.rglob("*.pts"), path))
 
 
 def read(path: Path, allow_outside: bool | None = None) -> Samples:
@@ -37,11 +37,11 @@ def read(path: Path, allow_outside: bool | None = None) -> Samples:
     """
     faces = FaceList(path, path, allow_outside, upright=False)
     photographs: dict[Path, list[Path]] = defaultdict(list)
-    for file in sorted(path.rglob("*")):
+    for file in visible(path.rglob("*"), path):
         if file.suffix.lower() in SUFFIXES:
             photographs[file.with_suffix("")].append(file)
     read: dict[Path, list[Point]] = {}
-    for file in sorted(path.rglob("*.pts")):
+    for file in visible(path.rglob("*.pts"), path):
         with faces.entry(file.relative_to(path).as_posix()):
             read[file] = _read_points(file)
     usual = Counter(map(len, read.values())).most_common(1)

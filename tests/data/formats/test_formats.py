@@ -164,3 +164,19 @@ def test_kaggles_points_mirror_onto_their_partners():
     assert [names[k] for k in KAGGLE15.flip_indices] == swapped
     assert sorted(k for _, group in KAGGLE15.groups for k in group) == list(range(15))
     assert [names[k] for k in KAGGLE15.eyes] == ["right_eye_outer_corner", "left_eye_outer_corner"]
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("imm", ".asf"), ("pts", ".pts"), ("labelme", ".json")])
+def test_hidden_files_beside_labels_are_ignored(name, suffix, tmp_path, request):
+    if name == "imm":
+        target = request.getfixturevalue("imm") / "imm_face_db"
+    else:
+        labels = request.getfixturevalue("labels")
+        target = written(name, replace(labels, points=np.nan_to_num(labels.labels, nan=7.0)))
+    count = len(read_labels(target))
+    for file in [file for file in target.rglob("*") if file.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
+    (target / ".trash").mkdir()
+    (target / ".trash" / f"a{suffix}").write_text("{}")
+    samples = read_labels(target)
+    assert (find_format(target), len(samples), samples.problems) == (name, count, ())
