@@ -63,16 +63,16 @@ def draw_faces(photograph: Photograph, faces: Sequence[Face]) -> Image.Image:
     """The upright photograph with boxes, points and numbers, without enlarged faces below it."""
     picture = photograph.upright.copy()
     canvas = ImageDraw.Draw(picture)
-    boxes = photograph.orientation.boxes_to_upright(np.reshape([face.box for face in faces], (-1, 4)))
-    for face, (left, top, width, height) in zip(faces, boxes, strict=True):
+    for face in faces:
+        left, top, width, height = face.upright.box
         size = max(width, height)
         line = max(1, round(size / 150))
         canvas.rectangle((left, top, left + width - 1, top + height - 1), outline="white", width=line)
-        _draw_points(canvas, photograph.orientation.to_upright(face.points), face.scheme, size)
+        _draw_points(canvas, face.upright.points, face.scheme, size)
     taken: list[tuple[float, float, float, float]] = []
-    for number, box in zip(_numbers(faces), boxes, strict=True):
+    for number, face in zip(_numbers(faces), faces, strict=True):
         if number:
-            _draw_number(canvas, number, box, picture.size, taken)
+            _draw_number(canvas, number, face.upright.box, picture.size, taken)
     return picture
 
 
@@ -130,8 +130,7 @@ def _cut_size(photograph: Photograph) -> int:
 
 def _cut(photograph: Photograph, face: Face, side: int, number: str) -> Image.Image:
     """A face enlarged to a square of this side, with its points and its number."""
-    box = photograph.orientation.boxes_to_upright(face.box[None])
-    left, top, width, height = scale_boxes(box, CUT_SCALE)[0]
+    left, top, width, height = scale_boxes(face.upright.box[None], CUT_SCALE)[0]
     extent = max(width, height)
     corner = np.floor([left + (width - extent) / 2, top + (height - extent) / 2])
     extent = int(np.ceil(extent)) + 1
@@ -139,7 +138,7 @@ def _cut(photograph: Photograph, face: Face, side: int, number: str) -> Image.Im
     window = photograph.upright.crop((x, y, x + extent, y + extent))
     cut = window.resize((side, side), Image.Resampling.LANCZOS)
     canvas, scale = ImageDraw.Draw(cut), side / extent
-    points = (photograph.orientation.to_upright(face.points) - corner + 0.5) * scale - 0.5
+    points = (face.upright.points - corner + 0.5) * scale - 0.5
     _draw_points(canvas, points, face.scheme, side / CUT_SCALE)
     if number:
         _draw_number(canvas, number, np.array([0, 0, side, side]), cut.size, [])

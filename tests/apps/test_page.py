@@ -327,6 +327,32 @@ def test_numbers_do_not_cover_each_other(page):
     assert counts[-1] < 34
 
 
+def test_several_faces_have_the_numbers_of_the_saved_files(page, tmp_path):
+    show(page, PHOTO)
+    assert page.locator(".face-number").count() == 0, "a face that is alone"
+    with Image.open(PHOTO) as photo:
+        two = Image.new("RGB", (2 * photo.width, photo.height))
+        two.paste(photo)
+        two.paste(photo, (photo.width, 0))
+    two.save(tmp_path / "two.png")
+    show(page, tmp_path / "two.png")
+    assert page.locator(".face-number").all_text_contents() == ["1", "2"]
+    (photograph,) = json.loads(save(page, "json", tmp_path).read_text())["photographs"]
+    assert (photograph["width"], photograph["height"], photograph["orientation"]) == (*two.size, 1)
+    assert all(set(face["pose"]) == {"yaw", "pitch", "roll"} for face in photograph["faces"])
+    for number, face in zip(page.locator(".face-number").all(), photograph["faces"], strict=True):
+        x, y = (float(number.get_attribute(axis)) for axis in "xy")
+        assert abs(x - face["box"][0]) < 20
+        assert -20 < y - face["box"][1] < 0, "above the box"
+    with Image.open(save(page, "picture", tmp_path)) as drawn:
+        for face in photograph["faces"]:
+            left, top, *_ = (round(value) for value in face["box"])
+            cut = [
+                np.asarray(each.convert("L").crop((left, top - 14, left + 12, top - 3)), int) for each in (drawn, two)
+            ]
+            assert np.abs(cut[0] - cut[1]).max() > 60
+
+
 @pytest.mark.parametrize("size", [(1280, 420), (1280, 800)])
 def test_the_buttons_to_save_do_not_cover_the_points(page, size):
     page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))

@@ -28,7 +28,10 @@ def test_boxes_and_points_lie_at_their_places():
 
 def test_a_turned_photograph_is_drawn_upright():
     # as stored, the upright (x, y) of 500 pixels' width lies at (y, 499 - x)
-    drawn = draw_faces(Photograph("a", Image.new("RGB", (500, 400)), 6), [FACE])
+    photograph = Photograph("a", Image.new("RGB", (500, 400)), 6)
+    face = replace(FACE, orientation=photograph.orientation)
+    drawn = draw_faces(photograph, [face])
+    assert drawn == draw_faces(photograph, [face.upright])
     assert drawn.size == (500, 400)
     assert drawn.getpixel((499 - 100, 150)) == getrgb(COLOURS[0])
     assert drawn.getpixel((499 - 50, 100)) == (255, 255, 255)
@@ -68,7 +71,8 @@ def test_small_faces_are_enlarged_below_the_photograph():
         assert drawn.getpixel((GAP + int(x), 500 + GAP + int(y))) == getrgb(colour)
     many = draw(photograph, [small] * 9)
     assert many.size == (3 * (CUT_SIZE + GAP) + GAP, 500 + 3 * (CUT_SIZE + GAP) + GAP)
-    stored = draw(Photograph("a", Image.new("RGB", (500, 400), "navy"), 6), [small])
+    turned = Photograph("a", Image.new("RGB", (500, 400), "navy"), 6)
+    stored = draw(turned, [replace(small, orientation=turned.orientation)])
     assert stored.size == (500, 400 + CUT_SIZE + 2 * GAP)
     assert {getrgb(colour) for colour in COLOURS[:2]} <= colours_of(stored.crop((0, 400, *stored.size)))
 

@@ -1,10 +1,11 @@
 /** Drawing the current photograph with its boxes and points, as SVG in pixels of the photograph. */
 
 import { pointColour } from "./colours.js";
-import { boxCorners, labelSize } from "./geometry.js";
+import { boxCorners, labelSize, numberPosition } from "./geometry.js";
 import { comparedFaces, currentPhoto, isHidden, state } from "./state.js";
 
 const LABEL_SIZE = 11; // screen pixels
+const FACE_NUMBER_SIZE = 15; // screen pixels
 const SMALLEST_LABEL = 6; // smaller ones cannot be read and are left out
 
 export const svg = document.getElementById("picture");
@@ -55,6 +56,7 @@ function faceGroup(photo, face, faceIndex, pixel) {
   const selected = faceIndex === state.faceIndex;
   const group = element("g", { class: selected ? "face selected" : "face" });
   if (state.show.boxes) group.append(rectangle(face.box, "box shade"), rectangle(face.box, "box"));
+  if (state.show.boxes && photo.faces.length > 1) group.append(faceNumber(photo.faces, faceIndex, pixel));
   const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, face.box[2] / 60)); // smaller in a small face
   const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
   visible.forEach((point, index) => {
@@ -69,6 +71,15 @@ function faceGroup(photo, face, faceIndex, pixel) {
     group.append(...boxCorners(face.box).map((corner) => handle(corner, pixel)));
   }
   return group;
+}
+
+/** The number that the face has in the list and in the saved files, above its box. */
+function faceNumber(faces, index, pixel) {
+  const size = FACE_NUMBER_SIZE * pixel;
+  const [x, y] = numberPosition(faces.map(({ box }) => box), index, size);
+  const text = element("text", { x, y, "font-size": size, "stroke-width": 0.22 * size, class: "face-number" });
+  text.textContent = index + 1;
+  return text;
 }
 
 function dot([x, y], fill, selected, r) {

@@ -56,6 +56,23 @@ export function labelSize(points, index, text, largest) {
 }
 
 /**
+ * Where the number of a box is written: above its upper left corner, or inside it where there is no room above. The
+ * numbers of boxes that have this corner in common stand side by side.
+ *
+ * @param {Box[]} boxes
+ * @param {number} index
+ * @param {number} size  of the text
+ * @returns {Point}  the left end of the text's line
+ */
+export function numberPosition(boxes, index, size) {
+  const [left, top] = boxes[index];
+  const near = ([x, y]) => Math.abs(x - left) < 1.5 * size && Math.abs(y - top) < size;
+  const earlier = boxes.slice(0, index).filter(near).length;
+  const y = top > size ? top - 0.2 * size : top + DIGIT_HEIGHT * size + 0.2 * size;
+  return [left + (0.1 + 1.5 * earlier) * size, y];
+}
+
+/**
  * The index of the point nearest to a position, or null if none lies within reach.
  *
  * @param {(Point | null)[]} points  null is skipped

@@ -1,9 +1,10 @@
 /** The photograph with what is drawn on it, as a file. */
 
 import { pointColour } from "./colours.js";
-import { labelSize } from "./geometry.js";
+import { labelSize, numberPosition } from "./geometry.js";
 import { isHidden, state } from "./state.js";
 
+const SMALLEST_FACE_NUMBER = 12; // pixels
 const SMALLEST_LABEL = 6; // pixels; smaller numbers cannot be read and are left out
 
 /** A JPEG of the photograph in its own size, with the boxes, points and numbers that are shown.  @returns {Promise<Blob>} */
@@ -14,9 +15,17 @@ export function drawPicture(photo) {
   context.drawImage(photo.image, 0, 0);
   context.translate(0.5, 0.5); // (0, 0) is the centre of the top left pixel
   for (const face of photo.faces) drawFace(context, photo, face);
+  if (state.show.boxes && photo.faces.length > 1) drawFaceNumbers(context, photo.faces);
   return new Promise((resolve, reject) => {
     const finish = (blob) => (blob ? resolve(blob) : reject(new Error("This browser cannot save so large a picture.")));
     canvas.toBlob(finish, "image/jpeg", 0.92);
+  });
+}
+
+function drawFaceNumbers(context, faces) {
+  faces.forEach(({ box: [, , width, height] }, index) => {
+    const size = Math.max(SMALLEST_FACE_NUMBER, Math.max(width, height) / 8);
+    drawNumber(context, numberPosition(faces.map(({ box }) => box), index, size), index + 1, size, 0);
   });
 }
 
