@@ -65,13 +65,14 @@ def _read(path: Path) -> tuple[ModelInfo, bytes]:
     """The description and the model of a file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(DESCRIPTION).file_size > _MAX_DESCRIPTION_BYTES:
-                raise ValueError("a description that is too long")
+            member = archive.getinfo(DESCRIPTION)
+            if member.file_size > _MAX_DESCRIPTION_BYTES or member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("a description that is too long or compressed")
             text = archive.read(DESCRIPTION).decode()
         info, about = parse_description(path, text), json.loads(text)
         content = path.read_bytes()[: about["bytes"]]
         if hashlib.sha256(content).hexdigest() != about["sha256"]:
             raise ValueError("a model that was changed since")  # the runtime would crash on some
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, LookupError, TypeError, ValueError, OSError, RuntimeError, EOFError) as error:
         raise not_exported(path, error) from None
     return info, content
