@@ -43,12 +43,28 @@ def training_transform(recipe: Recipe, flip_indices: Sequence[int] | None, stren
     settings = recipe.augmentation.weakened(strength)
     if flip_indices is None:
         settings = replace(settings, flip=0.0)
-    if recipe.stored_shape is None:  # the input itself is stored
-        if flip_indices is None:
-            return lambda images, points, draws: (images, points)
-        return lambda images, points, draws: flip(images, points, draws[:, 0] < settings.flip, flip_indices)
     extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
-    return lambda images, points, draws: augment(images, points, draws, settings, flip_indices, recipe.shape, extent)
+
+    # functions with names: in a notebook, TensorFlow warns of a lambda that it cannot tell from those beside it
+    def augmented(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(images, points, draws, settings, flip_indices, recipe.shape, extent)
+
+    def flipped(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return flip(images, points, draws[:, 0] < settings.flip, flip_indices or ())
+
+    if recipe.stored_shape:
+        return augmented
+    return flipped if flip_indices else unchanged_transform(recipe)  # the input itself is stored
+
+
+def unchanged_transform(recipe: Recipe) -> Callable:
+    """The transform of training faces without augmentation; see `training_transform`."""
+    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+
+    def unchanged(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return window(images, points, recipe.shape, extent) if recipe.stored_shape else (images, points)
+
+    return unchanged
 
 
 def flip(images: Tensor, points_norm: Tensor, where: Tensor, flip_indices: Sequence[int]) -> tuple[Tensor, Tensor]:

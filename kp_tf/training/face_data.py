@@ -11,8 +11,8 @@ import tensorflow as tf
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.samples import Samples
-from kp_tf.input.augment import training_transform, window
-from kp_tf.input.batches import Transform, epoch_by_epoch, fixed_batches, training_batches
+from kp_tf.input.augment import training_transform, unchanged_transform
+from kp_tf.input.batches import epoch_by_epoch, fixed_batches, training_batches
 from kp_tf.models.build import build_network
 from kp_tf.recipes import Recipe
 from kp_tf.training.config import Options, new_config, values_from_python
@@ -99,7 +99,9 @@ class FaceData:
             KpError: if the batch size is below 1.
         """
         faces, size = self._loaded.training, self._size(batch_size)
-        transform = training_transform(self.recipe, self.scheme.flip_indices) if augment else _unchanged(self.recipe)
+        transform = (
+            training_transform(self.recipe, self.scheme.flip_indices) if augment else unchanged_transform(self.recipe)
+        )
         return epoch_by_epoch(
             lambda epoch: training_batches(faces.crops, faces.points_norm, size, seed, transform, epoch, epoch + 1),
             steps=math.ceil(len(faces) / size),
@@ -121,11 +123,3 @@ class FaceData:
         if asked is not None and asked < 1:
             raise KpError(f"batch_size must be at least 1, not {asked}")
         return asked or self.recipe.batch_size
-
-
-def _unchanged(recipe: Recipe) -> Transform:
-    """From stored crops to network input without augmentation; see `training_transform`."""
-    if recipe.stored_shape is None:
-        return lambda images, points, draws: (images, points)
-    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
-    return lambda images, points, draws: window(images, points, recipe.shape, extent)
