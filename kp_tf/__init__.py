@@ -7,33 +7,59 @@ from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 __version__ = "0.2.0"
+__all__ = [
+    "NME",
+    "Face",
+    "FaceData",
+    "HeatmapLoss",
+    "KpError",
+    "Predictor",
+    "TrainedRun",
+    "WingLoss",
+    "cnn",
+    "draw",
+    "heatmap_network",
+    "load_data",
+    "resnet18",
+    "train",
+    "with_variance",
+]
+
+if TYPE_CHECKING:  # for type checkers and editors; `__getattr__` imports the same names from the same modules
+    from kp_tf.core.errors import KpError
+    from kp_tf.core.face import Face
+    from kp_tf.models.cnn import cnn
+    from kp_tf.models.heatmap import heatmap_network, with_variance
+    from kp_tf.models.losses import NME, HeatmapLoss, WingLoss
+    from kp_tf.models.resnet18 import resnet18
+    from kp_tf.predict.drawing import draw
+    from kp_tf.predict.predictor import Predictor
+    from kp_tf.training.face_data import FaceData, load_data
+    from kp_tf.training.interface import TrainedRun, train
+
 _MODULES = {
-    "Face": "core.face",
-    "FaceData": "training.face_data",
-    "HeatmapLoss": "models.losses",
-    "KpError": "core.errors",
-    "NME": "models.losses",
-    "Predictor": "predict.predictor",
-    "TrainedRun": "training.interface",
-    "WingLoss": "models.losses",
-    "cnn": "models.cnn",
-    "draw": "predict.drawing",
-    "heatmap_network": "models.heatmap",
-    "load_data": "training.face_data",
-    "resnet18": "models.resnet18",
-    "train": "training.interface",
-    "with_variance": "models.heatmap",
+    "core.errors": ("KpError",),
+    "core.face": ("Face",),
+    "models.cnn": ("cnn",),
+    "models.heatmap": ("heatmap_network", "with_variance"),
+    "models.losses": ("HeatmapLoss", "NME", "WingLoss"),
+    "models.resnet18": ("resnet18",),
+    "predict.drawing": ("draw",),
+    "predict.predictor": ("Predictor",),
+    "training.face_data": ("FaceData", "load_data"),
+    "training.interface": ("TrainedRun", "train"),
 }
-__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
     """Import public names when they are used, so that `import kp_tf` alone stays fast."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"kp_tf.{_MODULES[name]}"), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"kp_tf.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

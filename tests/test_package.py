@@ -20,7 +20,7 @@ def run(code, *paths, arguments=()):
 
 def test_public_names_are_pinned_and_importable():
     assert kp_tf.__all__ == [
-        *("Face", "FaceData", "HeatmapLoss", "KpError", "NME", "Predictor", "TrainedRun", "WingLoss"),
+        *("NME", "Face", "FaceData", "HeatmapLoss", "KpError", "Predictor", "TrainedRun", "WingLoss"),
         *("cnn", "draw", "heatmap_network", "load_data", "resnet18", "train", "with_variance"),
     ]
     assert [getattr(kp_tf, name).__name__ for name in kp_tf.__all__] == kp_tf.__all__
