@@ -35,7 +35,7 @@ def load_data(
         labels: see `train`.
         recipe: see `train`; it determines the shape of the images and the augmentation.
         data: see `train`.
-        **options: val_labels, scheme_file and skip_bad, see `train`.
+        **options: val_labels, scheme_file, allow_outside and skip_bad, see `train`.
 
     Raises:
         KpError: if an argument, labels or photographs cannot be used.

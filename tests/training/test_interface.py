@@ -1,6 +1,8 @@
 """`kp_tf.train`: the result of a training from Python, models of the user's own, and what is refused."""
 
+import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import keras
@@ -155,6 +157,11 @@ def test_arguments_that_cannot_be_used_make_no_run(work, imm_data, arguments, me
     with pytest.raises(kp_tf.KpError, match=message):
         kp_tf.train(**{"part": 1, "data": imm_data} | arguments)
     assert not list(work.iterdir())
+
+
+def test_every_option_is_described():
+    for field in fields(Options):
+        assert re.search(rf"\b{field.name}\b", kp_tf.train.__doc__), field.name
 
 
 def test_an_unknown_option_is_named():
