@@ -142,6 +142,8 @@ def check_inside(root: Path, file: str, allow_outside: bool | None = None) -> No
         raise KpError(f"cannot read {root / file[:80]}: {error.strerror}") from None
     except RuntimeError:  # from Python 3.13 on an OSError
         raise KpError(f"cannot read {root / file[:80]}: its links form a circle") from None
+    except UnicodeError:  # half of a surrogate pair
+        raise KpError("the entry names no image: its name has a character that no file name has") from None
     leaves = name.is_absolute() or ".." in name.parts or not place.is_relative_to(root.resolve())
     if leaves and not allow_outside:
         option = "" if allow_outside is None else "; --allow-outside reads it all the same"

@@ -70,6 +70,7 @@ def test_upright_turns_boxes_and_points_of_the_photographs_that_need_it(tmp_path
         ("a" * 300, "File name too long"),
         ("", "names no image"),
         ("a\0.jpg", "names no image"),
+        ("\ud800.jpg", "names no image: its name has a character that no file name has"),
     ],
 )
 def test_names_that_leave_the_folder_are_refused(tmp_path, file, expected):

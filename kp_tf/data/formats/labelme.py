@@ -23,8 +23,8 @@ DECIMALS = 4
 
 
 def recognizes(path: Path) -> bool:
-    """Whether a folder holds a LabelMe file."""
-    return path.is_dir() and any(_is_labelme(_content(file)) for file in visible(path.rglob("*.json"), path))
+    """Whether a folder holds a LabelMe file, or JSON that cannot be read, of which `read` says what is wrong."""
+    return path.is_dir() and any(_may_be_labelme(file) for file in visible(path.rglob("*.json"), path))
 
 
 def read(path: Path, allow_outside: bool | None = None) -> Samples:
@@ -103,11 +103,11 @@ def _shapes(face: Samples, group: int) -> list[dict[str, Any]]:
     ]
 
 
-def _content(file: Path) -> dict:
+def _may_be_labelme(file: Path) -> bool:
     try:
-        return read_json(file)
-    except KpError:  # reading says what is wrong with it
-        return {}
+        return _is_labelme(read_json(file))
+    except KpError:
+        return True
 
 
 def _is_labelme(content: dict) -> bool:

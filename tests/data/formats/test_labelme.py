@@ -74,10 +74,11 @@ def test_json_that_is_cut_is_a_problem_and_a_folder_without_faces_is_refused(tmp
     write(tmp_path / "a.json", [shape("a", [1, 2])])
     (tmp_path / "b.json").write_text('{"shapes": [')
     assert "as JSON" in labelme.read(tmp_path).problems[0]
-    assert labelme.recognizes(tmp_path)
     (tmp_path / "a.json").unlink()
+    assert labelme.recognizes(tmp_path)
     with pytest.raises(KpError, match=r"^b\.json: cannot read .*b\.json as JSON"):
         labelme.read(tmp_path)
+    (tmp_path / "b.json").write_text('{"names": ["a"]}')
     assert not labelme.recognizes(tmp_path)
 
 
