@@ -19,9 +19,12 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from helpers import picture, write_xml, xml_image
 
 from kp_tf import Predictor
 from kp_tf.core.images import open_photograph
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.dlib_xml import read_dlib_xml
 
 KILLS = 20
 KP_TF = (sys.executable, "-m", "kp_tf")
@@ -86,6 +89,39 @@ def test_export(folder):
         assert [path.name for path in folder.glob("[!.]*")] == ["mine.tflite"]
 
     kill_often([*KP_TF, "export", "--to", "litert", "--run", "compact", "--out", "mine.tflite"], check)
+
+
+def labelled_faces(count):
+    """An XML of `count` photographs with one face each."""
+    for number in range(count):
+        picture(64, 64, number).save(f"{number}.png")
+    write_xml(Path("points.xml"), [xml_image(f"{number}.png", [(2, 2, 60, 60)]) for number in range(count)])
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme"])
+def test_convert(to):
+    labelled_faces(1000)
+    target = {"coco": "coco.json", "labelme": "."}[to]
+
+    def check():
+        for path in Path().glob("[!.]*.json"):
+            json.loads(path.read_bytes())
+        assert len(list(Path().glob("[!.]*.json"))) == {"coco": 1, "labelme": 1000}[to]
+        assert len(read_dlib_xml(Path("points.xml"), IBUG68)) == 1000
+
+    kill_often([*KP_TF, "convert", "points.xml", target, "--to", to, "--overwrite"], check)
+
+
+def test_submit():
+    labelled_faces(20)
+    whole = []
+
+    def check():
+        whole.append(Path("submission.csv").read_bytes())
+        assert whole[-1] == whole[0]
+        assert whole[0].count(b"\n") == 1 + 20 * 136
+
+    kill_often([*KP_TF, "submit", "--labels", "points.xml", "--run", "compact"], check)
 
 
 DOWNLOAD = """
