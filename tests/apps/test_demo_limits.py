@@ -2,6 +2,9 @@
 
 import json
 import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlencode
@@ -11,6 +14,7 @@ from helpers import fetch, serving
 
 from kp_tf.apps.demo.limits import Limits
 from kp_tf.apps.demo.server import name_networks
+from kp_tf.apps.demo.service import DemoService
 
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "part2_strong_faces.jpg"
 SOURCES = {"compact": "compact"}
@@ -189,3 +193,21 @@ def test_networks_of_the_same_name(tmp_path):
     }
     assert list(name_networks([mine], ("compact",)).items()) == [("compact", mine), ("compact 2", "compact")]
     assert name_networks(["large", "compact"], ("compact", "large")) == {"large": "large", "compact": "compact"}
+
+
+def test_requests_are_answered_one_at_a_time_in_one_thread(monkeypatch):
+    threads, working = set(), []
+
+    def to_upright(self, content):
+        threads.add(threading.current_thread())
+        working.append(1)
+        time.sleep(0.02)
+        assert len(working) == 1
+        working.pop()
+        return []
+
+    monkeypatch.setattr(DemoService, "to_upright", to_upright)
+    with serving(SOURCES) as address, ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: fetch(f"{address}/upright", b"{}").status, range(8)))
+    assert answers == [200] * 8
+    assert len(threads) == 1

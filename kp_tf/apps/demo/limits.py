@@ -61,18 +61,21 @@ class Uploads:
         """
         if self._requests >= self._limits.requests:
             raise BusyError
-        content = bytearray()
+        chunks, size = [], 0
         self._requests += 1
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 async for chunk in request.stream():
-                    content += chunk
+                    chunks.append(chunk)
+                    size += len(chunk)
                     self._bytes += len(chunk)
-                    self._check(len(content))
-            yield bytes(content)
+                    self._check(size)
+            content = b"".join(chunks)
+            chunks.clear()  # or there would be two of it
+            yield content
         finally:
             self._requests -= 1
-            self._bytes -= len(content)
+            self._bytes -= size
 
     def _check(self, size: int) -> None:
         if size > self._limits.upload:

@@ -4,10 +4,12 @@ The server listens on this machine only and stores nothing. Photographs and corr
 sends what the server has to compute.
 """
 
+import asyncio
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
@@ -121,6 +123,7 @@ def _application(sources: Mapping[str, str], limits: "Limits") -> "Starlette":
     from kp_tf.apps.demo.limits import BUSY, RETRY_HEADERS, BusyError, OwnPage, Uploads
 
     service, uploads = DemoService(sources), Uploads(limits)
+    worker = ThreadPoolExecutor(1)  # each further thread would take memory for a detector and a heap of its own
 
     async def settings(request: Request) -> Response:
         return JSONResponse({"upload_limit": limits.upload, "networks": service.networks})
@@ -150,7 +153,7 @@ def _application(sources: Mapping[str, str], limits: "Limits") -> "Starlette":
         *_static_routes(),
         Route("/settings", settings),
         *(
-            Route(path, _endpoint(method, response, uploads), methods=["POST"])
+            Route(path, _endpoint(method, response, uploads, worker), methods=["POST"])
             for path, (method, response) in computed.items()
         ),
     ]
@@ -174,9 +177,10 @@ def _static_routes() -> "list[Route]":
     return [Route("/", serve(STATIC / "index.html")), *(Route(f"/{path.name}", serve(path)) for path in files)]
 
 
-def _endpoint(method: Callable, response: "Callable[..., Response]", uploads: "Uploads") -> Callable:
+def _endpoint(
+    method: Callable, response: "Callable[..., Response]", uploads: "Uploads", worker: ThreadPoolExecutor
+) -> Callable:
     """Serve a method of the service: the body is its content, the query its other arguments."""
-    from starlette.concurrency import run_in_threadpool
 
     async def endpoint(request: "Request") -> "Response":
         query = dict(request.query_params)
@@ -185,6 +189,7 @@ def _endpoint(method: Callable, response: "Callable[..., Response]", uploads: "U
                 signature(method).bind(content, **query)
             except TypeError as error:
                 raise KpError(f"invalid request: {error}") from None
-            return response(await run_in_threadpool(method, content, **query))
+            work = partial(method, content, **query)
+            return response(await asyncio.get_running_loop().run_in_executor(worker, work))
 
     return endpoint
