@@ -13,7 +13,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, OwnLabels, find_data
-from kp_tf.recipes import MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
+from kp_tf.recipes import KEEP, MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
 FLAGS = ("seed", "deterministic", "skip_bad", "keep", "allow_outside")
@@ -219,8 +219,9 @@ def _requested_recipe(options: Options) -> Recipe:
         raise KpError("train needs either --part or --labels" + (", not both" if part else ""))
     if name not in {known for known, _ in RECIPES}:
         raise KpError(f"--recipe {name}: there is no such recipe; choose course, strong or large")
-    if (options.precision or "auto") not in PRECISIONS:
-        raise KpError(f"--precision {options.precision}: choose {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
+    for option, value, choices in (("--precision", options.precision, PRECISIONS), ("--keep", options.keep, KEEP)):
+        if value is not None and value not in choices:
+            raise KpError(f"{option} {value}: choose {', '.join(choices[:-1])} or {choices[-1]}")
     if (name, part) not in RECIPES:
         parts = ", ".join(f"part {p}" if p else "--labels" for known, p in RECIPES if known == name)
         raise KpError(f"--recipe {name} is for {parts}, not for {f'part {part}' if part else '--labels'}")

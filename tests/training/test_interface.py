@@ -147,6 +147,7 @@ class Subclassed(keras.Model):
         ({"callbacks": [print]}, "callbacks: expected objects of keras.callbacks, found <built-in"),
         ({"recipe": "best"}, "--recipe best: there is no such recipe; choose course, strong or large"),
         ({"precision": "half"}, "--precision half: choose auto, float32 or mixed_bfloat16"),
+        ({"keep": "all"}, "--keep all: choose last or best"),
         ({"epochs": "3"}, "--epochs must be a whole number, not '3'"),
         ({"learning_rate": "0.1"}, "--learning-rate must be between 0 and 1, not '0.1'"),
         ({"part": 4}, "--recipe course is for part 1, part 2, part 3, not for part 4"),
