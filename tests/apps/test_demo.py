@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from kp_tf import Predictor
 from kp_tf.apps.demo.limits import Limits
 from kp_tf.apps.demo.server import HOST, STATIC, demo
 from kp_tf.core.errors import KpError
+from kp_tf.core.image_files import SUFFIXES
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
 
@@ -210,3 +212,10 @@ def test_the_command_says_what_is_wrong(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)  # as if it were not installed
     with pytest.raises(KpError, match="pip install starlette uvicorn"):
         demo(browser=False)
+
+
+def test_the_page_knows_the_names_of_all_photographs():
+    script = (STATIC / "files.js").read_text()
+    pattern = re.compile(re.search(r"PHOTOGRAPH = /(.*)/i;", script)[1], re.IGNORECASE)
+    assert [suffix for suffix in SUFFIXES if not pattern.search(f"a{suffix}")] == []
+    assert not pattern.search("a.mp4")

@@ -194,3 +194,15 @@ def test_saved_corrections_remain_with_another_network(page, tmp_path):
     page.select_option("#network", "again")
     wait_for_status(page, "as points.xml has it")
     assert first_points(save(page, "xml", tmp_path)) == [("a.jpg", ["110"])]
+
+
+def test_what_is_left_out_of_a_folder_is_counted(page, tmp_path):
+    path = folder(tmp_path, "a.jpg", "sub/b.jfif", "drawn/a.jpg", a_txt=b"", b_TXT=b"", clip_mp4=b"", README=b"")
+    for name in ("._a.jpg", ".DS_Store", "._points.xml"):
+        (path / name).write_bytes(b"Mac OS X")
+    opened(page, path)
+    assert page.inner_text("#error") == "Left out: 2 .txt, 1 .mp4, 1 in drawn, 1 without a suffix."
+    saved = json.loads(save(page, "json", tmp_path).read_text())
+    assert [photo["file"] for photo in saved["photographs"]] == ["a.jpg"], "b.jfif has not been shown yet"
+    page.keyboard.press("PageDown")
+    wait_for_status(page, "b.jfif")

@@ -1,6 +1,6 @@
 /** Sorting out the files that the user opens or drops. */
 
-const PHOTOGRAPH = /\.(jpe?g|jpe|png|bmp|gif|tiff?|webp|ppm|pgm|hei[cf]|avif)$/i;
+const PHOTOGRAPH = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|tiff?|bmp|gif|p[bgnp]m|jp2|j2k|jp[fx]|avif|hei[cf]|hif|tga)$/i;
 const LABELS = /\.xml$/i;
 
 /**
@@ -8,18 +8,36 @@ const LABELS = /\.xml$/i;
  * @property {?string} folder  the name of the opened folder; null for single files
  * @property {{file: File, name: string}[]} photographs  in the order of their names, which are relative to the folder
  * @property {{file: File, name: string}[]} labels  the XML files, the newest first
+ * @property {string} skipped  how many files of each kind were left out, such as "2 .txt, 1 in drawn"
  */
 
 /** @param {File[]} files  @returns {Selection} */
 export function sortFiles(files) {
-  const sorted = [...files].sort((one, other) => pathOf(one).localeCompare(pathOf(other), undefined, { numeric: true }));
-  const photographs = sorted.filter((file) => PHOTOGRAPH.test(file.name) || file.type.startsWith("image/"));
-  if (!photographs.length) throw new Error(`No photographs to open: ${sorted[0].name} is not an image file.`);
+  const visible = [...files].filter((file) => !pathOf(file).split("/").some((part) => part.startsWith(".")));
+  const sorted = visible.sort((one, other) => pathOf(one).localeCompare(pathOf(other), undefined, { numeric: true }));
+  const photographs = sorted.filter((file) => isPhotograph(file) && !isDrawn(file));
+  if (!photographs.length) throw new Error(`No photographs to open: ${(sorted[0] ?? files[0]).name} is not an image file.`);
   const [first, ...below] = pathOf(photographs[0]).split("/");
   const folder = below.length ? first : null;
   const named = (file) => ({ file, name: folder === null ? pathOf(file) : pathOf(file).slice(folder.length + 1) });
   const labels = sorted.filter((file) => LABELS.test(file.name)).sort((one, other) => other.lastModified - one.lastModified);
-  return { folder, photographs: photographs.map(named), labels: labels.map(named) };
+  const taken = new Set([...photographs, ...labels]);
+  const skipped = kindsOf(sorted.filter((file) => !taken.has(file)));
+  return { folder, photographs: photographs.map(named), labels: labels.map(named), skipped };
+}
+
+const isPhotograph = (file) => PHOTOGRAPH.test(file.name) || file.type.startsWith("image/");
+
+/** Whether a file is in a folder of the pictures that `kp-tf predict` draws, below the folder that was opened. */
+const isDrawn = (file) => pathOf(file).split("/").slice(1, -1).includes("drawn");
+
+function kindsOf(files) {
+  const counts = new Map();
+  for (const file of files) {
+    const kind = isDrawn(file) ? "in drawn" : (/\.[^.]+$/.exec(file.name)?.[0].toLowerCase() ?? "without a suffix");
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [...counts].sort((one, other) => other[1] - one[1]).map(([kind, number]) => `${number} ${kind}`).join(", ");
 }
 
 const pathOf = (file) => file.path ?? (file.webkitRelativePath || file.name);

@@ -28,7 +28,7 @@ export async function openFiles(files) {
     if (latest !== files) return;
     setPhotos(photos);
     adoptLabels(labels);
-    setNotice(noticeOf(labels, problems, selection.folder));
+    setNotice(noticeOf(labels, problems, selection));
   } catch (error) {
     if (latest === files) setError(error.message); // what was open before stays open
     return;
@@ -60,14 +60,15 @@ function adoptLabels(labels) {
   }
 }
 
-function noticeOf(labels, problems, folder) {
+function noticeOf(labels, problems, { folder, skipped }) {
   const more = problems.length > 1 ? `\n${problems.length - 1} more XML files cannot be read.` : "";
   const left = matchEntries(labels, state.photos.map(({ name }) => name)).get(undefined)?.length;
   const [entries, are] = left === 1 ? ["1 entry", "matches"] : [`${left} entries`, "match"];
   const where = folder === null ? "that is open" : "in this folder";
   const kept = left === 1 ? "it is kept as it is" : "they are kept as they are";
   const unmatched = left ? `${entries} of ${labels.name} ${are} no photograph ${where}; ${kept}.` : "";
-  return [problems.length ? problems[0] + more : "", unmatched].filter(Boolean).join("\n");
+  const leftOut = skipped ? `Left out: ${skipped}.` : "";
+  return [problems.length ? problems[0] + more : "", unmatched, leftOut].filter(Boolean).join("\n");
 }
 
 /** Shows a photograph, and loads the next one meanwhile. */
