@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -17,6 +17,7 @@ from kp_tf.data.samples import Samples
 from kp_tf.data.xml_elements import as_xml, read_elements
 
 MAX_COORDINATE = 1e6  # pixels
+MAX_NAMES = 1000  # of points
 
 
 def read_dlib_xml(
@@ -73,17 +74,23 @@ def part_names(path: Path) -> tuple[str, ...]:
     """The names of all parts in the file's boxes, sorted with numbers by value.
 
     Raises:
-        KpError: if the file is missing, does not parse, or names no part.
+        KpError: if the file is missing, does not parse, or names no part or far too many.
     """
     boxes = (face for image in _images(path) for face in image.findall("box") if not is_ignored(face.attrib))
     names = {part.get("name", "") for face in boxes for part in face.findall("part")}
     if not names:
         raise KpError(f"{path}: none of its boxes has parts")
-    return in_natural_order(names)
+    return in_natural_order(names, path)
 
 
-def in_natural_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Names sorted with the numbers in them by value."""
+def in_natural_order(names: Collection[str], path: Path) -> tuple[str, ...]:
+    """The different names of a label file's points, sorted with the numbers in them by value.
+
+    Raises:
+        KpError: if there are so many that they cannot be points: every face has room for all of them.
+    """
+    if len(names) > MAX_NAMES:
+        raise KpError(f"{path}: its points have {len(names):,} different names; {MAX_NAMES:,} are read at most")
     padded = {name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name) for name in names}
     return tuple(sorted(padded, key=lambda name: (padded[name], name)))
 

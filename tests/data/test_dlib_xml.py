@@ -158,7 +158,10 @@ def test_a_file_without_a_usable_entry_is_refused(tmp_path):
         read_dlib_xml(tmp_path / "none.xml", IBUG68)
 
 
-def test_the_names_of_no_parts_are_refused(tmp_path):
+def test_the_names_of_no_parts_or_far_too_many_are_refused(tmp_path):
+    write_xml(tmp_path / "a.xml", [xml_image("c.jpg", [FACE], parts=1001)])
+    with pytest.raises(KpError, match="its points have 1,001 different names; 1,000 are read at most"):
+        part_names(tmp_path / "a.xml")
     write_xml(tmp_path / "a.xml", [xml_image("c.jpg", [FACE], parts=0)])
     with pytest.raises(KpError, match="none of its boxes has parts"):
         part_names(tmp_path / "a.xml")

@@ -89,12 +89,12 @@ class FaceList:
             names: of the points, in order. Default: all that occur, sorted with numbers by value.
 
         Raises:
-            KpError: if there is no face.
+            KpError: if there is no face, or the points have far too many names.
         """
         if not self._faces:
             raise_problems(self._problems, f"entries of {self.source} cannot be used")
             raise KpError(f"{self.source}: there are no faces with points")
-        names = names or in_natural_order({name for *_, points in self._faces for name in points})
+        names = names or in_natural_order({name for *_, points in self._faces for name in points}, self.source)
         nothing = (math.nan, math.nan)
         points = np.array([[face.get(name, nothing) for name in names] for *_, face in self._faces], np.float64)
         around = boxes_around_points(points)

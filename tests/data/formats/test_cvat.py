@@ -93,6 +93,13 @@ def test_an_image_that_cannot_be_used_is_a_problem(tmp_path, shape, problem):
     [
         ("<annotations><track id='0'/></annotations>", "tracks of a video; export the task as CVAT for images 1.1"),
         ("<annotations></annotations>", "there are no faces with points"),
+        (
+            "".join(
+                ["<annotations>", *(f"<image name='a'><points label='{k}' points='1,2'/></image>" for k in range(1001))]
+            )
+            + "</annotations>",
+            "its points have 1,001 different names",
+        ),
         ("<annotations>", "not valid XML"),
         ("<!DOCTYPE d [<!ENTITY e 'x'>]><annotations>&e;</annotations>", "expected plain XML without entities"),
         ("<annotations>" + "<a>" * 60, "nested more than 50 levels deep"),
