@@ -49,6 +49,11 @@ class ModelInfo:
         return calibration and tuple(calibration)
 
     @property
+    def max_deviation(self) -> float | None:
+        """The result of `confidence.max_deviation`; None if it was not measured."""
+        return self.metrics.get("max_deviation")
+
+    @property
     def completed(self) -> str | None:
         """When its training was completed, in ISO's format; None if the file does not say."""
         return self.metrics.get("completed")

@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "rotation": (0, 360),
     # of a mean face, in units of its frame's width
     **{"box": (-1e3, 1e3), "points": (-1e3, 1e3)},
-    "calibration": (-1e3, 1e3),  # of metrics
+    **{"calibration": (-1e3, 1e3), "max_deviation": (0, 10)},  # of metrics
 }
 CHOICES: dict[str, tuple] = {
     "part": (1, 2, 3),
@@ -91,6 +91,7 @@ class Metrics:
 
     completed: str | None = None
     calibration: tuple[float, float] | None = None
+    max_deviation: float | None = None
 
 
 @dataclass(frozen=True)

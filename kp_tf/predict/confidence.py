@@ -1,4 +1,4 @@
-"""The confidence in a point, from the variance of its heatmap."""
+"""The confidence in a point, and whether a detection is a face, from the variance of the heatmaps."""
 
 import math
 
@@ -7,6 +7,8 @@ import numpy as np
 NEAR = 0.03  # of the crop's side: about 7 % of the inter-ocular distance
 UNCALIBRATED = (math.log(math.pi / 4 * NEAR**2), -2.0)
 MIN_POINTS = 200  # to calibrate on
+MIN_CONFIDENCE = 0.7  # mean of a detection, of networks without a `max_deviation`: faces of 300-W have 0.8 and more
+MARGIN = 1.35  # between the deviations of a network's own faces and the largest that a detection may have
 
 
 def confidence_of(variance: np.ndarray, calibration: tuple[float, float] | None) -> np.ndarray:
@@ -53,6 +55,45 @@ def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] |
         slope = inputs.T @ (rate * (near - probable) / probable)
         fit = fit + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
     return float(fit[0] - fit[1] * z.mean()), float(fit[1])
+
+
+def why_uncalibrated(errors: np.ndarray) -> str:
+    """Why `calibrate` has no result for these errors: any shape, NaN where a point is missing."""
+    known = errors[~np.isnan(errors)]
+    if len(known) < MIN_POINTS:
+        return f"the validation faces have {len(known)} labelled points, and {MIN_POINTS} are needed"
+    return f"{'all' if known.max() <= NEAR else 'none'} of the points of the validation faces are within {NEAR:.0%}"
+
+
+def mean_deviation(variance: np.ndarray) -> np.ndarray:
+    """The geometric mean (N,) of the heatmaps' standard deviations, from variances (N, K)."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.log(variance).mean(axis=1) / 2)
+
+
+def max_deviation(variance: np.ndarray) -> float:
+    """The largest `mean_deviation` of a face, estimated from faces with variances (N, K).
+
+    What is no face makes wide heatmaps, whether a network is calibrated or not. MARGIN was chosen on networks of 12 to
+    100 photographs (docs/own_points.md).
+    """
+    return float(MARGIN * np.percentile(mean_deviation(variance), 95))
+
+
+def are_doubtful(
+    variance: np.ndarray, calibration: tuple[float, float] | None, largest: float | None = None
+) -> np.ndarray:
+    """Which of N detections are probably no faces, from variances (N, K).
+
+    Args:
+        variance: in units of the crop's side; NaN if the network has no heatmaps.
+        calibration: from `calibrate`.
+        largest: from `max_deviation`. Without it, a calibrated network is judged by its mean confidence, and of any
+            other no detection is doubtful.
+    """
+    if largest is not None:
+        return mean_deviation(variance) > largest
+    return is_calibrated(calibration) & (confidence_of(variance, calibration).mean(axis=1) < MIN_CONFIDENCE)
 
 
 def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:

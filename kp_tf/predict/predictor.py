@@ -20,11 +20,10 @@ from kp_tf.core.geometry import crop_windows, misses_image
 from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
 from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
-from kp_tf.predict.confidence import confidence_of, is_calibrated
+from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detector import Detector, dlib_faces
 from kp_tf.predict.tracking import OneEuro, Tracker
 
-MIN_CONFIDENCE = 0.7  # mean of a detection; faces of 300-W have 0.8 and more, other things 0.4
 MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
 
 
@@ -208,8 +207,7 @@ class Predictor:
             orientation = job.photograph.orientation
             points = orientation.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.info.calibration)
-            doubtful = confidence.mean(axis=1) < MIN_CONFIDENCE
-            discarded = doubtful & (job.detected and is_calibrated(self.info.calibration))
+            discarded = job.detected & are_doubtful(output[..., 2], self.info.calibration, self.info.max_deviation)
             values = zip(job.stored, points, confidence, strict=True)
             faces = (Face(*value, self.scheme, orientation=orientation) for value in values)
             yield [face for face, is_discarded in zip(faces, discarded, strict=True) if not is_discarded]

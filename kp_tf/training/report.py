@@ -96,6 +96,8 @@ def _print_scores(run: Path, report: dict) -> None:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
         line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
     figures = f", its figures in {run / 'figures'}" if (run / "figures").is_dir() else ""
+    if reason := report.get("uncalibrated"):
+        line += f"\nThe confidence is not calibrated: {reason}"
     kept, epochs = report["kept_epoch"], report["epochs"]
     if kept < epochs:
         line += f"\nThe weights are those of epoch {kept} of {epochs}, which has the lowest validation loss"

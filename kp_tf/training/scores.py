@@ -9,9 +9,11 @@ from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, to_pixels, to_unit
 from kp_tf.data.samples import Samples, points_to_stored, points_to_upright
 from kp_tf.evaluate import metrics
-from kp_tf.predict.confidence import calibrate, errors_in_crops
+from kp_tf.predict.confidence import calibrate, errors_in_crops, max_deviation, why_uncalibrated
 from kp_tf.predict.samples import predict_samples
 from kp_tf.training.faces import Faces
+
+MIN_FACES = 50  # from which the deviation of the heatmaps on faces is estimated
 
 # the six pictures of each person of IMM
 IMM_CONDITIONS = {
@@ -52,10 +54,23 @@ def score(network: Network, info: ModelInfo, training: Faces, validation: Faces)
         boxes = info.framing.boxes_around(predicted, boxes) if info.framing else boxes
         errors = errors_in_crops(predicted, validation.upright.labels, boxes, recipe.crop_scale)
         report["calibration"] = calibrate(outputs[..., 2], errors)
+        if report["calibration"] is None:
+            report["uncalibrated"] = why_uncalibrated(errors)
+        if not info.framing:
+            report["max_deviation"] = _max_deviation(network, info, training.samples, outputs[..., 2])
     if recipe.takes_whole_photographs:
         errors = by_condition(samples, metrics.face_errors(predicted, validation.upright.labels))
         report["val_mean_error_px_by_condition"] = {name: round(float(e.mean()), 3) for name, e in errors.items()}
     return Scores(outputs[..., :2], points_to_stored(average, orientations), report)
+
+
+def _max_deviation(network: Network, info: ModelInfo, training: Samples, variance: np.ndarray) -> float:
+    """`confidence.max_deviation` of the validation faces (N, K) and, if they are few, of some faces for training."""
+    few = min(len(training), max(0, MIN_FACES - len(variance)))
+    if few:
+        chosen = training.take(np.linspace(0, len(training) - 1, few).round().astype(int))
+        variance = np.concatenate([variance, predict_samples(network, chosen, info)[..., 2]])
+    return round(max_deviation(variance), 6)
 
 
 def by_condition(samples: Samples, errors: np.ndarray) -> dict[str, np.ndarray]:

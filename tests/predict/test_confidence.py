@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from kp_tf.predict.confidence import UNCALIBRATED, calibrate, confidence_of, errors_in_crops, is_calibrated
+from kp_tf.predict.confidence import (
+    UNCALIBRATED,
+    are_doubtful,
+    calibrate,
+    confidence_of,
+    errors_in_crops,
+    is_calibrated,
+    max_deviation,
+    mean_deviation,
+    why_uncalibrated,
+)
 
 
 def test_confidence_by_hand():
@@ -35,6 +45,27 @@ def test_too_little_to_calibrate_on():
     assert calibrate(np.full(1000, np.nan), errors) is None, "no heatmaps"
     assert not is_calibrated(None)
     assert not is_calibrated(UNCALIBRATED)
+
+
+def test_the_reason_for_no_calibration():
+    errors = np.full((3, 5), 0.01)
+    errors[0, :2] = np.nan
+    few = "the validation faces have 13 labelled points, and 200 are needed"
+    assert why_uncalibrated(errors) == few
+    assert why_uncalibrated(np.full(300, 0.01)) == "all of the points of the validation faces are within 3%"
+    assert why_uncalibrated(np.full(300, 0.1)) == "none of the points of the validation faces are within 3%"
+
+
+def test_wide_heatmaps_are_doubtful_whether_calibrated_or_not():
+    np.testing.assert_allclose(mean_deviation(np.array([[1e-4, 1e-2], [4e-4, 4e-4]])), [10**-1.5, 0.02])
+    faces = np.linspace(0.03, 0.04, 101)[:, None] ** 2 * np.ones(3)
+    largest = max_deviation(faces)
+    assert largest == pytest.approx(1.35 * 0.0395)
+    variance = np.array([[0.052] * 3, [0.054] * 3, [np.nan] * 3]) ** 2
+    for calibration in (None, (-6.08, -2.16)):
+        assert are_doubtful(variance, calibration, largest).tolist() == [False, True, False]
+    assert are_doubtful(variance, None).tolist() == [False, False, False]
+    assert are_doubtful(np.array([[0.04] * 3, [0.09] * 3]) ** 2, (-6.08, -2.16)).tolist() == [False, True], "as compact"
 
 
 def test_errors_are_in_units_of_the_crops_side():

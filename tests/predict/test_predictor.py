@@ -153,6 +153,9 @@ def test_doubtful_detections_are_discarded_and_boxes_never():
     assert len(calibrated.predict(image, boxes)) == 2
     uncalibrated = Predictor(ONE_PASS, network, lambda picture: boxes)
     assert len(uncalibrated.predict(image)) == 2, "without a calibration, confidence means little"
+    judging = Predictor(replace(ONE_PASS, metrics={"max_deviation": 0.05}), network, lambda picture: boxes)
+    assert [face.box[0] for face in judging.predict(image)] == [250], "the other's heatmaps are wider than a face's"
+    assert len(judging.predict(image, boxes)) == 2
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def test_faces_without_eyes_are_scored_in_pixels(tmp_path):
     assert reports[0]["val_nme"] > 0
     assert not {"val_nme", "mean_shape_nme"} & set(reports[1])
     assert np.isfinite(reports[1]["val_mean_error_px"])
-    assert "calibration" in reports[1]
+    assert reports[1]["calibration"] is None
+    assert reports[1]["uncalibrated"].startswith("the validation faces have 30 labelled points")
+    assert reports[0]["max_deviation"] == pytest.approx(1.35 * 0.1)
 
 
 def test_errors_by_pose_and_expression():
