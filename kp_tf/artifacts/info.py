@@ -1,5 +1,6 @@
 """The description of a trained network, as run directories, packed weights and exported files store it."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from kp_tf.core.keypoints import Scheme, describe
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.recipes import Recipe
 
+_OLD_CALIBRATION = [math.log(math.pi / 4 * 0.03**2), -2.0]  # before version 0.2, where nothing was calibrated
 FILE_SUFFIXES = (".npz", ".tflite", ".onnx")  # of networks that are not run directories
 
 
@@ -81,7 +83,7 @@ class ModelInfo:
             scheme=scheme,
             is_sample=checked.sample,
             **{name: face and MeanFace(np.array(face.box), np.array(face.points)) for name, face in faces.items()},
-            metrics=dict(metrics),
+            metrics=dict(metrics) | ({"calibration": None} if metrics.get("calibration") == _OLD_CALIBRATION else {}),
         )
 
     def to_json(self) -> dict:

@@ -21,7 +21,8 @@ class Face:
         box: (4,) left, top, width, height: the box that was passed in or detected.
         points: (K, 2) x and y; (0, 0) is the centre of the top left pixel. NaN where a point is missing.
         confidence: (K,) in [0, 1]: the probability that the point's error is below 3 % of the crop's side,
-            which is about 7 % of the inter-ocular distance. NaN if the network has no heatmaps.
+            which is about 7 % of the inter-ocular distance. NaN if the network has no heatmaps or is not
+            calibrated.
         scheme: names, groups and flip partners of the points.
         number: in a clip, from 1, the same face in all frames; None in a photograph.
         orientation: how the photograph is stored; None: upright.

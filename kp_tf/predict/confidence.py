@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 NEAR = 0.03  # of the crop's side: about 7 % of the inter-ocular distance
+# Instead of a calibration: the standard deviation of a heatmap is taken as the expected error, which training brings it
+# near (`losses.laplace_nll`), and errors as normally distributed vectors. Only comparisons of one network use it.
 UNCALIBRATED = (math.log(math.pi / 4 * NEAR**2), -2.0)
 MIN_POINTS = 200  # to calibrate on
 MIN_CONFIDENCE = 0.7  # mean of a detection, of networks without a `max_deviation`: faces of 300-W have 0.8 and more
@@ -16,20 +18,16 @@ def confidence_of(variance: np.ndarray, calibration: tuple[float, float] | None)
 
     Args:
         variance: any shape, of the points' heatmaps, in units of the crop's side; NaN stays NaN.
-        calibration: from `calibrate`. Without it, the standard deviation of the heatmap is taken as the expected
-            error, which training brings it near (`losses.laplace_nll`), and errors as normally distributed vectors.
+        calibration: from `calibrate`.
 
     Returns:
-        The same shape, in [0, 1].
+        The same shape, in [0, 1]; NaN without a calibration.
     """
-    a, b = calibration or UNCALIBRATED
+    if calibration is None:
+        return np.full(np.shape(variance), np.nan)
+    a, b = calibration
     with np.errstate(divide="ignore"):
         return -np.expm1(-np.exp(a + b * np.log(variance) / 2))
-
-
-def is_calibrated(calibration: tuple[float, float] | None) -> bool:
-    """Whether the two numbers were fitted; versions before 0.2 stored the default ones where nothing was."""
-    return calibration not in (None, UNCALIBRATED)
 
 
 def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] | None:
@@ -93,7 +91,7 @@ def are_doubtful(
     """
     if largest is not None:
         return mean_deviation(variance) > largest
-    return is_calibrated(calibration) & (confidence_of(variance, calibration).mean(axis=1) < MIN_CONFIDENCE)
+    return confidence_of(variance, calibration).mean(axis=1) < MIN_CONFIDENCE  # False for NaN
 
 
 def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, misses_image, overlaps
 from kp_tf.core.images import Photograph, Picture, open_photograph
 from kp_tf.core.mean_face import MeanFace
+from kp_tf.predict.confidence import UNCALIBRATED
 
 if TYPE_CHECKING:
     from kp_tf.predict.predictor import Predictor
@@ -122,8 +123,11 @@ class Tracker:
         """
         self._detecting = predictor
         # a single pass is enough, because the box comes from landmarks
-        recipe = replace(predictor.info.recipe, num_passes=1)
-        self._following = predictor.with_info(replace(predictor.info, recipe=recipe, framing=None))
+        recipe, calibration = replace(predictor.info.recipe, num_passes=1), predictor.info.calibration
+        # the confidence of a network that is not calibrated still tells a lost face from one that is seen
+        metrics = predictor.info.metrics | {"calibration": calibration or UNCALIBRATED}
+        info = replace(predictor.info, recipe=recipe, framing=None, metrics=metrics)
+        self._following, self._is_calibrated = predictor.with_info(info), calibration is not None
         self._make_filter = make_filter
         self._tracks: list[_Track] = []
         self._count = 0
@@ -155,7 +159,10 @@ class Tracker:
             self._detect(upright, seconds)
         self._tracks = [track for track in self._tracks if seconds - track.seen <= MAX_LOST]
         seen = [track for track in self._tracks if track.seen == seconds]
-        return [_result(track, photograph, seconds) for track in sorted(seen, key=lambda track: track.number)]
+        faces = [_result(track, photograph, seconds) for track in sorted(seen, key=lambda track: track.number)]
+        if self._is_calibrated:
+            return faces
+        return [replace(face, confidence=np.full(len(face.points), np.nan)) for face in faces]
 
     def _rescale(self, scale: np.ndarray) -> None:
         """Move the tracks into frames whose width and height are larger by these factors, and detect anew."""

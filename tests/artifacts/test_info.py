@@ -43,6 +43,8 @@ def test_a_network_is_calibrated_if_its_metrics_say_so():
     info = ModelInfo(PATH, COMPACT, IMM58)
     assert (info.name, info.calibration) == ("part3-strong-001", None)
     assert replace(info, metrics={"calibration": [-7.0, -1.5]}).calibration == (-7.0, -1.5)
+    old = {"calibration": [-7.254680269910454, -2.0]}  # version 0.1, where nothing was calibrated
+    assert ModelInfo.from_json(Path("run"), info.to_json(), old).calibration is None
 
 
 CNN = ModelInfo(PATH, RECIPES["course", 1], NOSE).to_json()

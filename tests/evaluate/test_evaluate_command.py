@@ -22,8 +22,10 @@ from kp_tf.predict.samples import predict_samples
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run whose network was never trained."""
-    return write_run(tmp_path_factory.mktemp("evaluate") / "run")
+    """A run whose network was never trained, as if it were calibrated."""
+    run = write_run(tmp_path_factory.mktemp("evaluate") / "run")
+    (run / "metrics.json").write_text('{"completed": "2026-01-01T00:00:00+00:00", "calibration": [1.0, 0.0]}')
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +141,11 @@ def test_faces_without_eyes_are_scored_in_pixels(run, labels, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     info = replace(INFO, recipe=replace(RECIPE, part=None, dataset="labels"))
     (tmp_path / "run" / "config.json").write_text(json.dumps(info.to_json()))
+    (tmp_path / "run" / "metrics.json").write_text('{"completed": "2026-01-01T00:00:00+00:00"}')  # not calibrated
     blind = labels.with_name("blind.xml")
     blind.write_text(re.sub(r"<part name='36'[^>]*>", "", labels.read_text()))  # a corner of one eye
     scores = evaluate(blind, run=str(tmp_path / "run"), json=tmp_path / "scores.json")
     assert "nme_mean" not in scores["all"]
     assert scores["all"]["euclidean_px"]["value"] > 0
     drawn = {path.name for path in tmp_path.glob("*.png")}
-    assert drawn == {f"scores-{what}.png" for what in ("worst", "faces", "confidence")}
+    assert drawn == {f"scores-{what}.png" for what in ("worst", "faces")}

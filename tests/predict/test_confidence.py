@@ -7,7 +7,6 @@ from kp_tf.predict.confidence import (
     calibrate,
     confidence_of,
     errors_in_crops,
-    is_calibrated,
     max_deviation,
     mean_deviation,
     why_uncalibrated,
@@ -16,11 +15,12 @@ from kp_tf.predict.confidence import (
 
 def test_confidence_by_hand():
     # a mean error of 3 %: the length of a normally distributed vector is below its mean with probability 1 - e^(-π/4)
-    assert confidence_of(np.array([0.03**2]), None)[0] == pytest.approx(1 - np.exp(-np.pi / 4))
-    values = confidence_of(np.array([0, 1e-4, 1e-2, np.nan]), None)
+    assert confidence_of(np.array([0.03**2]), UNCALIBRATED)[0] == pytest.approx(1 - np.exp(-np.pi / 4))
+    values = confidence_of(np.array([0, 1e-4, 1e-2, np.nan]), UNCALIBRATED)
     assert values[0] == 1
     assert 1 > values[1] > values[2] > 0
     assert np.isnan(values[3])
+    assert np.isnan(confidence_of(np.full((2, 3), 1e-4), None)).tolist() == [[True] * 3] * 2, "not calibrated"
 
 
 def test_calibration_finds_how_often_points_are_near():
@@ -30,7 +30,7 @@ def test_calibration_finds_how_often_points_are_near():
     errors = expected * np.sqrt(-np.log(rng.uniform(size=deviation.size)) * 4 / np.pi)  # Rayleigh, of that mean
     errors[::7] = np.nan
     calibration = calibrate(deviation**2, errors)
-    assert is_calibrated(calibration)
+    assert calibration is not None
     confidence = confidence_of(deviation**2, calibration)
     np.testing.assert_allclose(confidence, 1 - np.exp(-(np.pi / 4) * (0.03 / expected) ** 2), atol=0.02)
 
@@ -43,8 +43,6 @@ def test_too_little_to_calibrate_on():
     assert calibrate(variance, np.zeros(1000)) is None, "all are near"
     assert calibrate(variance, np.ones(1000)) is None, "none is near"
     assert calibrate(np.full(1000, np.nan), errors) is None, "no heatmaps"
-    assert not is_calibrated(None)
-    assert not is_calibrated(UNCALIBRATED)
 
 
 def test_the_reason_for_no_calibration():

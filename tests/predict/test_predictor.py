@@ -62,6 +62,7 @@ def test_a_predictor_gives_the_points_of_samples(network, predictor, tmp_path):
         picture(150, 200, k).save(tmp_path / file)
     samples = Samples(tmp_path, files, boxes, None, IBUG68, files)
     expected = predict_samples(network, samples, INFO)
+    calibrated = predictor.with_info(replace(INFO, metrics={"calibration": [-6.0, -2.0]}))
     for k, file in enumerate(files):
         (face,) = predictor.predict(tmp_path / file, boxes[k])
         assert isinstance(face, Face)
@@ -69,7 +70,9 @@ def test_a_predictor_gives_the_points_of_samples(network, predictor, tmp_path):
         # within 0.2 pixels of the network's crop
         pixel = RECIPE.crop_scale * boxes[k, 2:].max() / 32
         assert np.abs(face.points - expected[k, :, :2]).max() < 0.2 * pixel
-        np.testing.assert_allclose(face.confidence, confidence_of(expected[k, :, 2], None), atol=0.01)
+        assert np.isnan(face.confidence).all(), "it is not calibrated"
+        (face,) = calibrated.predict(tmp_path / file, boxes[k])
+        np.testing.assert_allclose(face.confidence, confidence_of(expected[k, :, 2], (-6.0, -2.0)), atol=0.01)
 
 
 def test_every_kind_of_source_gives_the_same_face(predictor, tmp_path):
