@@ -71,8 +71,8 @@ class Predictor:
         Args:
             image: a path, a Pillow image, a Photograph, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8.
             boxes: (N, 4) left, top, width, height in pixels as stored; N may be 0. None: faces are detected, and
-                detections with a mean confidence below 0.7 are discarded. Networks that take whole photographs, those
-                of parts 1 and 2, return one face for every photograph, whatever it shows.
+                those that are probably no faces are discarded (`confidence.are_doubtful`). Networks that
+                take whole photographs, those of parts 1 and 2, return one face for every photograph, whatever it shows.
 
         Raises:
             KpError: if the photograph cannot be read, a box cannot be used, or the detector is not installed.
