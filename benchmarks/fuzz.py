@@ -25,7 +25,11 @@ INSTRUMENTED = ["kp_tf", "PIL", "defusedxml", "starlette", "zipfile", "tarfile",
 WITH_KERAS = ("keras", "checkpoint")
 MAX_SECONDS, MAX_MEGABYTES = 10, 2048  # of the processor for one input, and of the process
 MAX_WAIT = 120  # seconds by the clock, which other programs prolong
-STATISTICS = {"inputs": r"stat::number_of_executed_units:\s*(\d+)", "coverage": r"cov: (\d+)"}
+PRINTED = {  # by the process of a reader
+    "begin": r"begin: (\d+)",
+    "inputs": r"stat::number_of_executed_units:\s*(\d+)",
+    "coverage": r"cov: (\d+)",
+}
 
 
 def main() -> None:
@@ -33,40 +37,45 @@ def main() -> None:
     from benchmarks.fuzz_readers import READERS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60, help="in all (default: 60)")
+    parser.add_argument("--minutes", type=float, default=60, help="in all, but for the starts of the processes (60)")
     parser.add_argument("--reader", choices=READERS, help="fuzz this one alone")
     out = Path(tempfile.gettempdir(), "kp_tf-fuzz")
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help=f"of logs and escapes (default: {out})")
-    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)  # the time at which a reader's process ends
+    parser.add_argument("--inside", type=float, help=argparse.SUPPRESS)  # the seconds of the process of one reader
     options = parser.parse_args()
-    if options.until:
-        _fuzz(options.reader, options.until, options.out)
+    if options.inside:
+        _fuzz(options.reader, options.inside, options.out)
     names = [options.reader] if options.reader else list(READERS)
     print(f"{'reader':14}{'inputs':>12}{'inputs/s':>10}{'coverage':>10}{'escapes':>9}   of {options.out}", flush=True)
     escaped = 0
     for name in names:
-        escaped += _share(name, 60 * options.minutes / len(names), options.out)
+        try:
+            escaped += _share(name, 60 * options.minutes / len(names), options.out)
+        except KpError as error:
+            print(error, flush=True)
+            escaped += 1
     sys.exit(escaped > 0)
 
 
 def _share(name: str, seconds: float, out: Path) -> int:
     """Fuzz one reader for its share of the time; returns the number of inputs that escaped."""
-    folder, start = out / name, time.time()
+    folder, passed, inputs, coverage = out / name, 0.0, 0, 0
     (folder / "found").mkdir(parents=True, exist_ok=True)
-    known, inputs, coverage = set(_escapes(folder)), 0, 0
+    known = set(_escapes(folder))
     with (folder / "log.txt").open("w+b") as log:
-        while (until := start + seconds) - time.time() > 5:
+        while passed < seconds - 1:
             begin = log.tell()
-            command = [sys.executable, "-m", "benchmarks.fuzz", "--reader", name, "--until", str(until)]
+            command = [sys.executable, "-m", "benchmarks.fuzz", "--reader", name, "--inside", str(seconds - passed)]
             subprocess.run([*command, "--out", str(out)], stdout=log, stderr=log, check=False)
+            end = time.time()
             log.seek(begin)
             text = log.read().decode(errors="replace")
-            counts = {what: [int(n) for n in re.findall(pattern, text)] for what, pattern in STATISTICS.items()}
+            counts = {what: [int(number) for number in re.findall(pattern, text)] for what, pattern in PRINTED.items()}
             inputs += sum(counts["inputs"])
             coverage = max([coverage, *counts["coverage"]])
-            if not counts["inputs"]:  # it did not even begin
-                break
-    passed = time.time() - start
+            if not counts["begin"]:
+                raise KpError(f"{name} did not begin; see {folder / 'log.txt'}")
+            passed += end - counts["begin"][0]
     new = [path for path in _escapes(folder) if path not in known]
     print(f"{name:14}{inputs:>12,}{inputs / passed:>10.0f}{coverage:>10,}{len(new):>9}", flush=True)
     for path in new:
@@ -79,7 +88,7 @@ def _escapes(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*-*") if path.name.startswith(kinds) and path.suffix != ".txt")
 
 
-def _fuzz(name: str, until: float, out: Path) -> None:
+def _fuzz(name: str, seconds: float, out: Path) -> None:
     """Search for inputs in this process, until libFuzzer ends it."""
     import atheris  # pyright: ignore[reportMissingImports]
 
@@ -96,7 +105,7 @@ def _fuzz(name: str, until: float, out: Path) -> None:
     words = {word for seed in seeds for word in re.findall(rb"[A-Za-z_]{3,24}", seed)}
     (folder / "words.txt").write_bytes(b"".join(b'"%b"\n' % word for word in sorted(words)[:500]))
     settings = {
-        "max_total_time": max(1, int(until - time.time())),
+        "max_total_time": max(1, round(seconds)),
         "timeout": MAX_WAIT,
         "rss_limit_mb": MAX_MEGABYTES,
         "artifact_prefix": f"{folder}/",
@@ -108,6 +117,7 @@ def _fuzz(name: str, until: float, out: Path) -> None:
     atheris.Setup(
         [sys.argv[0], *flags, str(folder / "found"), str(CORPUS / name)], lambda data: _attempt(read, data, folder)
     )
+    print("begin:", int(time.time()), flush=True)
     atheris.Fuzz()
 
 
