@@ -277,7 +277,7 @@ def soak(minutes: float, seed: int) -> bool:
                     warm = memory
                 largest = max(largest, memory - warm)
                 done = f"{sum(test.counts.values())} requests, {len(test.problems)} problems"
-                print(f"{passed:.1f} min: {done}, {memory / 1e6:.0f} MB", flush=True)
+                print(f"{(time.monotonic() - start) / 60:.1f} min: {done}, {memory / 1e6:.0f} MB", flush=True)
         if largest > MAX_GROWTH:
             test.problems.append(f"memory grew by {largest / 1e6:.0f} MB")
         print(f"{dict(test.counts)}; memory {warm / 1e6:.0f} MB when warm, at most {largest / 1e6:.0f} MB more")
