@@ -46,3 +46,18 @@ def nobody():
         os.seteuid(0)
     else:
         yield
+
+
+@pytest.fixture
+def open_folder(tmp_path, monkeypatch):
+    """The working directory, in which `nobody` may read all but the file a.json and the folder `locked`."""
+    work = tmp_path / "work"  # tmp_path itself is closed to others
+    (work / "locked").mkdir(parents=True)
+    (work / "locked" / "a.json").touch()
+    (work / "a.json").touch()
+    (work / "readable.json").write_text("{}")
+    for closed in (work / "locked", work / "a.json"):
+        closed.chmod(0)
+    monkeypatch.chdir(work)
+    yield
+    (work / "locked").chmod(0o700)

@@ -19,6 +19,7 @@ from kp_tf.data.datasets import IbugDataset, find_data
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.data.layout import TEST_XMLS
 from kp_tf.data.samples import Samples
+from kp_tf.data.splits import LENIENT
 from kp_tf.predict.samples import predict_samples
 
 
@@ -103,7 +104,7 @@ def _key(info: ModelInfo, samples: Samples, flips: bool, precision: str) -> str:
     """A digest of everything that shards must share."""
     metrics = json.dumps(info.metrics, sort_keys=True)
     known = [metrics, str(flips), precision, *samples.files, *map(str, samples.boxes.ravel())]
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()
+    return hashlib.sha256("\n".join(known).encode(errors=LENIENT)).hexdigest()
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.schema import SplitEntry, parse
-from kp_tf.core.errors import KpError
+from kp_tf.core.errors import KpError, printable
 from kp_tf.core.files import read_json, write_json
+from kp_tf.data.names import is_unicode
 
 RUNS = Path("runs")
 LOCK = "lock"
@@ -73,6 +74,8 @@ def check_free(out: Path, overwrite: bool) -> None:
     Raises:
         KpError: if `out` is refused.
     """
+    if not is_unicode(str(out)):
+        raise KpError(f"--out {printable(str(out))}: choose a name in UTF-8, because TensorBoard writes to no other")
     if not out.exists():
         return
     if not overwrite:

@@ -138,6 +138,14 @@ def visible(paths: Iterable[Path], folder: Path) -> list[Path]:
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
+def list_folder(folder: Path) -> list[Path]:
+    """What a folder holds, sorted. Raises KpError if it is none or may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise KpError(f"cannot read the folder {folder}: {error.strerror}") from None
+
+
 def write_text(path: Path, text: str) -> None:
     r"""Write a text file as UTF-8, with \udcXX for each byte of a file name that is not UTF-8.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.core.errors import KpError, raise_problems
-from kp_tf.core.files import check_regular, visible
+from kp_tf.core.files import check_regular, list_folder, visible
 from kp_tf.core.geometry import to_pixels
 from kp_tf.core.images import read_orientation
 from kp_tf.core.keypoints import IMM58
@@ -26,10 +26,7 @@ def read_imm(folder: Path) -> Samples:
     Raises:
         KpError: if the folder has no `.asf`, or none that can be used.
     """
-    try:
-        paths = visible((path for path in folder.iterdir() if path.suffix == ".asf"), folder)
-    except OSError as error:
-        raise KpError(f"cannot read the folder {folder}: {error.strerror}") from None
+    paths = visible((path for path in list_folder(folder) if path.suffix == ".asf"), folder)
     if not paths:
         raise KpError(f"{folder}: expected the IMM face database, found no .asf file")
     files, points_norm, sizes, entries, problems = [], [], [], [], []

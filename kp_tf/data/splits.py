@@ -8,6 +8,8 @@ import numpy as np
 
 IMM_VALIDATION_PEOPLE = range(33, 41)
 
+LENIENT = "surrogatepass"  # for file names that are not in UTF-8
+
 
 def in_imm_validation(file: str) -> bool:
     """Whether a photograph `NN-Kg.jpg` of IMM shows one of the people 33–40."""
@@ -16,7 +18,7 @@ def in_imm_validation(file: str) -> bool:
 
 def in_validation(file: str) -> bool:
     """One photograph in ten of 300-W, by a hash of its key: the same for every seed, recipe and copy of the data."""
-    return int(hashlib.sha256(photograph_key(file).encode()).hexdigest()[:8], 16) % 10 == 0
+    return int(hashlib.sha256(photograph_key(file).encode(errors=LENIENT)).hexdigest()[:8], 16) % 10 == 0
 
 
 def photograph_key(file: str) -> str:
@@ -47,7 +49,7 @@ def hold_out_tenth(files: Sequence[str]) -> np.ndarray:
     Returns:
         (N,) bool. With a single photograph nothing is held out.
     """
-    photographs = sorted(set(files), key=lambda file: hashlib.sha256(file.encode()).digest())
+    photographs = sorted(set(files), key=lambda file: hashlib.sha256(file.encode(errors=LENIENT)).digest())
     count = max(1, round(len(photographs) / 10)) if len(photographs) > 1 else 0
     held_out = set(photographs[:count])
     return np.array([file in held_out for file in files])

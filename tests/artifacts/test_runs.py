@@ -119,6 +119,11 @@ def test_a_folder_that_is_read_only_is_named(work, nobody):
         runs.locked(Path(".")).__enter__()
 
 
+def test_a_name_that_is_not_in_utf_8_is_refused(work):
+    with pytest.raises(KpError, match=r"--out r\\udce9n: choose a name in UTF-8"):
+        runs.check_free(Path("r\udce9n"), False)
+
+
 def write_run(name, completed=None, **metrics):
     """A run of the settings that an old one had, complete or not."""
     run = runs.RUNS / name

@@ -55,19 +55,8 @@ def test_pipes_folders_and_missing_files_are_not_read(tmp_path):
                 read(tmp_path / name)
 
 
-@pytest.fixture
-def locked(tmp_path, monkeypatch):
-    """The working directory has a file that may not be read, and a folder that may not be entered."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.json").touch(0o000)
-    (tmp_path / "locked").mkdir()
-    (tmp_path / "locked" / "a.json").touch()
-    (tmp_path / "locked").chmod(0o000)
-    yield
-    (tmp_path / "locked").chmod(0o700)
-
-
-def test_what_may_not_be_read_or_written_is_one_message(locked, nobody):
+def test_what_may_not_be_read_or_written_is_one_message(open_folder, nobody):
+    assert read_json(Path("readable.json")) == {}
     for path in (Path("a.json"), Path("locked/a.json")):
         for read in (check_regular, read_json, lambda path: read_npz(path, "weights")):
             with pytest.raises(KpError, match=f"^cannot read {path}: Permission denied$"):

@@ -40,3 +40,9 @@ def test_a_tenth_of_the_photographs_is_held_out(photographs, count):
     sides = [{file for file, held in zip(files, held_out, strict=True) if held == side} for side in (False, True)]
     assert not sides[0] & sides[1]
     np.testing.assert_array_equal(hold_out_tenth(files[::-1]), held_out[::-1])
+
+
+def test_names_that_are_not_in_utf_8_are_divided():
+    names = [f"{k}{chr(0xDCE9)}.jpg" for k in range(20)]
+    assert hold_out_tenth(names).sum() == 2
+    assert isinstance(in_validation(names[0]), bool)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import check_regular, visible
+from kp_tf.core.files import check_regular, list_folder, visible
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.core.keypoints import Scheme
 from kp_tf.data.dlib_xml import as_dlib_xml, part_names, read_dlib_xml
@@ -71,7 +71,9 @@ def find_format(path: Path) -> str:
     Raises:
         KpError: if it is missing, or of none of the formats or of several.
     """
-    if not path.is_dir():
+    if path.is_dir():
+        list_folder(path)  # says so if it may not be read
+    else:
         check_regular(path)
     names = [name for name, kind in FORMATS.items() if kind.recognizes(path)]
     if not names and path.is_file() and path.suffix.lower() in BY_SUFFIX:

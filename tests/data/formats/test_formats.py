@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +181,8 @@ def test_hidden_files_beside_labels_are_ignored(name, suffix, tmp_path, request)
     (target / ".trash" / f"a{suffix}").write_text("{}")
     samples = read_labels(target)
     assert (find_format(target), len(samples), samples.problems) == (name, count, ())
+
+
+def test_a_folder_that_may_not_be_read_is_named(open_folder, nobody):
+    with pytest.raises(KpError, match="cannot read the folder locked: Permission denied"):
+        find_format(Path("locked"))
