@@ -1,10 +1,12 @@
 """The 3-D mean shape of the eyes and the nose, from the labels of 300-W, and how well it tells the pose of a head.
 
 `python -m benchmarks.mean_shape_3d --data DIR` prints the shape as `kp_tf/core/pose.py` holds it, the errors on drawn
-faces of known pose, and the poses of IMM's photographs with the points that `compact` predicts.
+faces of known pose, the poses of IMM's photographs with the points that `compact` predicts, and the aspect ratios of
+its points on the validation faces of 300-W beside those of the labels.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import numpy as np
 from benchmarks.report import OUTER_EYES
 from kp_tf.core.face import Face
 from kp_tf.core.keypoints import IBUG68, IMM58
+from kp_tf.core.measures import eye_aspect_ratios, mouth_aspect_ratio
 from kp_tf.core.pose import POINTS, fit_head, head_pose
 from kp_tf.data.datasets import DataFolder, IbugDataset, ImmDataset
+from kp_tf.data.samples import Samples
 from kp_tf.data.synthetic.head import Head, Pose
 from kp_tf.data.synthetic.landmarks import ibug68
 from kp_tf.data.synthetic.people import draw_expression, draw_person
@@ -113,12 +117,28 @@ def imm_poses(data: Path) -> dict[int, np.ndarray]:
     return {condition: np.array(each) for condition, each in poses.items()}
 
 
+def print_ratios(samples: Samples) -> None:
+    """Print the quartiles of the aspect ratios of predicted points, by the ratios of the labels."""
+    files = [samples.root / file for file in samples.files]
+    predicted = [face.points for (face,) in Predictor.load().predict_batch(files, samples.boxes[:, None])]
+    for name, ratio, limits in (
+        ("eye", eye_aspect_ratios, (0, 0.12, 0.2, 0.3, 9)),
+        ("mouth", mouth_aspect_ratio, (0, 0.05, 0.3, 0.6, 9)),
+    ):
+        truth, found = (np.array([ratio(points) for points in each]).ravel() for each in (samples.labels, predicted))
+        for low, high in pairwise(limits):
+            values = found[(truth >= low) & (truth < high)]
+            quartiles = ", ".join(f"{value:.2f}" for value in np.percentile(values, [25, 50, 75]))
+            print(f"{name} aspect ratio of the labels {low}–{high}: {len(values)}, predicted quartiles {quartiles}")
+
+
 def main() -> None:
     """Print the shape and its checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     data = parser.parse_args().data
-    labels = IbugDataset(DataFolder(data, is_sample=False).folder("ibug")).read_split().training.labels
+    split = IbugDataset(DataFolder(data, is_sample=False).folder("ibug")).read_split()
+    labels = split.training.labels
     print("\n".join(f"({x:.3f}, {y:.3f}, {z:.3f})," for x, y, z in mean_shape(labels[:, POINTS])))
     points, poses = drawn_faces(DRAWN)
     errors = np.array([head_pose(each) for each in points]) - poses
@@ -127,6 +147,7 @@ def main() -> None:
     for condition, each in imm_poses(data).items():
         rows = [f"{angle.mean():.1f} ± {angle.std():.1f}" for angle in each.T]
         print(f"IMM {condition}, {CONDITIONS[condition]}, {len(each)} photographs: {', '.join(rows)}")
+    print_ratios(split.validation)
 
 
 if __name__ == "__main__":
