@@ -54,8 +54,12 @@ def new_panels(count: int, columns: int, title: str, aspect: float = 1.0) -> tup
 
 
 def set_title(figure: Figure, title: str) -> None:
-    """Set the title of a figure, in as many lines as its width needs."""
-    figure.suptitle(textwrap.fill(title, int(figure.get_figwidth() * 9)), fontsize=13)
+    """Set the title of a figure, in as many lines as its width needs, all about as long."""
+    widest = int(figure.get_figwidth() * 9)
+    lines = len(textwrap.wrap(title, widest))
+    widths = range(max(1, -(-len(title) // max(lines, 1))), widest + 1)
+    width = next((width for width in widths if len(textwrap.wrap(title, width)) <= lines), widest)
+    figure.suptitle(textwrap.fill(title, width), fontsize=13)
 
 
 def show_pixels(axes: Axes, pixels: np.ndarray, *inside: np.ndarray) -> None:

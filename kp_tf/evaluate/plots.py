@@ -92,14 +92,18 @@ def error_by_condition(
 
 
 def ced_plot(path: Path, curves: Mapping[str, np.ndarray], title: str) -> None:
-    """Plot cumulative error distributions up to an NME of 10 %; each curve has errors (n,) as fractions."""
+    """Plot cumulative error distributions; each curve has errors (n,) as fractions.
+
+    The plot reaches to an NME of 10 % or, if that is more, to the 99th percentile of the curve with the largest errors.
+    """
     x_label = "NME: mean error of a face's points / inter-ocular distance (%)"
     figure, axes = new_plot(title, x_label, "faces up to this NME (%)")
+    limit = max(0.1, *(np.ceil(100 * np.nanpercentile(errors, 99)) / 100 for errors in curves.values()))
     for (label, errors), colour in zip(curves.items(), cycle((ORANGE, BLUE, GREEN, PINK, GREY))):
-        x, y = ced(np.asarray(errors), 0.1)
-        text = f"{label} ({100 * (1 - y[-1]):.1f} % beyond 10 %)"
+        x, y = ced(np.asarray(errors), limit)
+        text = f"{label} ({100 * (1 - ced(np.asarray(errors), 0.1)[1][-1]):.1f} % beyond 10 %)"
         axes.step(100 * x, 100 * y, where="post", color=colour, label=text, linewidth=1.8)
-    axes.set(xlim=(0, 10), ylim=(0, 101))
+    axes.set(xlim=(0, 100 * limit), ylim=(0, 101))
     add_legend(figure)
     save_figure(figure, path)
 

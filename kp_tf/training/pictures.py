@@ -85,9 +85,10 @@ def _draw_validation(run: EndedTraining, folder: Path) -> None:
     """The best and worst validation faces and, for IMM, the error by pose and expression."""
     samples, predicted = run.validation, run.scores.predicted
     order = best_first(face_scores(samples, predicted)[0])
-    best, worst = order[:NUM_SHOWN], order[NUM_SHOWN:][-NUM_SHOWN:]
+    num_best = min(NUM_SHOWN, len(order) // 2)
+    best, worst = order[:num_best], order[num_best:][-NUM_SHOWN:]
     title = f"{run.title}: best and worst of {len(samples)} validation faces"
-    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], len(best), title)
+    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, title)
     if run.info.recipe.takes_whole_photographs:
         plots.error_by_condition(
             folder / "error_by_condition.png",

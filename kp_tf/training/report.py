@@ -19,18 +19,22 @@ from kp_tf.training.own_model import uncompiled
 from kp_tf.training.pictures import EndedTraining
 from kp_tf.training.scores import score
 
+NUM_DRAWN = 12  # training pictures
+
 
 def finish(fitting: Fitting) -> EndedTraining:
     """Save the network and score it."""
     faces, (path, checkpoint) = fitting.faces, fitting.of_chief()
+    recipe = faces.info.recipe
     fitting.model.set_weights(checkpoint.kept_weights())  # kept and scored in float32 whatever it was trained in
     with replacing(path / "model.keras") as temporary:
         uncompiled(fitting.model).save(temporary)
     network = for_prediction(fitting.model, faces.info)
 
     def first_batch() -> tuple[np.ndarray, np.ndarray]:
-        images, points = next(iter(fitting.batches_from(0)))
-        return images.numpy(), points.numpy()
+        batches = fitting.batches_from(0).take(-(-NUM_DRAWN // min(recipe.batch_size, len(faces.training))))
+        images, points = zip(*batches.as_numpy_iterator(), strict=True)
+        return np.concatenate(images), np.concatenate(points)
 
     return EndedTraining(
         path=path,

@@ -46,3 +46,11 @@ def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no"):
         save_figure(new_plot("a", "x", "y")[0], tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_title_leaves_no_single_word_on_a_line():
+    figure = matplotlib.figure.Figure(figsize=(7, 4))
+    set_title(figure, "Part 2, 58 landmarks, recipe course: best and worst of 48 validation faces")
+    lines = figure.get_suptitle().split("\n")
+    assert len(lines) == 2
+    assert min(map(len, lines)) > 30

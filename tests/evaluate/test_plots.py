@@ -54,8 +54,10 @@ def test_ced_is_in_percent(tmp_path, saved):
     plots.ced_plot(tmp_path / "a.png", curves, "Part 3")
     lines = saved[0].axes[0].lines
     assert [line.get_label() for line in lines] == [f"run {i} (33.3 % beyond 10 %)" for i in range(7)]
-    np.testing.assert_allclose(lines[0].get_xdata(), [0, 2, 5, 10])
-    np.testing.assert_allclose(lines[0].get_ydata(), [0, 100 / 3, 200 / 3, 200 / 3])
+    np.testing.assert_allclose(lines[0].get_xdata(), [0, 2, 5, 30, 30])  # to the 99th percentile
+    np.testing.assert_allclose(lines[0].get_ydata(), [0, 100 / 3, 200 / 3, 100, 100])
+    plots.ced_plot(tmp_path / "b.png", {"run": np.array([0.02, 0.05])}, "Part 3")
+    assert [saved[k].axes[0].get_xlim() for k in (0, 1)] == [(0, pytest.approx(30)), (0, 10)]
 
 
 def test_calibration_compares_ten_groups_of_as_many_points(tmp_path, saved):
