@@ -3,6 +3,8 @@
 import argparse
 import gc
 import importlib
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,7 +64,8 @@ def exit_status(command: str, **options: object) -> int:
         **options: of the function.
 
     Returns:
-        0; 2 if the command failed and 1 if it did a part of its work, with the reason on stderr; 130 after Ctrl-C.
+        0; 2 if the command failed and 1 if it did a part of its work, with the reason on stderr; 130 after Ctrl-C;
+        141, as the shell has it, if the program that reads the output has ended.
     """
     module, function = command.split(":")
     set_environment_defaults()
@@ -70,6 +73,11 @@ def exit_status(command: str, **options: object) -> int:
         with captured_stderr():
             imported = importlib.import_module(module)
         getattr(imported, function)(**options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_stdout_closed():
+            raise
+        return 141
     except (KpError, OSError, ModuleNotFoundError) as error:
         failure = as_kp_error(error)
         if failure is None:
@@ -82,6 +90,15 @@ def exit_status(command: str, **options: object) -> int:
     finally:
         gc.collect()  # an iterator of tf.data that calls Python hangs if Python is already shutting down
     return 0
+
+
+def _is_stdout_closed() -> bool:
+    """Whether nobody reads the output any more; it is then discarded, because Python writes the rest at its end."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are always reported
+    if closed := bool(poll.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return closed
 
 
 def _train(parser: argparse.ArgumentParser) -> None:

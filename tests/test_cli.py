@@ -66,6 +66,17 @@ def test_a_file_that_may_not_be_used_is_one_line(command, capsys):
         command("def run(): raise OSError('a mistake')")
 
 
+def test_a_reader_of_the_output_that_ends_ends_the_command(tmp_path):
+    (tmp_path / "a_command.py").write_text("def run():\n    for number in range(100_000):\n        print(number)\n")
+    program = "import sys; from kp_tf import cli; sys.exit(cli.exit_status('a_command:run'))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=-1, stderr=-1, env=environment) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_a_package_that_is_not_installed_is_named(command, capfd):
     needs = "raise ModuleNotFoundError('No module', name='pandas.core')"
     for lines in (needs, f"def run(): {needs}"):
