@@ -4,7 +4,7 @@ See old_run/README.md. Boxes are such that no window's edge lies near the middle
 bits would round it to the other side.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kp_tf.backends import load_network
 from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58
 from kp_tf.data.samples import Samples
+from kp_tf.predict.confidence import UNCALIBRATED
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import RECIPES
 from kp_tf.training.config import TrainConfig
@@ -52,7 +53,9 @@ def need_runtime(file):
 
 
 def predictor(source):
-    return Predictor(*loaded(source))
+    """With the numbers that version 0.1 took where nothing was calibrated."""
+    info, network = loaded(source)
+    return Predictor(replace(info, metrics=info.metrics | {"calibration": info.calibration or UNCALIBRATED}), network)
 
 
 def check(faces, expected):
