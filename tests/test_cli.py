@@ -14,7 +14,7 @@ import pytest
 import kp_tf
 from kp_tf import cli
 from kp_tf.core.environment import DEFAULTS
-from kp_tf.training.config import Options
+from kp_tf.training.options import Options
 
 REPOSITORY = Path(__file__).parents[1]
 LEAST = {

@@ -46,9 +46,10 @@ def parse_config(content: dict, file: Path) -> tuple[Config, Scheme]:
         raise unusable(file, "recipe.loss", f"mse or mae for the network {recipe.network}", recipe.loss)
     if recipe.loss in ("wing", "own") and recipe.network != "own":
         raise unusable(file, "recipe.loss", f"a loss of a recipe for the network {recipe.network}", recipe.loss)
-    for name in ("init", "teacher"):
-        if (source := getattr(recipe, name)) and recipe.loss != "heatmap":
-            raise unusable(file, f"recipe.{name}", f"null for the loss {recipe.loss}", source)
+    if recipe.init and recipe.network == "own":
+        raise unusable(file, "recipe.init", "null for the network own", recipe.init)
+    if recipe.teacher and recipe.loss != "heatmap":
+        raise unusable(file, "recipe.teacher", f"null for the loss {recipe.loss}", recipe.teacher)
     if recipe.has_heatmaps:
         _check_stages(recipe, file)
     _check_size(recipe, len(scheme), file)

@@ -8,80 +8,15 @@ from kp_tf.artifacts.config import parse_config
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.runs import is_complete, runs_of
 from kp_tf.artifacts.schema import unusable
-from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, OwnLabels, find_data
-from kp_tf.recipes import KEEP, MAX_SHRINK, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
+from kp_tf.recipes import MAX_SHRINK, Recipe
+from kp_tf.training.options import FILES, Options, label_of, requested_recipe
 
-FILES = ("labels", "val_labels", "scheme_file")
 FLAGS = ("seed", "deterministic", "skip_bad", "keep", "allow_outside")
 _SCHEMES = {"imm": (NOSE, IMM58), "ibug": (IBUG68,)}  # by data set
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asks for; None where the recipe decides.
-
-    Attributes:
-        part: 1 nose, 2 IMM's 58 points, 3 iBUG's 68 points; None with `labels`.
-        recipe: its name. Default: `course`, or `strong` with `labels`.
-        data: see `data.datasets.find_data`.
-        labels: any points, in one of `data.formats`.
-        val_labels: the same for validation. Default: a tenth of the photographs.
-        scheme_file: JSON for `keypoints.parse_scheme`. Default: the scheme of `init` or the published one that has the
-            points of the labels; otherwise all points that they name, without flips.
-        init: a run or weights (see `find_model`) to start from: their network, with a new last layer if the points
-            differ.
-        teacher: a run or weights with the same points, whose points on the training photographs count half.
-        epochs: the total, at least 1; a run that is resumed may get more than it began with.
-        batch_size: at least 1.
-        learning_rate: between 0 and 1.
-        precision: see `resolve_precision`. A resumed run ignores `auto` and keeps its precision.
-        seed: of weights, order and augmentation, at least 0. Default: 0.
-        deterministic: the same weights to the last bit when the command is repeated on this machine.
-        skip_bad: leave out entries and photographs that cannot be used instead of failing.
-        allow_outside: with `labels`, take photographs outside their folder as well.
-        keep: the epoch whose weights are the result: `last`, or `best` for the one with the lowest validation loss.
-            Default: `best` with `labels`, otherwise `last`.
-    """
-
-    part: int | None = None
-    recipe: str | None = None
-    data: str | None = None
-    labels: Path | None = None
-    val_labels: Path | None = None
-    scheme_file: Path | None = None
-    init: str | None = None
-    teacher: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    precision: str | None = None
-    seed: int | None = None
-    deterministic: bool | None = None
-    skip_bad: bool | None = None
-    allow_outside: bool | None = None
-    keep: str | None = None
-
-    @property
-    def recipe_name(self) -> str:
-        """The recipe's name, or the default one."""
-        return self.recipe or ("strong" if self.labels else "course")
-
-    @property
-    def label(self) -> str:
-        """The name of a run directory without its number."""
-        return label_of(self.part, self.recipe_name)
-
-
-def values_from_python(**values: Any) -> dict[str, Any]:
-    """Arguments as a user passes them in Python, with paths for files and texts for names."""
-    kinds = dict.fromkeys((*FILES, "out"), Path) | dict.fromkeys(("data", "init", "teacher"), str)
-    return {
-        name: kinds[name](value) if name in kinds and value is not None else value for name, value in values.items()
-    }
 
 
 @dataclass(frozen=True)
@@ -182,18 +117,13 @@ def _check_crops(recipe: Recipe, file: Path) -> None:
             raise unusable(file, "recipe.stored_shape", f"about recipe.shape, {recipe.shape}", recipe.stored_shape)
 
 
-def label_of(part: int | None, recipe: str) -> str:
-    """What run directories are called before their number."""
-    return f"part{part}-{recipe}" if part else f"labels-{recipe}"
-
-
 def new_config(options: Options) -> TrainConfig:
     """The settings of a new training.
 
     Raises:
         KpError: if options contradict each other, or name data or a network that does not exist.
     """
-    recipe = _requested_recipe(options)
+    recipe = requested_recipe(options)
     labels = options.labels
     folder = OwnLabels(labels).root if labels else None
     source = DataFolder(folder, False) if folder else find_data(options.data, recipe.dataset)
@@ -211,47 +141,6 @@ def new_config(options: Options) -> TrainConfig:
         scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
-
-
-def _requested_recipe(options: Options) -> Recipe:
-    name, part, labels = options.recipe_name, options.part, options.labels
-    if (part is None) == (labels is None):
-        raise KpError("train needs either --part or --labels" + (", not both" if part else ""))
-    if name not in {known for known, _ in RECIPES}:
-        raise KpError(f"--recipe {name}: there is no such recipe; choose course, strong or large")
-    for option, value, choices in (("--precision", options.precision, PRECISIONS), ("--keep", options.keep, KEEP)):
-        if value is not None and value not in choices:
-            raise KpError(f"{option} {value}: choose {', '.join(choices[:-1])} or {choices[-1]}")
-    if (name, part) not in RECIPES:
-        parts = ", ".join(f"part {p}" if p else "--labels" for known, p in RECIPES if known == name)
-        raise KpError(f"--recipe {name} is for {parts}, not for {f'part {part}' if part else '--labels'}")
-    if part and (options.val_labels or options.scheme_file):
-        option = "--val-labels" if options.val_labels else "--scheme"
-        raise KpError(f"{option} goes with --labels, not with --part {part}")
-    if part and options.allow_outside:
-        raise KpError(f"--allow-outside goes with --labels, not with --part {part}")
-    if labels and options.data:
-        raise KpError("--data and --labels cannot be used together")
-    recipe = RECIPES[name, part]
-    if init := options.init or recipe.init:
-        recipe = _like(recipe, init)
-    if options.teacher:
-        if recipe.loss != "heatmap":
-            raise KpError(f"--teacher needs the recipe strong or large, not {name}")
-        losses = {**recipe.loss_settings, "teacher_weight": TEACHER_WEIGHT}
-        recipe = replace(recipe, teacher=options.teacher, loss_settings=losses)
-    numbers = ("epochs", "batch_size", "learning_rate")
-    recipe = replace(recipe, **{number: value for number in numbers if (value := getattr(options, number))})
-    return replace(recipe, precision=resolve_precision(options.precision or recipe.precision))
-
-
-def _like(recipe: Recipe, init: str) -> Recipe:
-    """The recipe with the network of the run or weights that it starts from."""
-    source = find_model(init).recipe
-    if not source.network == recipe.network == "heatmap":
-        kinds = f"{init} has a {source.network}, and {recipe.name} trains a {recipe.network}"
-        raise KpError(f"--init {init}: networks of the recipes strong and large can start each other; {kinds}")
-    return replace(recipe, init=init, settings=source.settings, shape=source.shape, stored_shape=source.stored_shape)
 
 
 def differences(options: Options, config: TrainConfig) -> list[str]:

@@ -15,8 +15,9 @@ from kp_tf.input.augment import training_transform, unchanged_transform
 from kp_tf.input.batches import epoch_by_epoch, fixed_batches, training_batches
 from kp_tf.models.build import build_network
 from kp_tf.recipes import Recipe
-from kp_tf.training.config import Options, new_config, values_from_python
+from kp_tf.training.config import new_config
 from kp_tf.training.faces import Loaded, load
+from kp_tf.training.options import Options, values_from_python
 from kp_tf.training.report import device_name
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
-from kp_tf.training.config import values_from_python
+from kp_tf.training.options import values_from_python
 from kp_tf.training.train import train as train_to_directory
 
 

@@ -1,6 +1,6 @@
 """The network of a training, compiled, and the weights it starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -69,37 +69,47 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 def start_from_init(model: keras.Model, info: ModelInfo, faces: Faces) -> None:
     """Set the weights to those of the recipe's `init`, matching points of other names on some training faces."""
     recipe = info.recipe
-    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
-    present = (~np.isnan(faces.points_norm[..., 0])).argmax(axis=0)  # a face that has the point, for each point
-    chosen = np.union1d(np.arange(min(NUM_MATCHED, len(faces))), present)
-    crops, points = faces.crops[chosen].astype("f4"), faces.points_norm[chosen].astype("f4")
-    images, points_norm = window(tf.constant(crops), tf.constant(points), recipe.shape, extent)
-    copy_weights(model, find_model(recipe.init), info.scheme.names, scale_pixels(images).numpy(), points_norm.numpy())
+
+    def windows() -> tuple[np.ndarray, np.ndarray]:
+        extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+        present = (~np.isnan(faces.points_norm[..., 0])).argmax(axis=0)  # a face that has the point, for each point
+        chosen = np.union1d(np.arange(min(NUM_MATCHED, len(faces))), present)
+        crops, points = faces.crops[chosen].astype("f4"), faces.points_norm[chosen].astype("f4")
+        images, points_norm = window(tf.constant(crops), tf.constant(points), recipe.shape, extent)
+        return scale_pixels(images).numpy(), points_norm.numpy()
+
+    copy_weights(model, find_model(recipe.init), info.scheme.names, windows)
 
 
 def copy_weights(
-    model: keras.Model, source: ModelInfo, names: Sequence[str], images: np.ndarray, points_norm: np.ndarray
+    model: keras.Model,
+    source: ModelInfo,
+    names: Sequence[str],
+    windows: Callable[[], tuple[np.ndarray, np.ndarray]],
 ) -> None:
-    """Set a heatmap network's weights to those of another.
+    """Set a network's weights to those of another.
 
-    If the points have other names, each starts as the point of `source` that is nearest to it on these images: it
-    takes that point's share of the last layer.
+    If the points have other names, each starts as the point of `source` that is nearest to it on some faces: it takes
+    that point's share of the last layer, which is that of heatmaps.
 
     Args:
         model: of the same layers, but maybe other points.
         source: the network to copy.
         names: of the model's points.
-        images: (N, H, W, 1) in [-0.5, 0.5], windows of some faces.
-        points_norm: (N, K, 2) their points in the unit square of the windows; NaN where one is missing.
+        windows: returns images (N, H, W, 1) in [-0.5, 0.5] of some faces and their points (N, K, 2) in the unit square
+            of the images, NaN where one is missing; called if the names differ.
 
     Raises:
-        KpError: if `source` has other layers.
+        KpError: if `source` has other layers, or other points and no heatmaps.
     """
     network = load_model(source)
     if network.input_shape != model.input_shape or _shapes(network) != _shapes(model):
         raise KpError(f"--init {source.path}: its layers are not those of the network to be trained")
     weights = {weight.path: np.asarray(keras.ops.convert_to_numpy(weight)) for weight in network.weights}
     if source.scheme.names != tuple(names):
+        if not source.recipe.has_heatmaps:
+            raise KpError(f"--init {source.path}: its points are not those of the network to be trained")
+        images, points_norm = windows()
         batches = np.array_split(images, -(-len(images) // BATCH_SIZE))
         predicted = np.concatenate([network.predict_on_batch(batch) for batch in batches])
         distances = np.linalg.norm(points_norm[:, :, None] - predicted[:, None], axis=-1)

@@ -8,7 +8,8 @@ import keras
 from kp_tf.core.errors import KpError
 from kp_tf.recipes import Recipe
 from kp_tf.training import distributed
-from kp_tf.training.config import Options, TrainConfig
+from kp_tf.training.config import TrainConfig
+from kp_tf.training.options import Options
 
 _WING = ("w", "epsilon", "pixels")  # of the settings of the heatmap loss
 

@@ -18,9 +18,10 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
 from kp_tf.training import distributed
 from kp_tf.training.checkpoint import checkpoint_of
-from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
+from kp_tf.training.config import TrainConfig, new_config, run_to_resume
 from kp_tf.training.faces import Loaded, load
 from kp_tf.training.fitting import build, fit
+from kp_tf.training.options import Options
 from kp_tf.training.own_model import check_options, check_resumed, with_own_model
 from kp_tf.training.pictures import draw_run
 from kp_tf.training.report import device_name, finish, write_metrics

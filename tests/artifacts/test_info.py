@@ -89,6 +89,11 @@ def recipe_with(**changes):
             "recipe.settings: expected a network of at most",
         ),
         (recipe_with(settings={"widths": [8, "8"], "depths": [1, 1]}), "recipe.settings.widths: .* found '8'"),
+        (CNN | {"recipe": CNN["recipe"] | {"teacher": "a"}}, "recipe.teacher: expected null for the loss mse"),
+        (
+            CNN | {"recipe": CNN["recipe"] | {"network": "own", "settings": {}, "init": "a"}},
+            "recipe.init: expected null for the network own",
+        ),
         (recipe_with(loss_settings={"w": 10}), "recipe.loss_settings.epsilon: the entry is missing"),
         (recipe_with(network="resnet18", settings={}), "recipe.loss: expected mse or mae for the network resnet18"),
         (CNN | {"recipe": CNN["recipe"] | {"shape": [8, 8]}}, "recipe.settings: expected stages that fit a picture"),

@@ -22,8 +22,9 @@ from kp_tf.core.errors import KpError
 from kp_tf.evaluate.command import evaluate
 from kp_tf.predict.command import predict
 from kp_tf.training.checkpoint import Checkpoint
-from kp_tf.training.config import Options, TrainConfig, run_to_resume
+from kp_tf.training.config import TrainConfig, run_to_resume
 from kp_tf.training.fitting import fit
+from kp_tf.training.options import Options
 from kp_tf.training.train import train
 
 OLD = Path(__file__).parents[1] / "artifacts" / "old_run"

@@ -11,9 +11,10 @@ from training_steps import OWN
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IBUG68, Scheme
+from kp_tf.core.keypoints import IBUG68, NOSE, Scheme
 from kp_tf.recipes import RECIPES
-from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resume
+from kp_tf.training.config import TrainConfig, new_config, run_to_resume
+from kp_tf.training.options import Options
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,10 @@ from kp_tf.training.config import Options, TrainConfig, new_config, run_to_resum
         ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels, not with --part 3"),
         ({"part": 3, "val_labels": Path("a.xml")}, "--val-labels goes with --labels, not with --part 3"),
         ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing is not a run"),
-        ({"part": 3, "init": "compact"}, "--init compact: networks of the recipes strong and large can start"),
+        (
+            {"part": 3, "init": "compact"},
+            "its network is heatmap, and the recipe course trains the network resnet18; start",
+        ),
         ({"part": 1, "teacher": "compact"}, "--teacher needs the recipe strong or large, not course"),
         ({"labels": Path("a.xml"), "data": "b"}, "--data and --labels cannot be used together"),
         ({"part": 1, "data": "nowhere"}, "--data nowhere: there is no folder imm_face_db/ in it"),
@@ -57,6 +61,21 @@ def test_a_training_that_starts_from_weights_takes_their_network(work):
         precision="float32",
     )
     assert [tuple(value) for value in recipe.settings.values()] == [(64, 128, 192, 256), (1, 2, 2, 2)]
+
+
+def test_a_course_training_starts_from_its_own_kind_alone(work, imm_data):
+    begun = Path("runs/part1-course-001")
+    course = {part: RECIPES["course", part] for part in (1, 2, 3)}
+    begun.parent.mkdir(parents=True)
+    write_run(begun, ModelInfo(begun, course[1], NOSE))
+    config = new_config(Options(part=1, data=str(imm_data), init=str(begun), epochs=3))
+    assert config.recipe == replace(course[1], init=str(begun), epochs=3)
+    again = TrainConfig.from_json(begun, {**ModelInfo(begun, config.recipe, NOSE).to_json(), **config.to_json()})
+    assert again.recipe.init == str(begun), "a run that began so can be read and resumed"
+    with pytest.raises(KpError, match="its points are those of nose, and part 2 with the recipe course needs those of"):
+        new_config(Options(part=2, data=str(imm_data), init=str(begun)))
+    with pytest.raises(KpError, match="its network is cnn, and the recipe strong trains the network heatmap"):
+        new_config(Options(part=1, recipe="strong", data=str(imm_data), init=str(begun)))
 
 
 def test_labels_take_the_scheme_of_what_they_start_from(work):

@@ -22,9 +22,10 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
-from kp_tf.training.config import Options, new_config
+from kp_tf.training.config import new_config
 from kp_tf.training.distributed import EXAMPLE, equal_parts, machines, num_steps, strategy_of
 from kp_tf.training.fitting import fit
+from kp_tf.training.options import Options
 from kp_tf.training.report import finish, write_metrics
 from kp_tf.training.train import train
 
@@ -179,7 +180,8 @@ import json, sys
 import keras, numpy as np, tensorflow as tf
 from pathlib import Path
 from kp_tf.training import distributed
-from kp_tf.training.config import Options, new_config
+from kp_tf.training.config import new_config
+from kp_tf.training.options import Options
 from kp_tf.training.faces import load
 from kp_tf.training.fitting import build, fit
 from kp_tf.training.report import device_name, finish, write_metrics

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from training_steps import OWN, THREE, TINY, history, prepare, read, write_own_labels, write_scheme
+from training_steps import OWN, THREE, TINY, history, prepare, read, weights, write_own_labels, write_scheme
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
@@ -78,6 +78,12 @@ def test_a_new_run_says_what_will_be_trained(imm_data, tmp_path):
     assert (config["format"], config["seed"], config["data"]) == (2, 3, str(imm_data))
     assert (config["recipe"]["name"], config["recipe"]["part"], config["scheme"]) == ("course", 2, "imm58")
     assert "184,052" in (tmp_path / "run/architecture.txt").read_text(encoding="utf-8")
+
+
+def test_a_course_training_starts_from_the_weights_of_a_run(imm_data, tiny_run, tmp_path):
+    fitting = prepare(TrainConfig(replace(TINY, init=str(tiny_run)), imm_data, seed=7), tmp_path / "run")
+    for one, other in zip(fitting.trained.get_weights(), weights(tiny_run), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_same_seed_gives_the_same_history(imm_data, tiny_run, tmp_path):

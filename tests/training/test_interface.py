@@ -16,7 +16,8 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.recipes import RECIPES
 from kp_tf.training import own_model
-from kp_tf.training.config import Options, new_config
+from kp_tf.training.config import new_config
+from kp_tf.training.options import Options
 
 SHAPE = RECIPES["course", 1].shape
 

@@ -25,6 +25,10 @@ def run(strong_reactions):
     return strong_reactions
 
 
+def no_faces():
+    pytest.fail("no face needs to be seen")
+
+
 def test_other_points_begin_as_the_nearest_of_the_old(run):
     images = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 16, 16, 1)).astype(np.float32)
     old = load_model(read_run(run)).predict_on_batch(images)
@@ -32,14 +36,13 @@ def test_other_points_begin_as_the_nearest_of_the_old(run):
     points = old[:, [2, 0, 1, 0]] + 0.001
     points[0, 3] = np.nan
     model = build_network(RECIPE, 4, seed=1)
-    copy_weights(model, read_run(run), "abcd", images, points)
+    copy_weights(model, read_run(run), "abcd", lambda: (images, points))
     np.testing.assert_allclose(model.predict_on_batch(images), old[:, [2, 0, 1, 0]], atol=1e-6)
 
 
 def test_the_same_points_keep_all_weights(run):
     model = build_network(RECIPE, 3, seed=1)
-    nothing = np.empty((0, 16, 16, 1)), np.empty((0, 3, 2))
-    copy_weights(model, read_run(run), THREE.names, *nothing)
+    copy_weights(model, read_run(run), THREE.names, no_faces)
     for one, other in zip(model.get_weights(), load_model(read_run(run)).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -48,7 +51,17 @@ def test_a_network_of_other_layers_does_not_start_another(run):
     for change in ({"settings": {"widths": (8, 16), "depths": (1, 1)}}, {"shape": (32, 32)}):
         model = build_network(replace(OWN, **change), 3, seed=1)
         with pytest.raises(KpError, match=f"--init {run}: its layers are not those of the network to be trained"):
-            copy_weights(model, read_run(run), THREE.names, np.zeros((0, 16, 16, 1)), np.zeros((0, 3, 2)))
+            copy_weights(model, read_run(run), THREE.names, no_faces)
+
+
+def test_a_course_network_takes_the_weights_of_the_same_points_alone(tiny_run):
+    info = read_run(tiny_run)
+    model = build_network(info.recipe, 1, seed=1)
+    with pytest.raises(KpError, match=f"--init {tiny_run}: its points are not those of the network to be trained"):
+        copy_weights(model, info, ["chin"], no_faces)
+    copy_weights(model, info, info.scheme.names, no_faces)
+    for one, other in zip(model.get_weights(), load_model(info).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_network_starts_from_a_run_by_points_seen_in_windows(run, tmp_path):

@@ -31,8 +31,9 @@ from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
 from kp_tf.evaluate.command import evaluate
-from kp_tf.training.config import Options, TrainConfig, new_config
+from kp_tf.training.config import TrainConfig, new_config
 from kp_tf.training.fitting import fit
+from kp_tf.training.options import Options
 from kp_tf.training.pictures import draw_run
 from kp_tf.training.report import finish, write_metrics
 from kp_tf.training.train import train
