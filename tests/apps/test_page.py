@@ -137,13 +137,16 @@ def test_keyboard_alone(page, tmp_path):
     show(page, PHOTO)
     before = faces_of(save(page, "json", tmp_path))[0]["points"]
     page.focus("#picture")
-    for key in [*"." * 31, "ArrowRight", "ArrowRight", "Shift+ArrowUp"]:
+    page.keyboard.press(".")
+    page.uncheck("[data-show=boxes]")  # and with a checkbox in focus
+    for key in [*"." * 30, "ArrowRight", "ArrowRight", "Shift+ArrowUp"]:
         page.keyboard.press(key)
     assert page.text_content("#point-info").startswith("Point 30 (nose)")
     after = faces_of(save(page, "json", tmp_path))[0]
     np.testing.assert_allclose(after["points"][30], np.add(before[30], [2, -10]), atol=0.011)
     assert after["confidence"][30] is None
     page.keyboard.press("Control+z")
+    page.check("[data-show=boxes]")
     # A new box is moved, scaled and accepted.
     page.focus("#picture")
     for key in ["b", "Shift+ArrowLeft", "+", "Enter"]:
@@ -351,6 +354,20 @@ def test_several_faces_have_the_numbers_of_the_saved_files(page, tmp_path):
                 np.asarray(each.convert("L").crop((left, top - 14, left + 12, top - 3)), int) for each in (drawn, two)
             ]
             assert np.abs(cut[0] - cut[1]).max() > 60
+
+
+def test_the_number_of_a_face_at_the_edge_is_written_in_the_photograph(page):
+    position = "import('/geometry.js').then(({ numberPosition }) => numberPosition([[-30, -40, 90, 90]], 0, 12))"
+    x, y = page.evaluate(position)
+    assert x >= 0
+    assert y - 0.73 * 12 >= 0, "the top of its digit"
+
+
+def test_numbers_are_drawn_over_all_points_of_their_face(page):
+    show(page, PHOTO)
+    page.check("[data-show=numbers]")
+    assert page.locator(".number").count() > 20
+    assert page.locator(".number ~ .dot").count() == 0
 
 
 @pytest.mark.parametrize("size", [(1280, 420), (1280, 800)])

@@ -59,14 +59,16 @@ function faceGroup(photo, face, faceIndex, pixel) {
   if (state.show.boxes && photo.faces.length > 1) group.append(faceNumber(photo.faces, faceIndex, pixel));
   const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, face.box[2] / 60)); // smaller in a small face
   const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
+  const labels = []; // above all dots
   visible.forEach((point, index) => {
     if (!point) return;
     const chosen = selected && index === state.pointIndex;
     group.append(dot(point, pointColour(photo, face, index), chosen, chosen ? 5 * pixel : radius));
     if (!state.show.numbers) return;
     const size = chosen ? LABEL_SIZE * pixel : labelSize(visible, index, photo.names[index], LABEL_SIZE * pixel);
-    if (size >= SMALLEST_LABEL * pixel) group.append(label(point, photo.names[index], size, pixel));
+    if (size >= SMALLEST_LABEL * pixel) labels.push(label(point, photo.names[index], size, pixel));
   });
+  group.append(...labels);
   if (selected && state.show.boxes && !state.draftBox) {
     group.append(...boxCorners(face.box).map((corner) => handle(corner, pixel)));
   }

@@ -56,8 +56,8 @@ export function labelSize(points, index, text, largest) {
 }
 
 /**
- * Where the number of a box is written: above its upper left corner, or inside it where there is no room above. The
- * numbers of boxes that have this corner in common stand side by side.
+ * Where the number of a box is written: above its upper left corner, or below its upper edge where there is no room
+ * above, and always in the photograph. The numbers of boxes that have this corner in common stand side by side.
  *
  * @param {Box[]} boxes
  * @param {number} index
@@ -65,9 +65,10 @@ export function labelSize(points, index, text, largest) {
  * @returns {Point}  the left end of the text's line
  */
 export function numberPosition(boxes, index, size) {
-  const [left, top] = boxes[index];
+  const corners = boxes.slice(0, index + 1).map(([x, y]) => [Math.max(x, 0), Math.max(y, 0)]);
+  const [left, top] = corners.pop();
   const near = ([x, y]) => Math.abs(x - left) < 1.5 * size && Math.abs(y - top) < size;
-  const earlier = boxes.slice(0, index).filter(near).length;
+  const earlier = corners.filter(near).length;
   const y = top > size ? top - 0.2 * size : top + DIGIT_HEIGHT * size + 0.2 * size;
   return [left + (0.1 + 1.5 * earlier) * size, y];
 }

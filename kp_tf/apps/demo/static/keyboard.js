@@ -34,7 +34,7 @@ export function connectKeyboard() {
 
 /** What a key does at the moment, or undefined if it is left to the browser. */
 function actionFor(event) {
-  if (!currentPhoto() || event.target.matches("select, input") || event.altKey) return undefined;
+  if (!currentPhoto() || event.target.matches("select") || event.altKey) return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey) return key === "z" ? undoEdit : undefined;
   if (key in PAGE_KEYS) return PAGE_KEYS[key];

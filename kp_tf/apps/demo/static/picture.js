@@ -43,9 +43,15 @@ function drawFace(context, photo, face) {
     context.lineWidth = size / 330;
     context.fillStyle = pointColour(photo, face, index);
     drawDot(context, point, Math.max(0.75, size / 110));
-    if (!state.show.numbers) return;
-    const textSize = labelSize(visible, index, photo.names[index], size / 28);
-    if (textSize >= SMALLEST_LABEL) drawNumber(context, point, photo.names[index], textSize, size / 80);
+  });
+  if (state.show.numbers) drawPointNames(context, visible, photo.names, size);
+}
+
+function drawPointNames(context, points, names, faceSize) {
+  points.forEach((point, index) => {
+    if (!point) return;
+    const textSize = labelSize(points, index, names[index], faceSize / 28);
+    if (textSize >= SMALLEST_LABEL) drawNumber(context, point, names[index], textSize, faceSize / 80);
   });
 }
 
