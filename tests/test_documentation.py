@@ -5,21 +5,21 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import picture
+from helpers import picture, write_imm
 
-from kp_tf.data.synthetic.sample import draw_sample, sample_path
+from kp_tf.data.synthetic.sample import sample_path
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A working folder, and a small sample of faces in the cache."""
+    """A working folder, and a few photographs in the cache, in place of the sample, which takes long to draw."""
     monkeypatch.delenv("KP_TF_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(DOCS.parent))
     monkeypatch.setenv("TUTORIAL_EPOCHS", "1")
-    draw_sample(sample_path("imm"), "imm", count=34)
+    write_imm(sample_path("imm"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return Path.cwd()
@@ -31,7 +31,7 @@ def test_the_page_on_python_runs(place, capsys):
     names = {}
     for block in re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(block, "python.md", "exec"), names)
-    assert names["points"].shape == (12, 1, 2)
+    assert names["points"].shape == (4, 1, 2)
     assert "model: it goes from (None, 64, 64, 1) to (None, 5, 3)" in capsys.readouterr().out
 
 
