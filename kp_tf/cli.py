@@ -225,6 +225,9 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     add("--run", metavar="RUN", help=f"{RUN} (default: the newest part 3, or large)")
     add("--split", choices=("all", "validation"), default="all", help="default: all")
     add("--json", metavar="FILE", type=Path, help="write the scores to this file, and plots next to it")
+    add(
+        "--by", metavar="CSV", type=Path, help="score also by the columns of this file, with photographs in column file"
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detect", action="store_true", help="detect the faces, instead of taking their boxes")
     mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")

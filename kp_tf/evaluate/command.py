@@ -21,6 +21,7 @@ from kp_tf.data.formats import find_format, read_labels
 from kp_tf.data.samples import Samples
 from kp_tf.data.splits import in_imm_validation, in_validation, is_mirror
 from kp_tf.evaluate import metrics, plots
+from kp_tf.evaluate.columns import read_columns
 from kp_tf.evaluate.faces import best_first, draw_selected, face_scores
 from kp_tf.predict.confidence import NEAR, confidence_of, errors_in_crops
 from kp_tf.predict.detector import Detector, dlib_faces
@@ -33,9 +34,11 @@ MIN_OVERLAP = 0.3  # intersection over union from which a detected box is that o
 
 @dataclass(frozen=True)
 class _Predictions:
-    """N faces, their predicted points (N, K, 2) in pixels as stored, and the confidence (N, K)."""
+    """N faces, their indices (N,) among those read, predicted points (N, K, 2) in pixels as stored, and the confidence
+    (N, K)."""
 
     samples: Samples
+    indices: np.ndarray
     points: np.ndarray
     confidence: np.ndarray
 
@@ -49,6 +52,7 @@ def evaluate(
     detect: bool = False,
     precision: str = "float32",
     allow_outside: bool = False,
+    by: Path | None = None,
     detector: Detector = dlib_faces,
 ) -> dict:
     """Score a network on labelled faces and print a table.
@@ -63,6 +67,7 @@ def evaluate(
         detect: detect the faces instead of taking their boxes; faces that are not detected are not scored.
         precision: see `resolve_precision`.
         allow_outside: take photographs outside the folder of the labels as well.
+        by: a CSV whose columns divide the faces into groups with scores of their own; see `columns.read_columns`.
         detector: used with `detect`.
 
     Returns:
@@ -82,15 +87,17 @@ def evaluate(
     if split == "validation":
         samples = _validation_of(samples, info, labels)
     total = len(samples)
-    if predictor:
-        predictions = _through_predictor(predictor, samples, take_boxes=not (detect or framed), labels=labels)
-    else:
-        outputs = predict_samples(load_with_keras(info, precision), samples, info, framed, flips)
-        predictions = _Predictions(samples, outputs[..., :2], confidence_of(outputs[..., 2], info.calibration))
+    columns = read_columns(by, samples.files) if by else {}
+    predictions = (
+        _through_predictor(predictor, samples, take_boxes=not (detect or framed), labels=labels)
+        if predictor
+        else _through_keras(info, samples, framed, flips, precision)
+    )
     precision = resolve_precision(precision) if precision == "auto" else precision
     summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split, "precision": precision}
     samples = predictions.samples
-    summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files)
+    columns = {name: values[predictions.indices] for name, values in columns.items()}
+    summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files, columns)
     if detect:
         summary["found"] = {"faces": len(samples), "of": total}
         print(f"{len(samples)} of {total} faces were detected; the others are not scored.")
@@ -126,6 +133,12 @@ def _validation_of(samples: Samples, info: ModelInfo, labels: Path) -> Samples:
     return samples.take(np.flatnonzero(held_out))
 
 
+def _through_keras(info: ModelInfo, samples: Samples, framed: bool, flips: bool, precision: str) -> _Predictions:
+    outputs = predict_samples(load_with_keras(info, precision), samples, info, framed, flips)
+    confidence = confidence_of(outputs[..., 2], info.calibration)
+    return _Predictions(samples, np.arange(len(samples)), outputs[..., :2], confidence)
+
+
 def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool, labels: Path) -> _Predictions:
     """Predict through the photographs' files, as `Predictor` does.
 
@@ -143,7 +156,7 @@ def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool,
     known = np.flatnonzero(~np.isnan(points[:, 0, 0]))
     if not len(known):
         raise KpError(f"{labels}: none of its {len(samples)} faces was detected")
-    return _Predictions(samples.take(known), points[known], confidence[known])
+    return _Predictions(samples.take(known), known, points[known], confidence[known])
 
 
 def _draw(json: Path, info: ModelInfo, predictions: _Predictions, framed: bool) -> None:

@@ -4,7 +4,7 @@ A point that is NaN in the ground truth is missing: every metric leaves it out, 
 prediction that is NaN where the ground truth is present is never left out: it makes the metric NaN.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -101,6 +101,7 @@ def summary(
     truth: np.ndarray,
     scheme: Scheme,
     files: Sequence[str] | None = None,
+    columns: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict:
@@ -111,14 +112,15 @@ def summary(
         truth: (N, K, 2) in pixels.
         scheme: the groups of points, and the eyes that NME needs; without eyes there are errors in pixels only.
         files: N file names; faces are also scored by the first folder of their file.
+        columns: by name, a value (N,) of each face as text, by which faces are also scored; "" is left out.
         seed: of the bootstrap.
         resamples: how many samples the bootstrap draws.
 
     Returns:
-        "scheme", "nme" (its definition) and "interval" as text; then the scores of "all", and of "folders" and
-        "groups" by name. Scores are the number of "faces" and the metrics that `table` explains, each as {"value",
-        "low", "high"}; NME, failure rates and AUC are fractions. The scores of a group are those of its points
-        alone, over the same inter-ocular distance.
+        "scheme", "nme" (its definition) and "interval" as text; then the scores of "all", of "folders" and "groups"
+        by name and, if there are columns, "by" column and value. Scores are the number of "faces" and the metrics
+        that `table` explains, each as {"value", "low", "high"}; NME, failure rates and AUC are fractions. The scores
+        of a group are those of its points alone, over the same inter-ocular distance.
 
     Raises:
         ValueError: if the arrays, scheme and files do not fit one another, or a prediction is not finite.
@@ -129,11 +131,16 @@ def summary(
         distance = eye_distances(truth[faces], scheme.eyes) if scheme.eyes else None
         return _scores(prediction[faces][:, points], truth[faces][:, points], distance, seed, resamples)
 
-    result = {"scheme": scheme.name}
+    result: dict[str, Any] = {"scheme": scheme.name}
     if scheme.eyes:
         result["nme"] = "mean distance of a face's points from the truth / distance of its points {} and {}".format(
             *(scheme.names[k] for k in scheme.eyes)
         )
+    if columns:
+        result["by"] = {
+            column: {str(value): scores(values == value) for value in _sorted(np.unique(values)) if value}
+            for column, values in columns.items()
+        }
     folders = np.array([PurePosixPath(file).parts[0] if "/" in file else "" for file in files or ()])
     return result | {
         "interval": f"95 %, {resamples} bootstrap resamples of the faces, seed {seed}",
@@ -141,6 +148,18 @@ def summary(
         "folders": {str(name): scores(folders == name) for name in np.unique(folders) if name},
         "groups": {name: scores(points=list(indices)) for name, indices in scheme.groups},
     }
+
+
+def _sorted(values: Sequence[str] | np.ndarray) -> list[str]:
+    """Values in the order of the numbers with which they begin, then those without a number by the alphabet."""
+
+    def key(value: str) -> tuple[float, str]:
+        try:
+            return float(value.split(" ")[0]), value
+        except ValueError:
+            return np.inf, value
+
+    return sorted(map(str, values), key=key)
 
 
 def _check(prediction: np.ndarray, truth: np.ndarray, scheme: Scheme, files: Sequence[str] | None) -> None:
@@ -214,12 +233,18 @@ _COLUMNS = {
 
 
 def table(summary: dict) -> str:
-    """The summary as text: one line of scores for all faces, each folder and each group, with ± half the interval."""
+    """The summary as text: one line of scores for all faces and each group of faces or points, with ± half the
+    interval."""
     columns = [key for key in _COLUMNS if key in summary["all"]]
-    lines = ["".join([f"{'':10}{'faces':>6}", *(f"{_COLUMNS[key][0]:>13}" for key in columns)])]
-    for name, scores in [("all", summary["all"]), *summary["folders"].items(), *summary["groups"].items()]:
+    by = {
+        f"{column} {value}": scores for column, rows in summary.get("by", {}).items() for value, scores in rows.items()
+    }
+    rows = {"all": summary["all"], **by, **summary["folders"], **summary["groups"]}
+    width = max(10, 1 + max(map(len, rows)))
+    lines = ["".join([f"{'':{width}}{'faces':>6}", *(f"{_COLUMNS[key][0]:>13}" for key in columns)])]
+    for name, scores in rows.items():
         cells = [_cell(scores.get(key), _COLUMNS[key][1]) for key in columns]
-        lines.append("".join([f"{name:10}{scores['faces']:6}", *(f"{cell:>13}" for cell in cells)]))
+        lines.append("".join([f"{name:{width}}{scores['faces']:6}", *(f"{cell:>13}" for cell in cells)]))
     lines += ["", "MAE: mean absolute error of x and y. mean: mean Euclidean error of the points."]
     if "nme" in summary:
         lines += [

@@ -149,3 +149,18 @@ def test_faces_without_eyes_are_scored_in_pixels(run, labels, tmp_path):
     assert scores["all"]["euclidean_px"]["value"] > 0
     drawn = {path.name for path in tmp_path.glob("*.png")}
     assert drawn == {f"scores-{what}.png" for what in ("worst", "faces")}
+
+
+def test_scores_by_a_column(evaluated, run, labels, samples, tmp_path, capsys):
+    half = {file: "young" if index < 5 else "old" for index, file in enumerate(samples.files)}
+    by = tmp_path / "ages.csv"
+    by.write_text("file,age\n" + "".join(f"{file},{age}\n" for file, age in half.items()))
+    scores = evaluate(labels, run=str(run), by=by)
+    young, old = (scores["by"]["age"][age]["mae_px"]["value"] for age in ("young", "old"))
+    assert [scores["by"]["age"][age]["faces"] for age in ("young", "old")] == [5, 15]
+    assert (5 * young + 15 * old) / 20 == pytest.approx(evaluated[0]["all"]["mae_px"]["value"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines if line.startswith("age ")] == [
+        ["age", "old", "15"],
+        ["age", "young", "5"],
+    ]
