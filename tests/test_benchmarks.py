@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import mean_shape_3d, tracking
+from benchmarks import calibration, mean_shape_3d, tracking
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from benchmarks.virtualenvs import installed
 from benchmarks.workers.protocol import Worker
@@ -118,3 +118,12 @@ def test_the_mean_shape_of_turned_views_of_a_shape_is_that_shape():
     assert np.median(np.degrees(np.arcsin(rotations[:, 2, 1]))) == pytest.approx(0, abs=0.5), (
         "a median face looks ahead"
     )
+
+
+def test_a_calibration_on_few_faces_is_off_by_more_than_one_on_many():
+    rng = np.random.default_rng(0)
+    deviation = np.exp(rng.normal(-3.7, 0.3, (200, 1)) + np.zeros(20))  # the points of a face go wrong together
+    errors = deviation * np.sqrt(-np.log(rng.uniform(size=(200, 1))) * 4 / np.pi) + np.zeros(20)
+    few, many = (np.median(calibration.differences(deviation**2, errors, size, 20)) for size in (5, 100))
+    assert many < 0.1
+    assert few > 1.5 * many

@@ -9,6 +9,7 @@ NEAR = 0.03  # of the crop's side: about 7 % of the inter-ocular distance
 # near (`losses.laplace_nll`), and errors as normally distributed vectors. Only comparisons of one network use it.
 UNCALIBRATED = (math.log(math.pi / 4 * NEAR**2), -2.0)
 MIN_POINTS = 200  # to calibrate on
+MIN_FACES = 20  # likewise: the points of one face go wrong together (`benchmarks/calibration.py`)
 MIN_CONFIDENCE = 0.7  # mean of a detection, of networks without a `max_deviation`: faces of 300-W have 0.8 and more
 MARGIN = 1.35  # between the deviations of a network's own faces and the largest that a detection may have
 
@@ -26,7 +27,7 @@ def confidence_of(variance: np.ndarray, calibration: tuple[float, float] | None)
     if calibration is None:
         return np.full(np.shape(variance), np.nan)
     a, b = calibration
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return -np.expm1(-np.exp(a + b * np.log(variance) / 2))
 
 
@@ -34,33 +35,48 @@ def calibrate(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] |
     """Fit `confidence_of` to points whose truth is known, by a complementary log-log regression.
 
     Args:
-        variance: any shape, in units of the crop's side.
-        errors: the same shape, in units of the crop's side; NaN is left out.
+        variance: (N, K) of N faces, in units of the crop's side.
+        errors: (N, K) in units of the crop's side; NaN is left out.
 
     Returns:
-        Two numbers for `confidence_of`; None if there are too few points, or if all are near or none is.
+        Two numbers for `confidence_of`; None if there are too few faces or points, if all points are near or none is,
+        or if the confidence would rise with the variance.
     """
     known = ~np.isnan(errors) & (variance > 0)
+    if known.any(axis=1).sum() < MIN_FACES or known.sum() < MIN_POINTS:
+        return None
+    return fit(variance, errors)
+
+
+def fit(variance: np.ndarray, errors: np.ndarray) -> tuple[float, float] | None:
+    """The same from however few faces and points."""
+    known = ~np.isnan(errors) & (variance > 0)
     near = (errors[known] <= NEAR).astype(float)
-    if known.sum() < MIN_POINTS or near.min(initial=1) == near.max(initial=0):
+    if near.min(initial=1) == near.max(initial=0):
         return None
     z = np.log(variance[known]) / 2
-    inputs, fit = np.stack([np.ones_like(z), z - z.mean()], axis=1), np.array([0.0, -1.0])
+    inputs, factors = np.stack([np.ones_like(z), z - z.mean()], axis=1), np.array([0.0, -1.0])
     for _ in range(50):  # Newton's method
-        rate = np.exp(np.clip(inputs @ fit, -20, 3))
+        rate = np.exp(np.clip(inputs @ factors, -20, 3))
         probable = -np.expm1(-rate)
         weight = rate**2 * (1 - probable) / probable
         slope = inputs.T @ (rate * (near - probable) / probable)
-        fit = fit + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
-    return float(fit[0] - fit[1] * z.mean()), float(fit[1])
+        factors = factors + np.linalg.solve(inputs.T @ (weight[:, None] * inputs) + 1e-6 * np.eye(2), slope)
+    a, b = factors
+    return (float(a - b * z.mean()), float(b)) if b < 0 else None
 
 
 def why_uncalibrated(errors: np.ndarray) -> str:
-    """Why `calibrate` has no result for these errors: any shape, NaN where a point is missing."""
+    """Why `calibrate` has no result for these errors (N, K), NaN where a point is missing."""
     known = errors[~np.isnan(errors)]
+    if (faces := int((~np.isnan(errors)).any(axis=1).sum())) < MIN_FACES:
+        return f"there are {faces} validation faces, and {MIN_FACES} are needed"
     if len(known) < MIN_POINTS:
         return f"the validation faces have {len(known)} labelled points, and {MIN_POINTS} are needed"
-    return f"{'all' if known.max() <= NEAR else 'none'} of the points of the validation faces are within {NEAR:.0%}"
+    if known.min() > NEAR or known.max() <= NEAR:
+        share = "all" if known.max() <= NEAR else "none"
+        return f"{share} of the points of the validation faces are within {NEAR:.0%}"
+    return "the heatmaps of the validation faces are not wider where the errors are larger"
 
 
 def mean_deviation(variance: np.ndarray) -> np.ndarray:

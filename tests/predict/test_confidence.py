@@ -25,10 +25,10 @@ def test_confidence_by_hand():
 
 def test_calibration_finds_how_often_points_are_near():
     rng = np.random.default_rng(0)
-    deviation = np.exp(rng.normal(-3.5, 0.4, 20_000))
+    deviation = np.exp(rng.normal(-3.5, 0.4, (1000, 20)))
     expected = 0.3 * deviation**0.8  # the mean error is not the heatmap's deviation
-    errors = expected * np.sqrt(-np.log(rng.uniform(size=deviation.size)) * 4 / np.pi)  # Rayleigh, of that mean
-    errors[::7] = np.nan
+    errors = expected * np.sqrt(-np.log(rng.uniform(size=deviation.shape)) * 4 / np.pi)  # Rayleigh, of that mean
+    errors[:, ::7] = np.nan
     calibration = calibrate(deviation**2, errors)
     assert calibration is not None
     confidence = confidence_of(deviation**2, calibration)
@@ -36,22 +36,30 @@ def test_calibration_finds_how_often_points_are_near():
 
 
 def test_too_little_to_calibrate_on():
-    variance = np.full(1000, 1e-3)
-    errors = np.tile([0.01, 0.1], 500)
+    errors = np.tile([0.01, 0.02, 0.1, 0.01], (20, 15))
+    variance = np.tile([1e-4, 2e-4, 1e-3, 2e-3], (20, 15))
     assert calibrate(variance, errors) is not None
-    assert calibrate(variance[:150], errors[:150]) is None
-    assert calibrate(variance, np.zeros(1000)) is None, "all are near"
-    assert calibrate(variance, np.ones(1000)) is None, "none is near"
-    assert calibrate(np.full(1000, np.nan), errors) is None, "no heatmaps"
+    assert calibrate(variance[:19], errors[:19]) is None, "19 faces"
+    assert calibrate(variance[:, :9], errors[:, :9]) is None, "180 points"
+    unseen = np.where(np.arange(20)[:, None] < 19, errors, np.nan)
+    assert calibrate(variance, unseen) is None, "a face without a label does not count"
+    assert calibrate(variance, np.zeros_like(errors)) is None, "all are near"
+    assert calibrate(variance, np.ones_like(errors)) is None, "none is near"
+    assert calibrate(np.full_like(errors, np.nan), errors) is None, "no heatmaps"
+    assert calibrate(1e-6 / variance, errors) is None, "wider heatmaps where the points are nearer"
 
 
 def test_the_reason_for_no_calibration():
-    errors = np.full((3, 5), 0.01)
-    errors[0, :2] = np.nan
-    few = "the validation faces have 13 labelled points, and 200 are needed"
-    assert why_uncalibrated(errors) == few
-    assert why_uncalibrated(np.full(300, 0.01)) == "all of the points of the validation faces are within 3%"
-    assert why_uncalibrated(np.full(300, 0.1)) == "none of the points of the validation faces are within 3%"
+    near, far = np.full((20, 15), 0.01), np.full((20, 15), 0.1)
+    blind = near.copy()
+    blind[0] = blind[1:, 5:] = np.nan
+    assert why_uncalibrated(blind) == "there are 19 validation faces, and 20 are needed"
+    blind[0, :2] = 0.01
+    assert why_uncalibrated(blind) == "the validation faces have 97 labelled points, and 200 are needed"
+    assert why_uncalibrated(near) == "all of the points of the validation faces are within 3%"
+    assert why_uncalibrated(far) == "none of the points of the validation faces are within 3%"
+    mixed = np.concatenate([near, far])
+    assert why_uncalibrated(mixed) == "the heatmaps of the validation faces are not wider where the errors are larger"
 
 
 def test_wide_heatmaps_are_doubtful_whether_calibrated_or_not():
@@ -70,3 +78,7 @@ def test_errors_are_in_units_of_the_crops_side():
     points, truth = np.zeros((2, 2, 2)), np.array([[[3.0, 4.0], [0, 0]], [[np.nan, np.nan], [0, 8]]])
     boxes = np.array([[0.0, 0, 5, 10], [7, 7, 20, 8]])
     np.testing.assert_allclose(errors_in_crops(points, truth, boxes, 2.0), [[5 / 20, 0], [np.nan, 8 / 40]])
+
+
+def test_a_steep_calibration_does_not_warn_of_narrow_heatmaps():
+    assert confidence_of(np.array([1e-12, 0.0]), (-400.0, -100.0)).tolist() == [1, 1]
