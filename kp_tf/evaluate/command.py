@@ -84,19 +84,16 @@ def evaluate(
     info = predictor.info if predictor else find_model(run)
     say_network(info)
     samples, framed = _read_labels(labels, info, allow_outside)
-    if split == "validation":
-        samples = _validation_of(samples, info, labels)
-    total = len(samples)
-    columns = read_columns(by, samples.files) if by else {}
-    predictions = (
-        _through_predictor(predictor, samples, take_boxes=not (detect or framed), labels=labels)
-        if predictor
-        else _through_keras(info, samples, framed, flips, precision)
-    )
+    samples = _validation_of(samples, info, labels) if split == "validation" else samples
+    total, columns = len(samples), read_columns(by, samples.files) if by else {}
+    if predictor:
+        predictions = _through_predictor(predictor, samples, take_boxes=not (detect or framed), labels=labels)
+    else:
+        predictions = _through_keras(info, samples, framed, flips, precision)
     precision = resolve_precision(precision) if precision == "auto" else precision
     summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split, "precision": precision}
-    samples = predictions.samples
-    columns = {name: values[predictions.indices] for name, values in columns.items()}
+    samples, indices = predictions.samples, predictions.indices
+    columns = {name: values[indices] for name, values in columns.items()}
     summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files, columns)
     if detect:
         summary["found"] = {"faces": len(samples), "of": total}
@@ -104,8 +101,7 @@ def evaluate(
     print(f"{info.path} on {len(samples)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:
-        write_json(json, summary)
-        _draw(json, info, predictions, framed)
+        _write(json, summary, info, predictions, framed)
     return summary
 
 
@@ -159,8 +155,9 @@ def _through_predictor(predictor: Predictor, samples: Samples, take_boxes: bool,
     return _Predictions(samples.take(known), known, points[known], confidence[known])
 
 
-def _draw(json: Path, info: ModelInfo, predictions: _Predictions, framed: bool) -> None:
-    """Draw the pictures beside the JSON."""
+def _write(json: Path, summary: dict, info: ModelInfo, predictions: _Predictions, framed: bool) -> None:
+    """Write the scores, and draw the pictures beside them."""
+    write_json(json, summary)
     samples, predicted, name = predictions.samples, predictions.points, info.path.name.removesuffix(".npz")
 
     def beside(what: str) -> Path:
