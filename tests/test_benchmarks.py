@@ -122,8 +122,9 @@ def test_the_mean_shape_of_turned_views_of_a_shape_is_that_shape():
 
 def test_a_calibration_on_few_faces_is_off_by_more_than_one_on_many():
     rng = np.random.default_rng(0)
-    deviation = np.exp(rng.normal(-3.7, 0.3, (200, 1)) + np.zeros(20))  # the points of a face go wrong together
-    errors = deviation * np.sqrt(-np.log(rng.uniform(size=(200, 1))) * 4 / np.pi) + np.zeros(20)
-    few, many = (np.median(calibration.differences(deviation**2, errors, size, 20)) for size in (5, 100))
-    assert many < 0.1
-    assert few > 1.5 * many
+    shape = (400, 1)
+    deviation = np.exp(rng.normal(-3.7, 0.3, shape)) + np.zeros(20)  # the points of a face go wrong together
+    errors = deviation * np.sqrt(-np.log(rng.uniform(size=shape)) * 4 / np.pi)
+    few, many = (np.median(calibration.differences(deviation**2, errors, size, 30)) for size in (10, 200))
+    assert many < 0.05
+    assert few > 2 * many
