@@ -112,8 +112,7 @@ def predict(
     say_network(predictor.info)
     if boxes is None and predictor.info.recipe.takes_whole_photographs:
         print(f"note: {WHOLE}", file=sys.stderr)
-    if out is not None:
-        _make_folder(out / DRAWN)
+    made = [] if out is None else _make_folders(out)
     done = {}
     if sources.photographs:
         output = _Output(out, format, _result_names(sources.photographs), upright)
@@ -122,6 +121,8 @@ def predict(
     if out is not None and sources.clips:
         done |= _predict_clips(predictor, sources, out, format, upright)
     _report(sources, done)
+    if not done:
+        _remove_empty(made)
     if sources.problems:
         raise (PartialError if done else KpError)(format_problems(sources.problems, CANNOT_USE))
 
@@ -223,11 +224,20 @@ def _result_names(files: Sequence[Path], taken: Iterable[str] = ()) -> dict[Path
     return names
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folders(out: Path) -> list[Path]:
+    """Make the folder of the results and that of the pictures; returns those that were not there, the inner first."""
+    made = [folder for folder in (out / DRAWN, *(out / DRAWN).parents) if not folder.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (out / DRAWN).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KpError(f"--out {folder.parent}: cannot make the folder: {error.strerror}") from None
+        raise KpError(f"--out {out}: cannot make the folder: {error.strerror}") from None
+    return made
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _with_progress(results: Iterator, count: int) -> Iterable:

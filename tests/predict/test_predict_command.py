@@ -118,8 +118,9 @@ def test_one_bad_photograph_does_not_stop_the_others(photos, detector, capsys):
     assert raised.value.status == 1
     assert len(json.loads(capsys.readouterr().out)["photographs"]) == 2
     with pytest.raises(KpError, match="the file is empty") as raised:
-        predict([str(photos / "c.jpg")], detector=detector)
+        predict([str(photos / "c.jpg")], out=photos / "new" / "out", detector=detector)
     assert raised.value.status == 2
+    assert not (photos / "new").exists(), "no folder is left if nothing could be done"
 
 
 def test_a_picture_that_cannot_be_drawn_does_not_stop_the_others(photos, detector, face, tmp_path):
