@@ -25,7 +25,11 @@ OUTSIDE = "take photographs outside the folder of the labels as well"
 def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
     """Parse the arguments of `kp-tf` and run the command; returns the exit status."""
     escape_output()
-    options = vars(all_commands(program).parse_args(arguments))
+    found, unknown = all_commands(program).parse_known_args(arguments)
+    options = vars(found)
+    parser: argparse.ArgumentParser = options.pop("parser")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return exit_status(COMMANDS[options.pop("command")][2], **options)
 
 
@@ -39,7 +43,9 @@ def all_commands(program: str = "kp-tf") -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kp-tf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (summary, add_options, _) in COMMANDS.items():
-        add_options(commands.add_parser(name, help=summary, description=_sentence(summary)))
+        command = commands.add_parser(name, help=summary, description=_sentence(summary))
+        command.set_defaults(parser=command)  # its usage explains an option that it does not have
+        add_options(command)
     return parser
 
 

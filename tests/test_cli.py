@@ -162,6 +162,14 @@ def test_boxes_and_switches_arrive_as_values():
     assert parsed("train", ["--labels", "a.xml", "--scheme", "s.json"])["scheme_file"] == Path("s.json")
 
 
+def test_an_unknown_option_is_answered_with_the_options_of_the_command(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "a.jpg", "--ot", "b"])
+    error = capsys.readouterr().err
+    assert error.startswith("usage: kp-tf predict [-h]")
+    assert error.endswith("kp-tf predict: error: unrecognized arguments: --ot b\n")
+
+
 def test_the_installed_command_runs_this_module():
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert scripts == {"kp-tf": f"{cli.main.__module__}:{cli.main.__name__}"}
