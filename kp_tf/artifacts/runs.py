@@ -170,7 +170,9 @@ def read_run(path: Path) -> ModelInfo:
         KpError: if the directory is not a run, or not a completed one.
     """
     if not (path / "config.json").is_file():
-        raise KpError(f"{path} is not a run (a folder with config.json and model.keras)")
+        raise KpError(
+            f"{path} is not a run (a folder with config.json and model.keras); compact and large come with the package"
+        )
     if not (path / "metrics.json").is_file():
         raise KpError(f"{path}: the training is not complete (there is no metrics.json); --resume continues it")
     metrics = read_json(path / "metrics.json")

@@ -159,7 +159,7 @@ def test_runs_of_a_label_from_the_newest_to_the_oldest(work):
 
 def test_what_cannot_be_read_as_a_run_is_one_message(work):
     run = write_run("begun")
-    with pytest.raises(KpError, match=r"runs/none is not a run \(a folder with config.json and model.keras\)"):
+    with pytest.raises(KpError, match=r"runs/none is not a run \(a folder .*\); compact and large come with"):
         runs.read_run(runs.RUNS / "none")
     with pytest.raises(KpError, match=r"runs/begun: the training is not complete .*; --resume continues it"):
         runs.read_run(run)

@@ -29,8 +29,8 @@ def recognizes(path: Path) -> bool:
 def read(path: Path, allow_outside: bool | None = None) -> Samples:
     """Read all `.pts` files in a folder and below it.
 
-    `name.pts` and `name_1.pts` are faces of the photograph `name` with any suffix; a photograph of that very name goes
-    first. Files whose number of points is not the most frequent one are problems.
+    `name.pts` and `name_1.pts` are faces of the photograph `name`, which has the suffix of any format or none; a
+    photograph of that very name goes first. Files whose number of points is not the most frequent one are problems.
 
     Raises:
         KpError: if there is no file that can be used.
@@ -112,6 +112,7 @@ def _photograph(path: Path, photographs: dict[Path, list[Path]]) -> Path:
     head, _, tail = path.stem.rpartition("_")
     stems = (path.stem, head) if head and tail.isdecimal() else (path.stem,)
     found = next((found for stem in stems if (found := photographs.get(path.with_name(stem)))), [])
+    found = found or [file for stem in stems if (file := path.with_name(stem)).is_file()][:1]
     if len(found) > 1:
         raise KpError(f"it may belong to {found[0].name} or {found[1].name}; keep one of them")
     if not found:

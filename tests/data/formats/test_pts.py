@@ -59,6 +59,8 @@ def test_a_file_needs_one_photograph(tmp_path):
     write(tmp_path / "a.pts", [(11, 21)])
     with pytest.raises(KpError, match=r"^a\.pts: there is no photograph of this name beside it"):
         pts.read(tmp_path)
+    Image.new("L", (80, 60)).save(tmp_path / "a", "JPEG")
+    assert pts.read(tmp_path).files == ("a",)
     for name in ("a.jpg", "a.png"):
         Image.new("L", (80, 60)).save(tmp_path / name)
     with pytest.raises(KpError, match=r"^a\.pts: it may belong to a\.jpg or a\.png"):
