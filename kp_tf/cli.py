@@ -3,14 +3,12 @@
 import argparse
 import gc
 import importlib
-import os
-import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kp_tf import __version__
-from kp_tf.core.environment import captured_stderr, escape_output, set_environment_defaults
+from kp_tf.core.environment import captured_stderr, escape_output, is_stdout_closed, set_environment_defaults
 from kp_tf.core.errors import KpError, as_kp_error, printable
 from kp_tf.recipes import KEEP, PRECISIONS
 
@@ -81,7 +79,7 @@ def exit_status(command: str, **options: object) -> int:
         getattr(imported, function)(**options)
         sys.stdout.flush()
     except BrokenPipeError:
-        if not _is_stdout_closed():
+        if not is_stdout_closed():
             raise
         return 141
     except (KpError, OSError, ModuleNotFoundError) as error:
@@ -96,15 +94,6 @@ def exit_status(command: str, **options: object) -> int:
     finally:
         gc.collect()  # an iterator of tf.data that calls Python hangs if Python is already shutting down
     return 0
-
-
-def _is_stdout_closed() -> bool:
-    """Whether nobody reads the output any more; it is then discarded, because Python writes the rest at its end."""
-    poll = select.poll()
-    poll.register(sys.stdout, 0)  # errors are always reported
-    if closed := bool(poll.poll(0)):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return closed
 
 
 def _train(parser: argparse.ArgumentParser) -> None:

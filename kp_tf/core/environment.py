@@ -1,9 +1,10 @@
-"""What has to happen before TensorFlow is imported and before anything is printed."""
+"""What has to happen before TensorFlow is imported and before anything is printed, and whether anybody reads it."""
 
 import codecs
 import io
 import json
 import os
+import select
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -56,3 +57,12 @@ def captured_stderr() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def is_stdout_closed() -> bool:
+    """Whether nobody reads the output any more; it is then discarded, because Python writes the rest at its end."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are always reported
+    if closed := bool(poll.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return closed

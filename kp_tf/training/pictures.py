@@ -87,8 +87,8 @@ def _draw_validation(run: EndedTraining, folder: Path) -> None:
     order = best_first(face_scores(samples, predicted)[0])
     num_best = min(NUM_SHOWN, len(order) // 2)
     best, worst = order[:num_best], order[num_best:][-NUM_SHOWN:]
-    title = f"{run.title}: best and worst of {len(samples)} validation faces"
-    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, title)
+    which = f"best and worst of {len(samples)} validation faces" if num_best else "the validation face"
+    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, f"{run.title}: {which}")
     if run.info.recipe.takes_whole_photographs:
         plots.error_by_condition(
             folder / "error_by_condition.png",
