@@ -88,7 +88,8 @@ def _draw_validation(run: EndedTraining, folder: Path) -> None:
     num_best = min(NUM_SHOWN, len(order) // 2)
     best, worst = order[:num_best], order[num_best:][-NUM_SHOWN:]
     which = f"best and worst of {len(samples)} validation faces" if num_best else "the validation face"
-    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, f"{run.title}: {which}")
+    title = f"{run.title}: {which}"
+    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, title)
     if run.info.recipe.takes_whole_photographs:
         plots.error_by_condition(
             folder / "error_by_condition.png",
