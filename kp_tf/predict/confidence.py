@@ -70,7 +70,7 @@ def why_uncalibrated(errors: np.ndarray) -> str:
     """Why `calibrate` has no result for these errors (N, K), NaN where a point is missing."""
     known = errors[~np.isnan(errors)]
     if (faces := int((~np.isnan(errors)).any(axis=1).sum())) < MIN_FACES:
-        return f"there are {faces} validation faces, and {MIN_FACES} are needed"
+        return f"it needs {MIN_FACES} validation faces, not {faces}"
     if len(known) < MIN_POINTS:
         return f"the validation faces have {len(known)} labelled points, and {MIN_POINTS} are needed"
     if known.min() > NEAR or known.max() <= NEAR:

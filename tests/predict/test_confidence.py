@@ -53,7 +53,7 @@ def test_the_reason_for_no_calibration():
     near, far = np.full((20, 15), 0.01), np.full((20, 15), 0.1)
     blind = near.copy()
     blind[0] = blind[1:, 5:] = np.nan
-    assert why_uncalibrated(blind) == "there are 19 validation faces, and 20 are needed"
+    assert why_uncalibrated(blind) == "it needs 20 validation faces, not 19"
     blind[0, :2] = 0.01
     assert why_uncalibrated(blind) == "the validation faces have 97 labelled points, and 200 are needed"
     assert why_uncalibrated(near) == "all of the points of the validation faces are within 3%"
