@@ -1,5 +1,6 @@
 """From the test photographs to the competition's CSV, in one go or in shards."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import picture, write_xml, xml_image
+from helpers import picture, write_run, write_xml, xml_image
 from PIL import Image
 
 from kp_tf.apps.kaggle import predict_kaggle
@@ -18,6 +19,8 @@ from kp_tf.core.files import write_json
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
 from kp_tf.recipes import PART1, PART3
+
+PROGRAM = Path(__file__).parents[2] / "predict_kaggle.py"
 
 
 def network(images):
@@ -62,13 +65,23 @@ def test_the_rows_follow_the_xml(arguments, capsys):
         np.testing.assert_allclose(points[n, :, 1], 20 - 0.5 + 16, atol=1e-4)
 
 
-def test_the_program_prints_what_it_does_and_nothing_of_tensorflows(exported, ibug, tmp_path):
-    program = Path(__file__).parents[2] / "predict_kaggle.py"
-    command = [sys.executable, program, "--run", exported["run"], "--data", ibug, "--out", "a.csv"]
+def test_the_program_prints_what_it_does(ibug, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = write_run(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["predict_kaggle.py", "--run", str(run), "--data", str(ibug), "--out", "a.csv"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("a.csv: 544 rows for 4 faces")
+    assert read_submission(tmp_path / "a.csv", 4).shape == (4, 68, 2)
+
+
+@pytest.mark.long
+def test_the_program_prints_nothing_of_tensorflows(ibug, tmp_path):
+    command = [sys.executable, PROGRAM, "--run", write_run(tmp_path / "run"), "--data", ibug, "--out", "a.csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1].startswith("a.csv: 544 rows for 4 faces")
     assert done.stderr == "network: run\n"
-    assert read_submission(tmp_path / "a.csv", 4).shape == (4, 68, 2)
 
 
 def test_points_move_with_box_and_photograph(arguments, folder):

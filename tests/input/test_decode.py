@@ -210,7 +210,7 @@ def claiming_jpeg(path, width, height):
 
 
 def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
-    Image.new("1", (20_000, 20_000)).save(tmp_path / "real.png")
+    Image.new("1", (11_000, 11_000)).save(tmp_path / "real.png")
     header = bytearray((tmp_path / "real.png").read_bytes())
     header[16:24] = 2 * (100_000).to_bytes(4, "big")
     header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")

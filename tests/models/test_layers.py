@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import RECIPE
 
 from kp_tf.models.build import build_network
 from kp_tf.models.layers import BatchNormalization, folded
-from kp_tf.recipes import COMPACT, PART3
+from kp_tf.recipes import PART3
 
 STOCK = keras.layers.BatchNormalization
 RNG = np.random.default_rng(0)
@@ -123,8 +124,7 @@ def test_batch_norm_on_two_replicas_equals_the_stock_layer():
     subprocess.run([sys.executable, "-c", REPLICAS], check=True, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("recipe", [PART3, COMPACT])
+@pytest.mark.parametrize(("recipe", "precision"), [(PART3, "float32"), (RECIPE, "float32"), (RECIPE, "mixed_bfloat16")])
 def test_folded_computes_the_same_without_norms(recipe, precision):
     model = build_network(replace(recipe, shape=(32, 32)), 3, seed=0, precision=precision)
     rng = np.random.default_rng(0)
