@@ -37,7 +37,9 @@ THREE = Scheme("three", ("left eye", "nose", "right eye"), (), flip_indices=(2, 
 def prepare(config, path):
     """A new training up to its first step; the run directory is made."""
     path.mkdir(parents=True)
-    return build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: path)
+    fitting = build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: path)
+    fitting.fitted.run_eagerly = True  # which takes less time than tracing, for so few batches
+    return fitting
 
 
 def complete(config, path):

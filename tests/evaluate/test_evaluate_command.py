@@ -143,7 +143,8 @@ def test_faces_without_eyes_are_scored_in_pixels(run, labels, tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(info.to_json()))
     (tmp_path / "run" / "metrics.json").write_text('{"completed": "2026-01-01T00:00:00+00:00"}')  # not calibrated
     blind = labels.with_name("blind.xml")
-    blind.write_text(re.sub(r"<part name='36'[^>]*>", "", labels.read_text()))  # a corner of one eye
+    images = re.sub(r"<part name='36'[^>]*>", "", labels.read_text()).split("</image>")  # a corner of one eye
+    blind.write_text("</image>".join([*images[:4], images[-1]]))
     scores = evaluate(blind, run=str(tmp_path / "run"), json=tmp_path / "scores.json")
     assert "nme_mean" not in scores["all"]
     assert scores["all"]["euclidean_px"]["value"] > 0

@@ -161,7 +161,7 @@ def test_light_changes_pixels_within_the_range_and_moves_no_point(name):
 def test_a_probability_is_how_often_it_happens(name):
     images = tf.repeat(tf.constant(noise(count=1, size=24)), 200, axis=0)
     settings = Augmentation(**{name: 0.25})
-    result, _ = numpy_of(augment(images, blobs(count=200)[1], draws(200), settings, None, (24, 24), 1.0))
+    result, _ = numpy_of(augment(images, blobs(24, 24, 200)[1], draws(200), settings, None, (24, 24), 1.0))
     share = (np.abs(result - images).max(axis=(1, 2, 3)) > 1e-3).mean()
     expected = 1 - 0.75**2 if name == "occlusion" else 0.25
     assert abs(share - expected) < 0.1
@@ -203,7 +203,7 @@ def test_stretch_shear_and_rotation_keep_areas():
 def test_the_cut_turns_with_the_picture():
     images = np.full((64, 64, 64, 1), 255, np.float32)
     settings = Augmentation(cut=1.0, rotation=10.0)
-    result, _ = numpy_of(augment(images, blobs(count=64)[1], draws(64), settings, None, (40, 40), 0.5))
+    result, _ = numpy_of(augment(images, blobs(24, 24, 64)[1], draws(64), settings, None, (40, 40), 0.5))
     black = (result == 0).mean(axis=(1, 2, 3))
     assert 0.25 < black.max() < 0.4
     assert (black > 0).mean() > 0.8

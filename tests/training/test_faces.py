@@ -42,7 +42,7 @@ def write_photographs(folder, turned):
 
 
 def test_photographs_turned_by_exif_are_trained_on_as_if_stored_upright(tmp_path):
-    recipe = replace(TINY, part=None, dataset="labels", scheme=None, crop_scale=1.5)
+    recipe = replace(TINY, part=None, dataset="labels", scheme=None, crop_scale=1.5, epochs=1)
     scheme = tmp_path / "scheme.json"
     scheme.write_text('{"name": "five", "mirror": [["0", "4"]]}')
     loaded, runs = [], []
