@@ -42,7 +42,7 @@ DLIB_OPTIONS = {"oversampling": 80, "depth": 3}  # the best of those tried
 def compare(data: str | None, out: Path, sizes: list[int], methods: list[str]) -> None:
     """Train and score every method on every number of pictures that has no row yet."""
     source = find_data(data, "imm").folder("imm")
-    truth = _write_files(source, out / "imm", sizes)
+    truth = write_files(source, out / "imm", sizes)
     kept = out / "curve.json"
     rows = read_json(kept)["rows"] if kept.is_file() else []
     for size in sizes:
@@ -56,7 +56,7 @@ def compare(data: str | None, out: Path, sizes: list[int], methods: list[str]) -
     save_table(out / "curve", {"rows": rows}, _table(rows))
 
 
-def _write_files(source: Path, folder: Path, sizes: list[int]) -> Samples:
+def write_files(source: Path, folder: Path, sizes: list[int]) -> Samples:
     """Write IMM's photographs, an XML of each size for training, the test's XML and the scheme; return the test."""
     samples = read_imm(source)
     samples = replace(samples, boxes=boxes_around_points(samples.labels), root=folder)

@@ -38,7 +38,7 @@ class EndedTraining:
         network: the same for prediction.
         history: losses, metrics and seconds by epoch.
         kept_epoch: counted from 1, whose weights the network has.
-        first_batch: returns images (B, H, W, 1) in [-0.5, 0.5] and points (B, K, 2) in the unit square, as trained
+        first_images: returns images (B, H, W, 1) in [-0.5, 0.5] and points (B, K, 2) in the unit square, as trained
             on; twice as many points if there was a teacher.
         validation: the faces for validation.
         scores: on those.
@@ -52,7 +52,7 @@ class EndedTraining:
     network: Network
     history: list[dict[str, float]]
     kept_epoch: int
-    first_batch: Callable[[], tuple[np.ndarray, np.ndarray]]
+    first_images: Callable[[], tuple[np.ndarray, np.ndarray]]
     validation: Samples
     scores: Scores
     test: Samples | None
@@ -66,7 +66,7 @@ def draw_run(run: EndedTraining) -> None:
     """
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
-    images, points = run.first_batch()
+    images, points = run.first_images()
     images = np.rint((images + 0.5) * 255).clip(0, 255).astype(np.uint8)
     title = f"{run.title}: training images and their points"
     pictures.training_samples(folder / "training_samples.png", images, points[:, : len(run.info.scheme)], title)
@@ -81,15 +81,20 @@ def draw_run(run: EndedTraining) -> None:
         _draw_test(run, run.test, folder)
 
 
+def best_and_worst(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Up to `NUM_SHOWN` of the best and of the worst faces, from indices from the best to the worst; none is both."""
+    num_best = min(NUM_SHOWN, len(order) // 2)
+    return order[:num_best], order[num_best:][-NUM_SHOWN:]
+
+
 def _draw_validation(run: EndedTraining, folder: Path) -> None:
     """The best and worst validation faces and, for IMM, the error by pose and expression."""
     samples, predicted = run.validation, run.scores.predicted
     order = best_first(face_scores(samples, predicted)[0])
-    num_best = min(NUM_SHOWN, len(order) // 2)
-    best, worst = order[:num_best], order[num_best:][-NUM_SHOWN:]
-    which = f"best and worst of {len(samples)} validation faces" if num_best else "the validation face"
+    best, worst = best_and_worst(order)
+    which = f"best and worst of {len(samples)} validation faces" if len(best) else "the validation face"
     title = f"{run.title}: {which}"
-    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], num_best or None, title)
+    draw_selected(folder / "validation_faces.png", samples, predicted, [*best, *worst], len(best) or None, title)
     if run.info.recipe.takes_whole_photographs:
         plots.error_by_condition(
             folder / "error_by_condition.png",

@@ -25,17 +25,10 @@ NUM_DRAWN = 12  # training pictures
 def finish(fitting: Fitting) -> EndedTraining:
     """Save the network and score it."""
     faces, (path, checkpoint) = fitting.faces, fitting.of_chief()
-    recipe = faces.info.recipe
     fitting.model.set_weights(checkpoint.kept_weights())  # kept and scored in float32 whatever it was trained in
     with replacing(path / "model.keras") as temporary:
         uncompiled(fitting.model).save(temporary)
     network = for_prediction(fitting.model, faces.info)
-
-    def first_batch() -> tuple[np.ndarray, np.ndarray]:
-        batches = fitting.batches_from(0).take(-(-NUM_DRAWN // min(recipe.batch_size, len(faces.training))))
-        images, points = zip(*batches.as_numpy_iterator(), strict=True)
-        return np.concatenate(images), np.concatenate(points)
-
     return EndedTraining(
         path=path,
         title=fitting.config.title,
@@ -44,11 +37,18 @@ def finish(fitting: Fitting) -> EndedTraining:
         network=network,
         history=[*checkpoint.rows, *checkpoint.unfinished],
         kept_epoch=checkpoint.kept,
-        first_batch=first_batch,
+        first_images=lambda: first_images(fitting),
         validation=faces.validation.samples,
         scores=score(network, faces.info, faces.training, faces.validation),
         test=faces.test,
     )
+
+
+def first_images(fitting: Fitting) -> tuple[np.ndarray, np.ndarray]:
+    """The first `NUM_DRAWN` images that were trained on, or all if there are fewer, and their points."""
+    count = min(NUM_DRAWN, len(fitting.faces.training))
+    images, points = next(iter(fitting.batches_from(0).unbatch().take(count).batch(count)))
+    return images.numpy(), points.numpy()
 
 
 def write_metrics(run: EndedTraining, fitting: Fitting, device: str) -> None:

@@ -1,15 +1,21 @@
 """Export to LiteRT and ONNX, and packed weights."""
 
+import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import check_threads
 
 from kp_tf.apps.export import export, pack
+from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends import load_network
 from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
 from kp_tf.evaluate.command import evaluate
+from kp_tf.models.cnn import cnn
+from kp_tf.recipes import RECIPES
 
 IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 32, 32, 1)).astype(np.float32)
 
@@ -71,3 +77,19 @@ def test_packed_weights_give_nearly_the_same_points(exported, tmp_path, capsys):
     assert np.abs(network(IMAGES) - keras_network(IMAGES))[..., :2].max() < 0.01
     with pytest.raises(KpError, match=r"small: the name must end in \.npz"):
         pack(exported["run"], tmp_path / "small")
+
+
+def test_a_model_of_ones_own_is_evaluated_and_exported(tmp_path, labels, capsys):
+    recipe = replace(RECIPES["course", 3], network="own", shape=(32, 32), crop_scale=1.3)
+    run = tmp_path / "own"
+    run.mkdir()
+    model = cnn((32, 32), 68, convs=[(4, 5)], hidden=8)
+    model.save(run / "model.keras")
+    (run / "config.json").write_text(json.dumps(ModelInfo(run, recipe, IBUG68).to_json()))
+    (run / "metrics.json").write_text('{"completed": "2026-01-01T00:00:00+00:00"}')
+    out = export("litert", str(run), tmp_path / "own.tflite", labels=labels)
+    assert "difference in points on 20 faces of" in capsys.readouterr().out
+    expected = model.predict_on_batch(IMAGES)
+    np.testing.assert_allclose(load_network(out)[1](IMAGES)[..., :2], expected, atol=1e-4)
+    before, after = (evaluate(labels, run=str(path))["all"]["euclidean_px"]["value"] for path in (run, out))
+    assert after == pytest.approx(before, rel=1e-3)
