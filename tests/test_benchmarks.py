@@ -4,12 +4,13 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import calibration, mean_shape_3d, tracking
+from benchmarks import calibration, false_faces, mean_shape_3d, tracking
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from benchmarks.virtualenvs import installed
 from benchmarks.workers.protocol import Worker
@@ -128,3 +129,16 @@ def test_a_calibration_on_few_faces_is_off_by_more_than_one_on_many():
     few, many = (np.median(calibration.differences(deviation**2, errors, size, 30)) for size in (10, 200))
     assert many < 0.05
     assert few > 2 * many
+
+
+def test_boxes_without_faces_hold_none_and_overlap_none(tmp_path):
+    Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
+    boxes = np.array([[10.0, 10, 50, 50], [15, 12, 50, 50], [200, 100, 60, 60]])
+
+    class Judge:
+        def predict(self, picture, boxes):
+            means = [0.9, 0.1, 0.2, *[0.6] * false_faces.NUM_RANDOM]
+            return [SimpleNamespace(confidence=np.array([mean])) for mean in means]
+
+    found = false_faces.boxes_without_faces([tmp_path / "a.png"], Judge(), np.random.default_rng(0), lambda _: boxes)
+    assert [next(iter(each.values())).tolist() for each in found] == [boxes[2:].tolist(), []]
