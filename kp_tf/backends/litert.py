@@ -15,7 +15,7 @@ from kp_tf.backends.network import (
     INSTALL,
     Network,
     check_file,
-    check_shapes,
+    check_tensors,
     not_exported,
     pad_variance,
 )
@@ -45,8 +45,11 @@ def load_litert(path: Path) -> tuple[ModelInfo, Network]:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise not_exported(path, error) from None
-    (image,), (points,) = interpreter.get_input_details(), interpreter.get_output_details()
-    check_shapes(info, image["shape"][1:], points["shape"][1:])
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    check_tensors(
+        info, *([(each["shape"].tolist(), each["dtype"] is np.float32) for each in kind] for kind in (inputs, outputs))
+    )
+    (image,), (points,) = inputs, outputs
     lock = threading.Lock()  # an interpreter holds one input and one output
 
     def network(images: np.ndarray) -> np.ndarray:

@@ -37,9 +37,15 @@ def not_exported(path: Path, reason: object) -> KpError:
     return KpError(f"{path}: expected a network that `python -m kp_tf export` wrote, found: {reason}")
 
 
-def check_shapes(info: ModelInfo, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-    """Refuse a model whose shapes, without the batch's, do not match its settings. Raises KpError."""
+Tensors: TypeAlias = Sequence[tuple[Sequence[int], bool]]
+"""The inputs or outputs of a model: the shape of each, and whether it is of float32."""
+
+
+def check_tensors(info: ModelInfo, inputs: Tensors, outputs: Tensors) -> None:
+    """Refuse a model without exactly one input and one output of float32 whose shapes, without the batch's, match its
+    settings. Raises KpError."""
     expected = (*info.recipe.shape, 1), (len(info.scheme), 3 if info.recipe.has_heatmaps else 2)
-    if (tuple(inputs), tuple(outputs)) != expected:
-        shapes = f"shapes {tuple(inputs)} and {tuple(outputs)}, not {expected[0]} and {expected[1]}"
-        raise not_exported(info.path, shapes)
+    for name, tensors, shape in zip(("inputs", "outputs"), (inputs, outputs), expected, strict=True):
+        if [(tuple(found[1:]), is_float) for found, is_float in tensors] != [(shape, True)]:
+            found = ", ".join(f"{list(found)}{'' if is_float else ' (not float32)'}" for found, is_float in tensors)
+            raise not_exported(info.path, f"{name} {found or 'none'}, not one of [batch, {str(list(shape))[1:]}")

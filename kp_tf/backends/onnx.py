@@ -11,7 +11,7 @@ from kp_tf.backends.network import (
     INSTALL,
     Network,
     check_file,
-    check_shapes,
+    check_tensors,
     not_exported,
     pad_variance,
 )
@@ -41,6 +41,10 @@ def load_onnx(path: Path) -> tuple[ModelInfo, Network]:
     except Exception as error:  # ONNX Runtime has a class for each kind, all directly below this one
         raise not_exported(path, error) from None
     info = parse_description(path, text)
-    (image,), (points,) = session.get_inputs(), session.get_outputs()
-    check_shapes(info, image.shape[1:], points.shape[1:])
-    return info, lambda images: pad_variance(np.asarray(session.run(None, {image.name: images})[0]))
+    inputs, outputs = (
+        [(tensor.shape, tensor.type == "tensor(float)") for tensor in tensors]
+        for tensors in (session.get_inputs(), session.get_outputs())
+    )
+    check_tensors(info, inputs, outputs)
+    name = session.get_inputs()[0].name
+    return info, lambda images: pad_variance(np.asarray(session.run(None, {name: images})[0]))

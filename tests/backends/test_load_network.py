@@ -14,8 +14,10 @@ from helpers import INFO, check_threads
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
 from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.backends.network import check_tensors
 from kp_tf.core.errors import KpError
 
+IMAGE, POINTS = ((1, 32, 32, 1), True), ((1, 68, 3), True)  # shape, and whether it is of float32
 IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 32, 32, 1)).astype(np.float32)
 
 
@@ -81,6 +83,21 @@ def test_files_that_are_not_exported_have_one_clear_message(exported, tmp_path):
             load_network(tmp_path / name)
     with pytest.raises(KpError, match="no such file"):
         load_network(tmp_path / "nothing.onnx")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        ([IMAGE], [], r"outputs none, not one of \[batch, 68, 3\]"),
+        ([IMAGE, IMAGE], [POINTS], r"inputs \[1, 32, 32, 1\], \[1, 32, 32, 1\], not one of \[batch, 32, 32, 1\]"),
+        ([IMAGE], [((1, 68, 2), True)], r"outputs \[1, 68, 2\], not one of"),
+        ([((1, 32, 32, 1), False)], [POINTS], r"inputs \[1, 32, 32, 1\] \(not float32\), not one of"),
+    ],
+)
+def test_a_model_with_other_tensors_is_refused(inputs, outputs, message):
+    check_tensors(INFO, [IMAGE], [POINTS])
+    with pytest.raises(KpError, match=message):
+        check_tensors(INFO, inputs, outputs)
 
 
 def test_a_renamed_pickle_is_refused(exported, tmp_path):
