@@ -30,7 +30,8 @@ def describe_points(scheme: Scheme, counts: list[int], boxes: int) -> str:
         parts.append(f"{listed} in {'all' if count == boxes else count}")
     known = "" if scheme.name == "own" else f" of {scheme.name}"
     flips = "without" if scheme.flip_indices is None else "with"
-    return f"{len(scheme)} points{known}, {flips} flip pairs, in {boxes} boxes: {'; '.join(parts)}"
+    points = "1 point" if len(scheme) == 1 else f"{len(scheme)} points"
+    return f"{points}{known}, {flips} flip pairs, in {boxes} box{'' if boxes == 1 else 'es'}: {'; '.join(parts)}"
 
 
 def doubtful_points(scheme: Scheme, counts: list[int], boxes: int) -> list[str]:

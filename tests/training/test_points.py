@@ -16,6 +16,7 @@ def test_points_are_listed_with_their_boxes():
         "3 points, without flip pairs, in 6 boxes: eye in all; nose in 5; Nose in 1"
     )
     counts = [500] * 60 + [499] * 8
+    assert describe_points(Scheme("own", ("0",), ()), [1], 1) == "1 point, without flip pairs, in 1 box: 0 in all"
     assert describe_points(IBUG68, counts, 500) == (
         "68 points of ibug68, with flip pairs, in 500 boxes: 60 points in all; 60, 61, 62, 63, 64, 65, 66, 67 in 499"
     )
