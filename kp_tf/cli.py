@@ -23,7 +23,11 @@ OUTSIDE = "take photographs outside the folder of the labels as well"
 def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
     """Parse the arguments of `kp-tf` and run the command; returns the exit status."""
     escape_output()
-    found, unknown = all_commands(program).parse_known_args(arguments)
+    every = all_commands(program)
+    if not (sys.argv[1:] if arguments is None else arguments):
+        every.print_help(sys.stderr)
+        return 2
+    found, unknown = every.parse_known_args(arguments)
     options = vars(found)
     parser: argparse.ArgumentParser = options.pop("parser")
     if unknown:

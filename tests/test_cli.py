@@ -113,7 +113,6 @@ def test_an_import_that_is_interrupted_or_fails(command, capfd):
         "predict a.jpg --box 1,2,3,four",
         "predict",
         "nothing",
-        "",
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_imported(arguments, capsys):
@@ -139,6 +138,12 @@ def parsed(name, arguments):
     parser = argparse.ArgumentParser()
     cli.COMMANDS[name][1](parser)
     return vars(parser.parse_args(arguments))
+
+
+def test_without_arguments_all_commands_are_listed(capsys):
+    assert cli.main([]) == 2
+    printed = capsys.readouterr().err
+    assert all(f"\n    {name} " in printed for name in cli.COMMANDS)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
