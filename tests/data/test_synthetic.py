@@ -299,7 +299,8 @@ def test_a_script_needs_no_main_guard(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals of a process group")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_interrupted_drawing_leaves_nothing(tmp_path, processes):
-    code = "import sys; from pathlib import Path; from kp_tf.data.synthetic.sample import draw_sample\n"
+    code = "import signal, sys; from pathlib import Path; from kp_tf.data.synthetic.sample import draw_sample\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
     code += "draw_sample(Path(sys.argv[1]), 'imm', processes=int(sys.argv[2]))"
     command = [sys.executable, "-c", code, str(tmp_path / "sample"), str(processes)]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as process:
