@@ -109,7 +109,7 @@ def _fuzz(name: str, seconds: float, out: Path) -> None:
         "timeout": MAX_WAIT,
         "rss_limit_mb": MAX_MEGABYTES,
         "artifact_prefix": f"{folder}/",
-        "dict": folder / "words.txt",
+        **({"dict": folder / "words.txt"} if words else {}),  # libFuzzer refuses an empty one
         "print_final_stats": 1,
         "max_len": max(4096, *(2 * len(seed) for seed in seeds)),
     }
