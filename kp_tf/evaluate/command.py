@@ -79,9 +79,7 @@ def evaluate(
     is_exported = run is not None and Path(run).suffix in EXPORTED
     if flips and (is_exported or detect):
         raise KpError("--flips cannot be used with --detect or with exported files")
-    source = run if is_exported else find_model(run).path
-    predictor = Predictor.load(source, detector) if is_exported or detect else None
-    info = predictor.info if predictor else find_model(run)
+    predictor, info = _load(run, is_exported, detect, detector)
     say_network(info)
     samples, framed = _read_labels(labels, info, allow_outside)
     samples = _validation_of(samples, info, labels) if split == "validation" else samples
@@ -103,6 +101,14 @@ def evaluate(
     if json is not None:
         _write(json, summary, info, predictions, framed)
     return summary
+
+
+def _load(run: str | None, is_exported: bool, detect: bool, detector: Detector) -> tuple[Predictor | None, ModelInfo]:
+    """The predictor, if the faces go through one, and the network's description."""
+    if is_exported or detect:
+        predictor = Predictor.load(run if is_exported else find_model(run).path, detector)
+        return predictor, predictor.info
+    return None, find_model(run)
 
 
 def _read_labels(labels: Path, info: ModelInfo, allow_outside: bool) -> tuple[Samples, bool]:
