@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+FOLDS = 5
+
 
 def person_or_picture(file: str) -> str:
     """What the pictures of one person share, where the file name tells the person; elsewhere the file's own name.
@@ -25,9 +27,9 @@ def is_held_out(file: str) -> bool:
     return int(hashlib.sha256(person_or_picture(file).encode()).hexdigest()[:8], 16) % 10 == 1
 
 
-def fold_of(file: str, folds: int = 5) -> int:
+def fold_of(file: str) -> int:
     """The fold, from 0, that a picture of `more_faces` is in; pictures of one person are in the same."""
-    return int(hashlib.sha256(person_or_picture(file).encode()).hexdigest()[8:16], 16) % folds
+    return int(hashlib.sha256(person_or_picture(file).encode()).hexdigest()[8:16], 16) % FOLDS
 
 
 def shows_held_out(photograph: str, faces: Iterable[str]) -> bool:
