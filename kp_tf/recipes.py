@@ -69,6 +69,7 @@ class Recipe:
     crop_margin: float | None = None  # if set, crop_scale is this times what box and points of half of the faces need
     num_passes: int = 1  # each pass after the first is centred on the landmarks of the previous one
     first_pass_scale: float = 1.0  # the first pass's window in units of the others'
+    rotated_windows: bool = False  # the windows after the first are rotated with the face
     init: str | None = None  # a run or weights to start from, which determine network, shape and stored shape
     teacher: str | None = None  # a run or weights whose points on the training photographs are learned as well
     augmentation: Augmentation = Augmentation()

@@ -45,7 +45,7 @@ def check_box_size(width: float, height: float) -> None:
 
 
 def box_outside(name: str, box: np.ndarray, size: tuple[int, int]) -> KpError:
-    """The error for a box (4,) that lies almost or wholly outside its picture of this width and height."""
-    left, top, width, height = box
+    """The error for a box (4 or 5,) that lies almost or wholly outside its picture of this width and height."""
+    left, top, width, height = box[:4]
     where = f"left {left:g}, top {top:g}, {width:g} × {height:g}"
     return KpError(f"{name}: the box lies outside the picture of {size[0]} × {size[1]} pixels: {where}")

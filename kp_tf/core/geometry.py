@@ -3,6 +3,9 @@
 A point is (x, y) in pixels; the centre of the top left pixel is (0, 0), as in dlib's XML. A box is (left, top, width,
 height) and covers [left − ½, left + width − ½): it ends at pixel edges. The unit square of a window is
 u = (x − left + ½) / width, so that resizing with half-pixel centres keeps u.
+
+A box or window may have a fifth column: the angle by which it is rotated about its centre, in degrees, clockwise in the
+picture. Its unit square is rotated with it.
 """
 
 import numpy as np
@@ -11,33 +14,45 @@ MAX_EMPTINESS = 50  # a window may be this many times as large as its part insid
 
 
 def crop_windows(boxes: np.ndarray, scale: float | None) -> np.ndarray:
-    """Windows of whole pixels to crop.
+    """Windows to crop; those that are not rotated are of whole pixels.
 
     Args:
-        boxes: (N, 4) left, top, width, height in pixels.
+        boxes: (N, 4) left, top, width, height in pixels, or (N, 5) with the angle.
         scale: the side of a square about each box's centre, in units of the box's longer side. None takes the boxes
             as they are.
 
     Returns:
-        (N, 4) int32, at least one pixel wide and high. A window may reach outside its photograph.
+        (N, 4) int32 or (N, 5) float64, at least one pixel wide and high. A window may reach outside its photograph.
     """
     boxes = np.asarray(boxes, np.float64)
-    corner, size = boxes[:, :2], boxes[:, 2:]
+    corner, size = boxes[:, :2], boxes[:, 2:4]
     if scale is not None:
         side = scale * size.max(axis=1, keepdims=True)
         corner, size = corner + (size - side) / 2, np.repeat(side, 2, axis=1)
+    if boxes.shape[1] == 5:
+        return np.concatenate([corner, np.maximum(size, 1), boxes[:, 4:]], axis=1)
     size = np.maximum(np.rint(size), 1)
     return np.concatenate([np.rint(corner), size], axis=1).astype(np.int32)
 
 
 def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
-    """Boxes (N, 4) scaled by a factor about their centres."""
+    """Boxes (N, 4 or 5) scaled by a factor about their centres."""
     boxes = np.asarray(boxes, np.float64)
-    return np.concatenate([boxes[:, :2] - (factor - 1) / 2 * boxes[:, 2:], factor * boxes[:, 2:]], axis=1)
+    corner, size = boxes[:, :2], boxes[:, 2:4]
+    return np.concatenate([corner - (factor - 1) / 2 * size, factor * size, boxes[:, 4:]], axis=1)
+
+
+def enclosing_windows(windows: np.ndarray) -> np.ndarray:
+    """Squares (N, 4) int32 of whole pixels that hold rotated windows (N, 5), whatever their angle."""
+    corner, size = windows[:, :2], windows[:, 2:4]
+    side = np.ceil(np.hypot(*size.T))[:, None] + 2  # one pixel more on each side, for interpolation
+    corner = np.floor(corner + (size - side) / 2)
+    return np.concatenate([corner, side, side], axis=1).astype(np.int32)
 
 
 def misses_image(windows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Whether windows (N, 4) lie almost or wholly outside their photographs of width and height (N or 1, 2): (N,)."""
+    """Whether windows (N, 4 or 5) lie almost or wholly outside their photographs of sizes (N or 1, 2): (N,)."""
+    windows = enclosing_windows(windows) if np.shape(windows)[1] == 5 else windows
     windows, sizes = np.asarray(windows, np.float64), np.asarray(sizes, np.float64)
     corner, end = windows[:, :2], windows[:, :2] + windows[:, 2:]
     inside = np.maximum(np.minimum(sizes, end) - np.maximum(corner, 0), 0).prod(axis=1)
@@ -45,15 +60,30 @@ def misses_image(windows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def to_unit(points: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Points (N, K, 2) in pixels to the unit square of their windows (N, 4); points outside exceed [0, 1]."""
+    """Points (N, K, 2) in pixels to the unit square of their windows (N, 4 or 5); points outside exceed [0, 1]."""
     windows = np.asarray(windows, np.float64)[:, None]
-    return (points - windows[..., :2] + 0.5) / windows[..., 2:]
+    offset = points - windows[..., :2] + 0.5
+    if windows.shape[-1] == 5:
+        middle = windows[..., 2:4] / 2
+        offset = rotated(offset - middle, -windows[..., 4]) + middle
+    return offset / windows[..., 2:4]
 
 
 def to_pixels(points_norm: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Points (N, K, 2) in the unit square of their windows (N, 4) to pixels of the photograph."""
+    """Points (N, K, 2) in the unit square of their windows (N, 4 or 5) to pixels of the photograph."""
     windows = np.asarray(windows, np.float64)[:, None]
-    return points_norm * windows[..., 2:] + windows[..., :2] - 0.5
+    offset = points_norm * windows[..., 2:4]
+    if windows.shape[-1] == 5:
+        middle = windows[..., 2:4] / 2
+        offset = rotated(offset - middle, windows[..., 4]) + middle
+    return offset + windows[..., :2] - 0.5
+
+
+def rotated(vectors: np.ndarray, degrees: np.ndarray | float) -> np.ndarray:
+    """Vectors (..., 2) rotated clockwise in the picture, by one angle or by angles (...)."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    x, y = vectors[..., 0], vectors[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
 def boxes_around_points(points: np.ndarray) -> np.ndarray:
@@ -63,11 +93,11 @@ def boxes_around_points(points: np.ndarray) -> np.ndarray:
 
 
 def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Intersection over union (N,) of boxes (N, 4) with one box (4,)."""
+    """Intersection over union (N,) of boxes (N, 4) with one box (4,); angles in a fifth column are ignored."""
     low = np.maximum(boxes[:, :2], box[:2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:])
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:4], box[:2] + box[2:4])
     shared = np.maximum(high - low, 0).prod(axis=1)
-    return shared / (boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared)
+    return shared / (boxes[:, 2:4].prod(axis=1) + box[2:4].prod() - shared)
 
 
 def median_scale_to_cover(points: np.ndarray, boxes: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from kp_tf.core.budget import BUDGET, max_pixels
 from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import enclosing_windows, to_pixels, to_unit
 from kp_tf.core.image_files import (
     MAX_SIDE,
     count_pixels,
@@ -157,12 +158,16 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
 
     Args:
         grey: picture of mode L.
-        window: (4,) int left, top, width, height in pixels; black where it leaves the picture.
+        window: (4,) int left, top, width, height in pixels, or (5,) float with the angle; black where it leaves the
+            picture.
         shape: (H, W) to resize to.
 
     Returns:
         (H, W) uint8.
     """
+    if len(window) == 5:
+        enclosing = enclosing_windows(window[None])[0]
+        return rotate_crop(crop_image(grey, enclosing, enclosing_shape(shape)), enclosing, window, shape)
     left, top, width, height = (int(value) for value in window)
     if width * height <= MAX_CROP_PIXELS:
         crop = grey.crop((left, top, left + width, top + height))
@@ -180,6 +185,33 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
         part = crop.resize((len(columns), len(rows)), Image.Resampling.BILINEAR, box)
         result[rows.start : rows.stop, columns.start : columns.stop] = np.asarray(part)
     return result
+
+
+def enclosing_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """The size at which to crop the window that encloses a rotated one; pixels keep about the same size."""
+    side = math.ceil(math.hypot(*shape))
+    return side, side
+
+
+def rotate_crop(crop: np.ndarray, enclosing: np.ndarray, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A rotated window from the crop of the window that encloses it.
+
+    Args:
+        crop: (H', W') uint8.
+        enclosing: (4,) the window of the crop, from `geometry.enclosing_windows`.
+        window: (5,) the rotated window.
+        shape: (H, W) of the result.
+
+    Returns:
+        (H, W) uint8.
+    """
+    # three corners of the result in pixels of the crop determine the affine map
+    corners = to_pixels(np.array([[(0, 0), (1, 0), (0, 1)]]), window[None])
+    corners = to_unit(corners, enclosing[None])[0] * crop.shape[::-1]
+    x, y = (corners[1] - corners[0]) / shape[1], (corners[2] - corners[0]) / shape[0]
+    coefficients = np.stack([x, y, corners[0]], axis=1).ravel().tolist()
+    size, bicubic = (shape[1], shape[0]), Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(crop).transform(size, Image.Transform.AFFINE, coefficients, bicubic))
 
 
 def _visible_parts(start: int, length: int, end: int, count: int) -> range:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kp_tf.core.geometry import rotated
+
 
 @dataclass(frozen=True)
 class MeanFace:
@@ -57,3 +59,25 @@ class MeanFace:
         scale = np.clip(fit, width / 2, width * 2)[:, None]
         corner = middle[:, 0] + 0.5 + scale * (self.box[:2] - centre)
         return np.concatenate([corner, scale * self.box[2:]], axis=1)
+
+    def rotated_boxes_around(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `boxes_around`, with the in-plane rotation of each face.
+
+        Args:
+            points: (N, K, 2) in pixels; NaN where a point is missing. At least one of each face is present.
+            frames: (N, 4), whose width is the unit of scale.
+
+        Returns:
+            (N, 5): left, top, width, height in pixels, and the angle in degrees, clockwise in the picture.
+        """
+        width = frames[:, 2]
+        shape = np.where(np.isnan(points), np.nan, self.points)
+        centre, middle = np.nanmean(shape, axis=1), np.nanmean(points, axis=1)
+        # as complex numbers, a similarity is one factor
+        source, target = (np.nan_to_num(a - b[:, None]) @ (1, 1j) for a, b in ((shape, centre), (points, middle)))
+        extent = (np.abs(source) ** 2).sum(axis=1)
+        factor = np.where(extent > 0, (target * source.conj()).sum(axis=1) / np.where(extent > 0, extent, 1), width)
+        scale, angle = np.clip(np.abs(factor), width / 2, width * 2)[:, None], np.degrees(np.angle(factor))
+        size = scale * self.box[2:]
+        corner = middle + 0.5 + rotated(scale * (self.box[:2] + self.box[2:] / 2 - centre), angle) - size / 2
+        return np.concatenate([corner, size, angle[:, None]], axis=1)

@@ -22,10 +22,18 @@ from tqdm import tqdm
 
 from kp_tf.core.boxes import box_outside
 from kp_tf.core.errors import KpError, raise_problems
-from kp_tf.core.geometry import MAX_EMPTINESS, misses_image
+from kp_tf.core.geometry import MAX_EMPTINESS, enclosing_windows, misses_image
 from kp_tf.core.hardware import available_cores
 from kp_tf.core.image_files import MAX_BYTES
-from kp_tf.core.images import MAX_CROP_PIXELS, crop_image, decoded_file, is_plain, open_photograph
+from kp_tf.core.images import (
+    MAX_CROP_PIXELS,
+    crop_image,
+    decoded_file,
+    enclosing_shape,
+    is_plain,
+    open_photograph,
+    rotate_crop,
+)
 from kp_tf.data.samples import Samples
 
 AHEAD = 64  # crops that are kept ready
@@ -37,7 +45,8 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
 
     Args:
         file: () string, the path.
-        window: (4,) int32 left, top, width, height in pixels of the upright photograph; black outside it.
+        window: (4,) int32 left, top, width, height in pixels of the upright photograph, or (5,) float64 with the angle;
+            black outside it.
         shape: (H, W) to resize to, with antialiasing and half-pixel centres.
 
     Returns:
@@ -47,6 +56,8 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
         tf.errors.OpError: if the file cannot be read or decoded, or the window (almost) misses the photograph. Outside
             of `tf.data`, a KpError if the file is not plain.
     """
+    if window.shape[0] == 5:
+        return _rotated_crop(file, window, shape)
     content = tf.io.read_file(file)
     plain = tf.numpy_function(lambda content: is_plain(_bytes(content)), [content], tf.bool, stateful=False)
     is_small = tf.reduce_prod(tf.cast(window[2:], tf.int64)) <= MAX_CROP_PIXELS
@@ -55,6 +66,19 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
         lambda: _plain_crop(content, window, shape),
         lambda: tf.numpy_function(_other_crop(shape), [file, content, window], tf.uint8, stateful=False),
     )
+    return tf.ensure_shape(crop, (*shape, 1))
+
+
+def _rotated_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
+    def enclose(window: np.ndarray) -> np.ndarray:
+        return enclosing_windows(window[None])[0]
+
+    def rotate(crop: np.ndarray, enclosing: np.ndarray, window: np.ndarray) -> np.ndarray:
+        return rotate_crop(crop[..., 0], enclosing, window, shape)[..., None]
+
+    enclosing = tf.ensure_shape(tf.numpy_function(enclose, [window], tf.int32, stateful=False), (4,))
+    crop = load_crop(file, enclosing, enclosing_shape(shape))
+    crop = tf.numpy_function(rotate, [crop, enclosing, window], tf.uint8, stateful=False)
     return tf.ensure_shape(crop, (*shape, 1))
 
 
@@ -129,7 +153,7 @@ def stream_crops(
 
     Args:
         samples: N faces.
-        windows: (N, 4) int32 windows in pixels of the upright photographs.
+        windows: (N, 4) int32 or (N, 5) float64 windows in pixels of the upright photographs, see `load_crop`.
         shape: (H, W) of the crops.
         bad: if passed, images that cannot be used are left out and their problems stored here by index.
 

@@ -9,8 +9,13 @@ import numpy as np
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels
+from kp_tf.core.mean_face import MeanFace
+from kp_tf.predict.confidence import MARGIN, are_doubtful, mean_deviation
 
 BATCH_SIZE = 64  # crops through the network at once
+TURNS = range(45, 360, 45)  # degrees by which the first window is rotated, if the upright one is in doubt
+KEPT_TURNS = 3  # of them, those with the sharpest heatmaps, go on to the next pass
+UPRIGHT_BONUS = 0.95  # another rotation must have sharper heatmaps than the upright one by this factor
 STEP = 0.5  # of the box, between the nine windows of a first pass over whole photographs
 
 
@@ -18,7 +23,7 @@ class Cropper(Protocol):
     """Where crops come from: photographs in memory, or files through `tf.data`."""
 
     def __call__(self, faces: np.ndarray, windows: np.ndarray) -> Iterable[np.ndarray]:
-        """Yield the crop (H, W) or (H, W, 1) uint8 of each window (n, 4) of the faces with these indices (n,)."""
+        """Yield the crop (H, W) or (H, W, 1) uint8 of each window (n, 4 or 5) of the faces with these indices (n,)."""
         ...
 
 
@@ -36,11 +41,16 @@ def run_cascade(
     Each pass after the first takes the mean face's box, moved and scaled onto the landmarks just predicted. So the
     result depends little on who or what made the first box, and the first window may be larger.
 
+    If the recipe says so, these boxes are rotated with the face. A face with unusually wide heatmaps in the first pass
+    may be tilted too far. Its first window is then tried at seven other rotations; those with the sharpest heatmaps go
+    through the next passes as well, and the one that is sharpest in the end is kept.
+
     Args:
         network: from `backends.load_network`.
         info: its recipe, mean face and flip partners.
         crop: yields the crops of windows in pixels of the upright photographs.
-        boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs.
+        boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs. (N, 5) if
+            the angles of the faces are known already.
         sizes: (N, 2) width and height of the upright photographs.
         framed: the boxes are whole photographs. The first pass tries nine windows around the place where faces lie on
             average and keeps the one in which the heatmaps are sharpest.
@@ -50,7 +60,7 @@ def run_cascade(
         (N, K, 3): x and y in pixels of the upright photographs, and the variance of the point's heatmap in units of
         the crop's side, NaN if the network has no heatmaps.
     """
-    recipe = info.recipe
+    recipe, framing = info.recipe, info.framing if framed else None
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
@@ -59,22 +69,24 @@ def run_cascade(
         outputs = np.concatenate(list(batches))
         return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
 
-    framing = info.framing if framed else None
     mean_face = framing or info.mean_face
     num_passes = recipe.num_passes if mean_face else 1
-    faces = np.arange(len(boxes))
+    faces = np.arange(len(boxes))  # several times if several rotations of a face are tried
+    start = framing.boxes_in(boxes) if framing else boxes
     if framing:
-        outputs = _sharpest_window(run_pass, framing.boxes_in(boxes), recipe.first_pass_scale)
+        outputs = _sharpest_window(run_pass, start, recipe.first_pass_scale)
     else:
-        scale = recipe.first_pass_scale if num_passes > 1 else 1.0
-        outputs = run_pass(faces, scale_boxes(boxes, scale), last=num_passes == 1)
+        first = scale_boxes(boxes, recipe.first_pass_scale if num_passes > 1 else 1.0)
+        outputs = run_pass(faces, first, last=num_passes == 1)
+        if recipe.rotated_windows and num_passes > 1 and boxes.shape[1] == 4:
+            faces, outputs = _with_turns(run_pass, first, outputs, info)
     for number in range(1, num_passes):
-        around = mean_face.boxes_around(outputs[..., :2], boxes) if mean_face else boxes
+        around = _boxes_around(mean_face, outputs[..., :2], boxes[faces], recipe.rotated_windows)
         # stray landmarks must not lead out of the photograph
-        astray = misses_image(crop_windows(around, recipe.crop_scale), sizes)
-        start = framing.boxes_in(boxes) if framing else boxes
-        outputs = run_pass(faces, np.where(astray[:, None], start, around), last=number == num_passes - 1)
-    return outputs
+        astray = misses_image(crop_windows(around, recipe.crop_scale), sizes[faces])
+        around[astray] = np.pad(start[faces][astray], ((0, 0), (0, around.shape[1] - start.shape[1])))
+        outputs = run_pass(faces, around, last=number == num_passes - 1)
+    return _sharpest_turns(faces, outputs, len(boxes))
 
 
 def predict_crops(network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None) -> np.ndarray:
@@ -101,6 +113,53 @@ def _batches(crops: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 class _Pass(Protocol):
     def __call__(self, faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray: ...
+
+
+def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, is_rotated: bool) -> np.ndarray:
+    """The boxes (n, 4 or 5) of the next pass around points (n, K, 2)."""
+    if face is None:
+        return boxes.copy()
+    return face.rotated_boxes_around(points, boxes) if is_rotated else face.boxes_around(points, boxes)
+
+
+def _with_turns(
+    run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo
+) -> tuple[np.ndarray, np.ndarray]:
+    """Try other rotations of the boxes (N, 4) whose outputs (N, K, 3) are in doubt.
+
+    Returns:
+        Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
+    """
+    everyone = np.arange(len(boxes))
+    usual = info.max_deviation and info.max_deviation / MARGIN  # of 95 of 100 validation faces
+    doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, usual))
+    if not len(doubtful):
+        return everyone, outputs
+    faces = np.repeat(doubtful, len(TURNS))
+    tried = run_pass(faces, np.column_stack([boxes[faces], np.tile(TURNS, len(doubtful))]), last=False)
+    deviation = mean_deviation(tried[..., 2]).reshape(len(doubtful), len(TURNS))
+    kept = deviation.argsort(axis=1, kind="stable")[:, :KEPT_TURNS] + len(TURNS) * np.arange(len(doubtful))[:, None]
+    faces = np.concatenate([everyone, np.repeat(doubtful, KEPT_TURNS)])
+    return faces, np.concatenate([outputs, tried[kept.ravel()]])
+
+
+def _sharpest_turns(faces: np.ndarray, outputs: np.ndarray, count: int) -> np.ndarray:
+    """Of each face the sharpest outputs (count, K, 3).
+
+    Args:
+        faces: (n,) their indices: all upright ones in order, then other rotations of some.
+        outputs: (n, K, 3).
+        count: of the faces.
+    """
+    if len(faces) == count:
+        return outputs
+    deviation = mean_deviation(outputs[..., 2])
+    deviation[:count] *= UPRIGHT_BONUS
+    best = np.arange(count)
+    for index in range(count, len(faces)):
+        if deviation[index] < deviation[best[faces[index]]]:
+            best[faces[index]] = index
+    return outputs[best]
 
 
 def _sharpest_window(run_pass: _Pass, boxes: np.ndarray, scale: float) -> np.ndarray:

@@ -137,6 +137,16 @@ class Predictor:
         for place, frame in enumerate(frames):
             yield tracker.update(frame, place / rate)
 
+    def follow(self, photograph: Photograph, boxes: np.ndarray) -> list[Face]:
+        """Predict faces where `Tracker` expects them; one face for each box.
+
+        Args:
+            photograph: an upright one.
+            boxes: (N, 4) or, with the angles of the faces, (N, 5).
+        """
+        grey = photograph.upright.convert("L")
+        return next(self._faces([_Job(photograph, grey, boxes[:, :4], boxes, framed=False, detected=False)]))
+
     def with_info(self, info: ModelInfo) -> "Predictor":
         """The same network and detector, with other settings."""
         predictor = Predictor(info, self._network, self._detector)
@@ -237,7 +247,7 @@ class _Job:
         photograph: as decoded.
         grey: the upright picture in grey.
         stored: (N, 4) boxes in pixels as stored.
-        upright: (N, 4) the same boxes in upright pixels.
+        upright: (N, 4) the same boxes in upright pixels; (N, 5) where the angles of the faces are known.
         framed: whether the only box is the whole photograph.
         detected: whether the boxes come from the detector.
     """

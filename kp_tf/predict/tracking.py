@@ -86,7 +86,7 @@ class _Track:
     Attributes:
         number: of the face, the same in all frames.
         mean_face: turns its landmarks into the box for the next frame.
-        box: (4,) where to predict it next.
+        box: (4,) where to predict it next; (5,) with its angle if the network's windows are rotated.
         filter: of its landmarks; None leaves them as predicted.
         confidence: the best mean so far, slowly decaying; NaN if the network has no confidence.
         seen: the time of the last frame in which the face was not lost.
@@ -167,7 +167,8 @@ class Tracker:
     def _rescale(self, scale: np.ndarray) -> None:
         """Move the tracks into frames whose width and height are larger by these factors, and detect anew."""
         for track in self._tracks:
-            track.box, track.speed = track.box * np.tile(scale, 2), track.speed * scale
+            track.box = np.append(track.box[:4] * np.tile(scale, 2), track.box[4:])
+            track.speed = track.speed * scale
             track.filter = self._make_filter and self._make_filter()
         self._detected = -np.inf
 
@@ -176,13 +177,13 @@ class Tracker:
         passed = seconds - before
         for track in self._tracks:
             if track.seen < before:  # a lost face is assumed to keep its speed
-                track.box = track.box + np.append(track.speed * passed, (0, 0))
-        boxes = np.array([track.box for track in self._tracks]).reshape(-1, 4)
+                track.box = np.append(track.box[:2] + track.speed * passed, track.box[2:])
+        boxes = np.array([track.box for track in self._tracks]) if self._tracks else np.empty((0, 4))
         windows = crop_windows(boxes, self._detecting.info.recipe.crop_scale)
         inside = ~misses_image(windows, np.array([upright.upright.size]))
         tracks = [track for track, is_inside in zip(self._tracks, inside, strict=True) if is_inside]
-        faces = self._following.predict(upright, [track.box for track in tracks])
-        boxes = [_box_around(track, face) for track, face in zip(tracks, faces, strict=True)]
+        faces = self._following.follow(upright, boxes[inside])
+        boxes = [self._box_around(track, face) for track, face in zip(tracks, faces, strict=True)]
         # When a face passes behind another, both tracks end up on the one in front, which moves on as before. So the
         # track that deviates least from its own speed keeps the face.
         strayed = [_strayed(track, box, passed, track.seen < before) for track, box in zip(tracks, boxes, strict=True)]
@@ -218,8 +219,8 @@ class Tracker:
             new_filter = self._make_filter and self._make_filter()
             confidence = _mean_confidence(face)
             track = _Track(0, mean_face, face.box, new_filter, confidence, seconds, np.zeros(2), face)
-            track.box = box = _box_around(track, face)
-            shared = overlaps(np.array([other.box for other in self._tracks]).reshape(-1, 4), box)
+            track.box = box = self._box_around(track, face)
+            shared = overlaps(np.array([other.box[:4] for other in self._tracks]).reshape(-1, 4), box)
             if not (shared > SAME_FACE).any():
                 self._count += 1
                 track.number = self._count
@@ -228,10 +229,22 @@ class Tracker:
             elif (known := self._tracks[shared.argmax()]).seen < seconds:
                 _see(known, face, box, seconds)
 
+    def _box_around(self, track: _Track, face: Face) -> np.ndarray:
+        """The box for the next frame, with the angle of the face if the network's windows are rotated."""
+        if not self._detecting.info.recipe.rotated_windows:
+            box = track.mean_face.boxes_around(face.points[None], track.box[None])[0]
+            return track.box if np.abs(box - track.box).max() < STILL * track.box[2] else box
+        box = track.mean_face.rotated_boxes_around(face.points[None], track.box[None])[0]
+        if len(track.box) < 5:  # the detector's
+            return box
+        turned = abs((box[4] - track.box[4] + 180) % 360 - 180)
+        is_still = np.abs((box - track.box)[:4]).max() < STILL * track.box[2] and turned < np.degrees(2 * STILL)
+        return track.box if is_still else box
+
 
 def _see(track: _Track, face: Face, box: np.ndarray, seconds: float) -> None:
     track.confidence = np.fmax(_mean_confidence(face), 0.99 * track.confidence)
-    track.face, track.box, track.seen = replace(face, box=box), box, seconds
+    track.face, track.box, track.seen = replace(face, box=box[:4]), box, seconds
 
 
 def _result(track: _Track, photograph: Photograph, seconds: float) -> Face:
@@ -242,11 +255,6 @@ def _result(track: _Track, photograph: Photograph, seconds: float) -> Face:
     orientation = photograph.orientation
     stored = {"box": orientation.boxes_to_stored(face.box[None])[0], "points": orientation.to_stored(points)}
     return replace(face, **stored, number=track.number, orientation=orientation)
-
-
-def _box_around(track: _Track, face: Face) -> np.ndarray:
-    box = track.mean_face.boxes_around(face.points[None], track.box[None])[0]
-    return track.box if np.abs(box - track.box).max() < STILL * track.box[2] else box
 
 
 def _strayed(track: _Track, box: np.ndarray, passed: float, was_lost: bool) -> float:

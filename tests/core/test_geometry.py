@@ -5,6 +5,7 @@ from kp_tf.core.geometry import (
     MAX_EMPTINESS,
     boxes_around_points,
     crop_windows,
+    enclosing_windows,
     median_scale_to_cover,
     misses_image,
     overlaps,
@@ -80,3 +81,31 @@ def test_windows_that_miss_the_picture():
 @pytest.mark.parametrize(("width", "misses"), [(MAX_EMPTINESS, False), (MAX_EMPTINESS + 1, True)])
 def test_a_window_may_be_fifty_times_its_part_inside_the_picture(width, misses):
     assert misses_image(np.array([[0, 0, width, 10]]), np.array([[1, 10]])).tolist() == [misses]
+
+
+def test_the_unit_square_of_a_rotated_window_by_hand():
+    # a square of 40 pixels about (30, 40), rotated clockwise by a quarter: its top left corner is at the top right
+    window = np.array([[10, 20, 40, 40, 90]])
+    corners = np.array([[(0, 0), (1, 0), (0, 1), (0.5, 0.5)]])
+    pixels = np.array([[(50, 20), (50, 60), (10, 20), (30, 40)]]) - 0.5
+    np.testing.assert_allclose(to_pixels(corners, window), pixels, atol=1e-9)
+    np.testing.assert_allclose(to_unit(pixels, window), corners, atol=1e-9)
+
+
+def test_rotated_windows_are_not_rounded_and_enclosed_whatever_their_angle():
+    windows = crop_windows(np.array([[10.2, 20, 20, 41, angle] for angle in range(0, 360, 15)]), 1.5)
+    np.testing.assert_allclose(windows[3], [10.2 + 10 - 30.75, 20 + 20.5 - 30.75, 61.5, 61.5, 45])
+    corners = to_pixels(np.tile([(0, 0), (1, 0), (0, 1), (1, 1)], (len(windows), 1, 1)), windows)
+    inside = to_unit(corners, enclosing_windows(windows))
+    assert inside.min() > 0
+    assert inside.max() < 1
+    assert inside.min() < 0.02, "and hardly more"
+
+
+def test_a_rotated_window_misses_the_photograph_as_its_enclosing_one_does():
+    windows = np.array([[0, 0, 40, 40, 30], [-400, 0, 40, 40, 30]], float)
+    assert misses_image(windows, np.array([[100, 100]])).tolist() == [False, True]
+
+
+def test_scaled_boxes_keep_their_angle():
+    np.testing.assert_allclose(scale_boxes(np.array([[10, 10, 20, 20, 33]]), 2.0), [[0, 0, 40, 40, 33]])

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 
 from kp_tf.core import images
 from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import to_pixels
 from kp_tf.core.image_files import FORMATS, SUFFIXES, is_photograph
 from kp_tf.core.images import (
     MAX_CROP_PIXELS,
@@ -306,3 +307,35 @@ def test_a_photograph_takes_few_bytes_a_pixel(tmp_path):
     strip = 10e6  # bytes in all its forms, with some to spare
     for (name, (_, most)), taken in zip(KINDS.items(), printed.split(), strict=True):
         assert int(taken) <= most * size[0] * size[1] + strip, name
+
+
+def smooth_picture(side=120):
+    y, x = np.mgrid[:side, :side]
+    return Image.fromarray((128 + 60 * np.sin(x / 11) + 60 * np.cos(y / 7 + x / 29)).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize(("angle", "quarters"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
+def test_a_window_rotated_by_quarters_has_the_rotated_pixels(angle, quarters):
+    window = np.array([30, 40, 48, 48])
+    straight = crop_image(smooth_picture(), window, (48, 48)).astype(int)
+    rotated = crop_image(smooth_picture(), np.append(window, angle).astype(float), (48, 48)).astype(int)
+    # the window turns clockwise, so what it shows turns counter-clockwise
+    assert np.abs(rotated - np.rot90(straight, quarters)).max() <= 2
+
+
+def test_a_rotated_window_shows_what_lies_at_its_points():
+    picture, window = smooth_picture(), np.array([35.5, 41, 40, 40, 33])
+    crop = crop_image(picture, window, (80, 80))
+    places = np.array([[(10.5, 20.5), (60.5, 30.5), (40.5, 70.5)]]) / 80  # centres of pixels
+    for (x, y), (column, row) in zip(to_pixels(places, window[None])[0], (places[0] * 80).astype(int), strict=True):
+        patch = np.asarray(
+            picture.transform((1, 1), Image.Transform.EXTENT, (x, y, x + 1, y + 1), Image.Resampling.BILINEAR)
+        )
+        assert abs(int(crop[row, column]) - int(patch[0, 0])) <= 3
+
+
+def test_a_rotated_window_is_black_outside_the_picture():
+    crop = crop_image(Image.new("L", (50, 50), 255), np.array([-25, -25, 50, 50, 45.0]), (64, 64))
+    # the window's right is the photograph's lower right, which is all that lies inside
+    assert crop[32, 50] == 255
+    assert [crop[32, 10], crop[10, 32], crop[55, 32]] == [0, 0, 0]

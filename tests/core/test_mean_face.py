@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from kp_tf.core.geometry import rotated
 from kp_tf.core.mean_face import MeanFace
 
 
@@ -38,3 +40,32 @@ def test_points_lie_in_frames_as_they_did_on_average():
     np.testing.assert_allclose(face.points_in(frames[:1]), [[[20, 30], [50, 50]]])
     # twice as large, from (10, 20): 20.5 pixels from the edge become 41
     np.testing.assert_allclose(face.points_in(frames[1:]), [[[50.5, 80.5], [110.5, 120.5]]])
+
+
+FACE = MeanFace(np.array([0.1, 0.2, 0.5, 0.5]), np.array([[0.25, 0.5], [0.75, 0.5], [0.5, 0.8]]))
+FRAME = np.array([[10, 20, 100, 80]], float)
+
+
+@pytest.mark.parametrize("angle", [0, 37, 90, -150])
+@pytest.mark.parametrize("missing", [[], [1]])
+def test_the_box_turns_with_the_face(angle, missing):
+    centre = np.array([60, 70])
+    shape = 100 * FACE.points
+    points = rotated(1.3 * (shape - shape.mean(axis=0)), angle)[None] + centre
+    points[:, missing] = np.nan
+    box = FACE.rotated_boxes_around(points, FRAME)
+    # the mean face's box is half as large as its frame, and its centre lies at (0.35, 0.45)
+    middle = centre + 0.5 + rotated(1.3 * (np.array([35, 45]) - shape.mean(axis=0)), angle)
+    np.testing.assert_allclose(box, [[*(middle - 32.5), 65, 65, angle]], atol=1e-9)
+
+
+def test_an_upright_face_has_the_same_box_rotated_or_not():
+    points = 1.2 * 100 * FACE.points[None] + 30
+    np.testing.assert_allclose(
+        FACE.rotated_boxes_around(points, FRAME), np.append(FACE.boxes_around(points, FRAME), 0)[None], atol=1e-9
+    )
+
+
+def test_a_single_point_has_no_angle():
+    points = np.array([[[60.0, 40.0], [np.nan] * 2, [np.nan] * 2]])
+    np.testing.assert_allclose(FACE.rotated_boxes_around(points, FRAME)[0, 2:], [50, 50, 0])

@@ -210,6 +210,17 @@ def test_a_crop_outside_tf_data_is_the_same(crops, name):
     np.testing.assert_array_equal(load_crop(str(path), tf.constant(window), SHAPE)[..., 0], trained[0])
 
 
+@pytest.mark.parametrize("name", ["exif1.jpg", "exif6.jpg", "grey.png"])
+def test_rotated_windows_show_the_same_in_training_and_prediction(crops, name):
+    path = crops[name][0]
+    photograph = open_photograph(path)
+    window = np.array([10.3, -6.2, 70.5, 70.5, 37])
+    predicted = crop_image(photograph.upright.convert("L"), window, SHAPE).astype(int)
+    trained = load_crop(str(path), tf.constant(window), SHAPE)[..., 0].numpy().astype(int)
+    assert np.abs(trained - predicted).max() <= 2 * ROUNDING, "rounded before and after the rotation"
+    assert predicted.std() > 20, "there is something to see"
+
+
 ASTRONAUT = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
 FACE = np.array([[88, 77, 90, 92]])
 

@@ -9,7 +9,8 @@ import pytest
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.predict.cascade import BATCH_SIZE, predict_crops, run_cascade
+from kp_tf.predict.cascade import BATCH_SIZE, TURNS, predict_crops, run_cascade
+from kp_tf.predict.confidence import MARGIN
 from kp_tf.recipes import COMPACT
 
 EYES = Scheme("eyes", ("left", "right"), (), flip_indices=(1, 0))
@@ -145,3 +146,53 @@ def test_pixels_are_scaled_to_half_around_zero():
     crops = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
     predict_crops(lambda images: seen.append(images) or np.zeros((1, 2, 3)), crops)
     np.testing.assert_array_equal(seen[0], np.array([-0.5, 0.5], np.float32).reshape(1, 1, 2, 1))
+
+
+ROTATED = replace(INFO, recipe=replace(RECIPE, rotated_windows=True), metrics={"max_deviation": MARGIN * 0.15})
+WIDE, SHARP = 0.04, 0.01  # variances: deviations of 0.2 and 0.1 where more than 0.15 is unusual
+
+
+def eyes(variance, tilted=False):
+    return [(0.5, 0.25, variance), (0.5, 0.75, variance)] if tilted else [(0.25, 0.5, variance), (0.75, 0.5, variance)]
+
+
+def test_the_second_window_is_rotated_with_the_face():
+    # eyes one above the other, 40 pixels apart: a mean face of 80 pixels on its side
+    recorder = Recorder({0: [(0.5, 40 / 120, SHARP), (0.5, 80 / 120, SHARP)]})
+    outputs = recorder.run(ROTATED, [BOX])
+    np.testing.assert_allclose(recorder.windows[1], (0, -50, -40, 160, 160, 90), atol=1e-4)
+    # the answer is upright in that window, so the left eye is above the right one
+    np.testing.assert_allclose(outputs[0, :, :2], [(29.5, -0.5), (29.5, 79.5)], atol=1e-3)
+
+
+def test_rotations_are_tried_for_a_face_in_doubt_and_the_sharpest_is_kept():
+    # crops 0 and 1 are the first pass; 2 to 8 the second face rotated by 45° to 315°; then four candidates of it
+    answers = {0: eyes(SHARP), 1: eyes(WIDE), **{2 + k: eyes(WIDE / (1 + k)) for k in range(7)}}
+    recorder = Recorder(answers | {9: eyes(SHARP), 10: eyes(WIDE), 11: eyes(0.02), 12: eyes(0.03), 13: eyes(0.02)})
+    outputs = recorder.run(ROTATED, [BOX, BOX])
+    first, tried, second = recorder.windows[:2], recorder.windows[2:9], recorder.windows[9:]
+    assert first == [(0, -30, -20, 120, 120), (1, -30, -20, 120, 120)]
+    assert tried == [(1, -30, -20, 120, 120, angle) for angle in TURNS]
+    assert [face for face, *_ in second] == [0, 1, 1, 1, 1]
+    angles = np.array([window[5] for window in second])
+    np.testing.assert_allclose(angles % 360, [0, 0, 315, 270, 225], atol=1e-4)
+    np.testing.assert_allclose(outputs[:, 0, 2], [SHARP, 0.02], err_msg="crop 11, the first of the sharpest")
+
+
+def test_the_upright_rotation_is_kept_unless_another_is_clearly_sharper():
+    doubtful = {0: eyes(WIDE), 8: eyes(0.0201), 9: eyes(0.02), 10: eyes(0.02), 11: eyes(0.02)}
+    outputs = Recorder(doubtful).run(ROTATED, [BOX])
+    np.testing.assert_allclose(outputs[0, 0, 2], 0.0201, rtol=1e-5)
+
+
+def test_known_angles_are_not_searched():
+    recorder = Recorder({0: eyes(WIDE)})
+    recorder.run(ROTATED, [(*BOX, 30)])
+    assert recorder.windows[0] == (0, -30, -20, 120, 120, 30)
+    assert len(recorder.windows) == 2
+
+
+def test_stray_landmarks_fall_back_to_the_first_box_upright():
+    recorder = Recorder({0: [(100.25, 0.5, SHARP), (100.75, 0.5, SHARP)]})
+    recorder.run(ROTATED, [BOX])
+    assert recorder.windows[1] == (0, -10, 0, 80, 80, 0)
