@@ -19,6 +19,8 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 KEEP = ("last", "best")  # the epoch whose weights are the result; the best has the lowest validation loss
 NETWORKS = ("cnn", "resnet18", "heatmap", "own")  # own: a model that the user passed to `kp_tf.train`
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
+TEACHER_TOLERANCE = 0.04  # of the window's side: a teacher's point farther from the label is not learned
+TEACHER_DEVIATION = 0.05  # likewise, where there is no label: nor one of a wider heatmap
 MAX_SHRINK = 1.5  # of stored crops to the network's window: bilinear sampling aliases beyond it
 COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
 
@@ -42,10 +44,15 @@ class Augmentation:
     low_resolution: float = 0.0  # probability of a half or a quarter of the resolution
     noise: float = 0.0  # probability
     cut: float = 0.0  # probability that up to 30 % on one side are black, as where a photograph ends
+    # with rotated windows: rotation, scale and shift above are as the last pass sees the face, these as the first does
+    first_pass: float = 0.0  # probability that a picture is shown as in the first pass, in its larger window
+    first_pass_rotation: float = 0.0  # uniform between minus and plus this, in degrees
+    first_pass_scale: float = 0.0  # σ of the logarithm of the factor
+    first_pass_shift: float = 0.0  # σ along x and y, in units of the window's side
 
     def weakened(self, strength: float) -> "Augmentation":
-        """The same with every setting but the flips multiplied by `strength`."""
-        names = [field.name for field in fields(self) if field.name != "flip"]
+        """The same with every setting but the flips and the first pass multiplied by `strength`."""
+        names = [field.name for field in fields(self) if not field.name.startswith(("flip", "first_pass"))]
         return replace(self, **{name: strength * getattr(self, name) for name in names})
 
 
@@ -79,6 +86,7 @@ class Recipe:
     stored_scale: float = 1.0  # of the stored crop, as crop_scale
     weight_decay: float | None = None  # None: Adam at a constant rate; otherwise AdamW, warmup and a cosine
     warmup_epochs: int = 0
+    averaging: float = 0.0  # momentum of averaged weights, which are validated and kept; 0: the last weights are
     precision: str = "float32"  # of training: one of PRECISIONS (see backends/precision.py)
 
     @property
@@ -176,19 +184,37 @@ _HEATMAP = Recipe(
     precision="auto",
 )
 
-COMPACT = replace(
+_ANY_ANGLE = replace(
     _HEATMAP,
+    averaging=0.999,
+    rotated_windows=True,
+    augmentation=replace(
+        _HEATMAP.augmentation,
+        rotation=10.0,
+        scale=0.1,
+        shift=0.04,
+        first_pass=0.4,
+        first_pass_rotation=60.0,
+        first_pass_scale=0.12,
+        first_pass_shift=0.05,
+    ),
+    stored_shape=(240, 240),  # of 2.55 boxes, because the first pass's window is larger and at an angle
+    stored_scale=2.55,
+)
+
+COMPACT = replace(
+    _ANY_ANGLE,
     epochs=320,
     teacher="large",
     loss_settings={**_HEATMAP.loss_settings, "teacher_weight": TEACHER_WEIGHT},
 )
 
 LARGE = replace(
-    _HEATMAP,
+    _ANY_ANGLE,
     name="large",
     shape=(160, 160),
     settings={"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)},  # 4.37 M parameters, 607 M multiply-adds
-    stored_shape=(240, 240),
+    stored_shape=(300, 300),
 )
 
 OWN = replace(

@@ -22,7 +22,7 @@ from kp_tf.core.mean_face import MeanFace
 from kp_tf.recipes import COMPACT
 
 # a network with heatmaps and two passes, small enough to build in a moment
-RECIPE = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)})
+RECIPE = replace(COMPACT, shape=(32, 32), settings={"widths": (8, 8), "depths": (1, 1)}, rotated_windows=False)
 SHAPE = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))  # of its mean face, in units of the face's box
 INFO = ModelInfo(Path("tiny"), RECIPE, IBUG68, mean_face=MeanFace(np.array([0.0, 0, 1, 1]), SHAPE))
 CONFIG = INFO.to_json()

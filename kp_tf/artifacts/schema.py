@@ -18,18 +18,19 @@ Content = TypeVar("Content")
 RANGES: dict[str, tuple[float, float]] = {
     **{"format": (1, 2), "seed": (0, 2**63 - 1)},
     **{"epochs": (1, 1e6), "batch_size": (1, 1e6), "learning_rate": (1e-12, 1), "warmup_epochs": (0, 1e6)},
-    **{"weight_decay": (0, 1), "cooldown_fraction": (0, 1)},
+    **{"weight_decay": (0, 1), "cooldown_fraction": (0, 1), "averaging": (0, 0.99999)},
     **{"shape": (8, 2048), "stored_shape": (8, 2048), "crop_scale": (0.1, 20), "stored_scale": (0.1, 20)},
-    **{"crop_margin": (0.1, 20), "num_passes": (1, 10), "first_pass_scale": (0.1, 20)},
+    **{"crop_margin": (0.1, 20), "num_passes": (1, 10)},
     # of the networks
     **{"convs": (1, 4096), "hidden": (1, 1e5), "widths": (1, 4096), "depths": (1, 100)},
     # of the heatmap loss
     **{"w": (1e-3, 1e4), "epsilon": (1e-3, 1e4), "pixels": (1, 1e4), "variance_weight": (0, 1e3)},
     "teacher_weight": (0, 1),
     # of the augmentation
-    **dict.fromkeys(("flip", "occlusion", "shadow", "blur", "low_resolution", "noise", "cut"), (0, 1)),
+    **dict.fromkeys(("flip", "occlusion", "shadow", "blur", "low_resolution", "noise", "cut", "first_pass"), (0, 1)),
     **dict.fromkeys(("scale", "shift", "stretch", "shear", "gamma", "contrast", "brightness"), (0, 10)),
-    "rotation": (0, 360),
+    **{"rotation": (0, 360), "first_pass_rotation": (0, 180), "first_pass_shift": (0, 10)},
+    "first_pass_scale": (0, 20),  # of the augmentation and of the window
     # of a mean face, in units of its frame's width
     **{"box": (-1e3, 1e3), "points": (-1e3, 1e3)},
     **{"calibration": (-1e3, 1e3), "max_deviation": (0, 10)},  # of metrics
@@ -42,7 +43,7 @@ CHOICES: dict[str, tuple] = {
     "precision": PRECISIONS,
     "keep": KEEP,
 }
-PATHS = ("data", "labels", "val_labels", "scheme_file", "init", "teacher", "training", "validation")
+PATHS = ("data", "labels", "add", "val_labels", "scheme_file", "init", "teacher", "training", "validation")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -64,7 +65,7 @@ class Config:
         sample: whether the faces are synthetic.
         mean_face, framing: see `info.ModelInfo`.
         format: of the file; 2 since version 0.2.
-        seed, deterministic, skip_bad, keep, data, labels, val_labels, scheme_file, allow_outside: see
+        seed, deterministic, skip_bad, keep, data, labels, add, val_labels, scheme_file, allow_outside: see
             `training.config.TrainConfig`.
     """
 
@@ -80,6 +81,7 @@ class Config:
     keep: str = "last"
     data: str | None = None
     labels: str | None = None
+    add: tuple[str, ...] = ()
     val_labels: str | None = None
     scheme_file: str | None = None
     allow_outside: bool = False

@@ -59,6 +59,20 @@ class Samples:
             entries=tuple(self.entries[i] for i in indices),
         )
 
+    def joined(self, more: "Samples") -> "Samples":
+        """These faces and those of another file with the same points. Names become absolute if the roots differ."""
+        if more.root.resolve() != self.root.resolve():
+            root = more.root.resolve()
+            more = replace(more, files=tuple((root / file).as_posix() for file in more.files))
+        return replace(
+            self,
+            files=self.files + more.files,
+            boxes=np.concatenate([self.boxes, more.boxes]),
+            points=np.concatenate([self.labels, more.labels]),
+            entries=self.entries + more.entries,
+            problems=self.problems + more.problems,
+        )
+
     def with_scheme(self, scheme: Scheme) -> "Samples":
         """The points of another scheme, found by their names; a face that has none of them becomes a problem.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kp_tf.input.augment import NUM_DRAWS
+from kp_tf.input.augment import draw
 from kp_tf.input.decode import prepared_ahead
 
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -56,7 +56,7 @@ def training_batches(
         shuffle = tf.random.experimental.stateless_shuffle  # pyright: ignore[reportAttributeAccessIssue]
         order = shuffle(tf.range(count), key)
         # one row for each picture, so that its numbers do not depend on its place in the order
-        draws = tf.gather(tf.random.stateless_uniform((count, NUM_DRAWS), key), order)
+        draws = tf.gather(draw(count, key), order)
         # shuffled before batched: a batch must not reach into the next epoch
         return select(tf.data.Dataset.from_tensor_slices((order, draws)).batch(batch_size))
 

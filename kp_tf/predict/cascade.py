@@ -65,8 +65,7 @@ def run_cascade(
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
         flip_indices = info.scheme.flip_indices if flips and last else None
-        batches = (predict_crops(network, batch, flip_indices) for batch in _batches(crop(faces, windows)))
-        outputs = np.concatenate(list(batches))
+        outputs = predict_all(network, crop(faces, windows), flip_indices)
         return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
 
     mean_face = framing or info.mean_face
@@ -87,6 +86,11 @@ def run_cascade(
         around[astray] = np.pad(start[faces][astray], ((0, 0), (0, around.shape[1] - start.shape[1])))
         outputs = run_pass(faces, around, last=number == num_passes - 1)
     return _sharpest_turns(faces, outputs, len(boxes))
+
+
+def predict_all(network: Network, crops: Iterable[np.ndarray], flip_indices: Sequence[int] | None = None) -> np.ndarray:
+    """Outputs (N, K, 3) for N crops (H, W) or (H, W, 1) uint8, in batches; see `predict_crops`."""
+    return np.concatenate([predict_crops(network, batch, flip_indices) for batch in _batches(crops)])
 
 
 def predict_crops(network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None) -> np.ndarray:

@@ -109,13 +109,25 @@ class Checkpoint(keras.callbacks.Callback):
             return
         self.rows.append(row)
         if self._keeps_best and self.kept == len(self.rows):
-            self._best = self.network.get_weights()
+            self._best = _averaged_weights(self.network, self.model)
         with replacing(self.history) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
         values = {f"v{k}": value.numpy() for k, value in enumerate(_variables(self.network, self.model))}
         values |= {f"best{k}": value for k, value in enumerate(self._best)}
         with replacing(self.path) as temporary:
             np.savez(temporary, rows=np.array(json.dumps(self.rows)), **values)
+
+
+def _averaged_weights(network: keras.Model, fitted: keras.Model) -> list[np.ndarray]:
+    """The network's weights, averaged over the steps if the optimizer keeps such averages."""
+    if not fitted.optimizer.use_ema:
+        return network.get_weights()
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(fitted)
+    swap.on_test_begin()
+    weights = network.get_weights()
+    swap.on_test_end()
+    return weights
 
 
 def _fits(value: np.ndarray | None, variable: Any) -> bool:

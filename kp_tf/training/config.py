@@ -32,6 +32,7 @@ class TrainConfig:
         skip_bad: leave out what cannot be used instead of failing.
         keep: one of recipes.KEEP.
         labels, val_labels, scheme_file, allow_outside: of a user's own points.
+        add: further labels for training.
         scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.
     """
 
@@ -43,6 +44,7 @@ class TrainConfig:
     skip_bad: bool = False
     keep: str = "last"
     labels: Path | None = None
+    add: tuple[Path, ...] = ()
     val_labels: Path | None = None
     scheme_file: Path | None = None
     scheme: Scheme | None = None
@@ -74,6 +76,7 @@ class TrainConfig:
         """What config.json holds in addition to `ModelInfo.to_json`."""
         paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
         flags = {name: getattr(self, name) for name in FLAGS}
+        paths |= {"add": [str(path) for path in self.add]} if self.add else {}
         return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}
 
     @classmethod
@@ -103,6 +106,7 @@ class TrainConfig:
             skip_bad=config.skip_bad,
             allow_outside=config.allow_outside,
             keep=config.keep,
+            add=tuple(Path(path) for path in config.add),
             scheme=scheme if is_own and not config.scheme_file else None,
             **{name: Path(value) for name in FILES if (value := getattr(config, name))},
         )
@@ -138,6 +142,7 @@ def new_config(options: Options) -> TrainConfig:
         skip_bad=bool(options.skip_bad),
         allow_outside=bool(options.allow_outside),
         keep=options.keep or ("best" if labels else "last"),
+        add=tuple(path.resolve() for path in options.add or ()),
         scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
@@ -148,10 +153,13 @@ def differences(options: Options, config: TrainConfig) -> list[str]:
     recipe = config.recipe
     known: dict[str, Any] = {field.name: getattr(recipe, field.name, None) for field in fields(Options)}
     known |= {name: getattr(config, name) for name in (*FILES, *FLAGS)}
+    known["add"] = " ".join(map(str, config.add)) or None
     known |= {"recipe": recipe.name, "data": "sample" if config.is_sample else config.data}
     messages = []
     for field in fields(Options):
         value, kept = getattr(options, field.name), known[field.name]
+        if field.name == "add" and value:
+            value = " ".join(str(path.resolve()) for path in value)
         if value in (None, False) or str(value) == str(kept) or (field.name, value) == ("precision", "auto"):
             continue
         if field.name == "epochs" and value > kept:

@@ -12,6 +12,7 @@ from kp_tf.core.errors import format_problems, raise_problems
 from kp_tf.core.geometry import crop_windows, median_scale_to_cover, to_unit
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.data.datasets import Split
+from kp_tf.data.formats import read_labels
 from kp_tf.data.samples import Samples
 from kp_tf.data.splits import is_mirror
 from kp_tf.input.decode import CANNOT_USE, decode_crops
@@ -31,12 +32,14 @@ class Faces:
         upright: the same in pixels of the upright photographs.
         crops: (N, H, W, 1) uint8.
         points_norm: (N, K, 2) in the unit square of the crops.
+        windows: (N, 4 or 5) of the crops, in pixels of the upright photographs.
     """
 
     samples: Samples
     upright: Samples
     crops: np.ndarray
     points_norm: np.ndarray
+    windows: np.ndarray
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -77,12 +80,16 @@ def load(config: TrainConfig, device: str) -> Loaded:
     split, skipped = _read_split(config)
     own_boxes = _with_face_boxes(config, split.training)
     info = _describe_network(config, split.training, own_boxes)
+    added, problems = _read_added(config, info)
+    skipped += problems
     if distributed.is_chief():
-        sizes = f"{len(split.training)} training and {len(split.validation)} validation images"
+        count = f"{len(split.training)} + {len(added)}" if added else f"{len(split.training)}"
+        sizes = f"{count} training and {len(split.validation)} validation images"
         print(f"{config.title}: {sizes} of {config.dataset.root}, on {device}")
         if config.labels:
             report_points(split)
-    training = _decode_training(config, info, own_boxes if info.framing else split.training, skipped)
+    training = own_boxes if info.framing else split.training
+    training = _decode_training(config, info, training.joined(added) if added else training, skipped)
     validation = _decode_validation(config, info, split.validation, skipped)
     test = config.dataset.read_test()
     if test:  # a bad one is reported now instead of after the training
@@ -107,6 +114,18 @@ def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
     if not config.skip_bad:
         raise_problems(split.problems, f"entries of {config.dataset.root} cannot be used")
     return split, list(split.problems)
+
+
+def _read_added(config: TrainConfig, info: ModelInfo) -> tuple[Samples | None, list[str]]:
+    """The further faces for training, and what is left out with `skip_bad`. Raises KpError as `_read_split`."""
+    added, problems = None, []
+    for path in config.add:
+        samples = read_labels(path, allow_outside=config.allow_outside).with_scheme(info.scheme)
+        if not config.skip_bad:
+            raise_problems(samples.problems, f"entries of {path} cannot be used")
+        problems += samples.problems
+        added = added.joined(samples) if added else samples
+    return added, problems
 
 
 def _with_face_boxes(config: TrainConfig, training: Samples) -> Samples:
@@ -151,15 +170,26 @@ def _decode_training(config: TrainConfig, info: ModelInfo, samples: Samples, ski
         (recipe.stored_shape, recipe.stored_scale) if recipe.stored_shape else (recipe.shape, recipe.crop_scale)
     )
     upright = samples.upright(samples.orientations())
-    return _decode(samples, upright, crop_windows(upright.boxes, scale), shape, config.skip_bad, skipped)
+    windows = crop_windows(_last_boxes(info, upright), scale)
+    return _decode(samples, upright, windows, shape, config.skip_bad, skipped)
 
 
 def _decode_validation(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:
-    """The windows of the network's first pass; arguments as of `_decode_training`."""
+    """The windows of the network's first pass, or of its last; arguments as of `_decode_training`."""
     upright = samples.upright(samples.orientations())
-    boxes = info.framing.boxes_in(upright.boxes) if info.framing else upright.boxes
+    boxes = info.framing.boxes_in(upright.boxes) if info.framing else _last_boxes(info, upright)
     windows = crop_windows(boxes, info.recipe.crop_scale)
     return _decode(samples, upright, windows, info.recipe.shape, config.skip_bad, skipped)
+
+
+def _last_boxes(info: ModelInfo, upright: Samples) -> np.ndarray:
+    """The boxes that the last pass should see, with their angles: the mean face fitted to the labels.
+
+    Where windows are not rotated, they are the given boxes.
+    """
+    if info.mean_face is None or not info.recipe.rotated_windows:
+        return upright.boxes
+    return info.mean_face.rotated_boxes_around(upright.labels, upright.boxes)
 
 
 def _decodable(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Samples:
@@ -173,7 +203,8 @@ def _decode(
     samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
 ) -> Faces:
     kept, crops = _crops(upright, windows, shape, skip, skipped)
-    return Faces(samples.take(kept), upright.take(kept), crops, to_unit(upright.labels, windows)[kept])
+    points_norm = to_unit(upright.labels, windows)[kept]
+    return Faces(samples.take(kept), upright.take(kept), crops, points_norm, windows[kept])
 
 
 def _crops(

@@ -122,7 +122,7 @@ def make_batches(
     recipe, scheme, training = faces.info.recipe, faces.info.scheme, faces.training
     targets, flip_indices = training.points_norm, scheme.flip_indices
     if recipe.teacher:
-        targets = np.concatenate([targets, teacher_points(recipe, training.samples)], axis=1)
+        targets = np.concatenate([targets, teacher_points(recipe, training)], axis=1)
         flip_indices = flip_indices and (*flip_indices, *(len(scheme) + partner for partner in flip_indices))
     cooldown = round((1 - recipe.cooldown_fraction) * recipe.epochs)  # from this epoch on
 
@@ -157,6 +157,8 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
     if is_chief:
         path, checkpoint = fitting.of_chief()
         callbacks = [checkpoint, keras.callbacks.TensorBoard(str(path / "logs"))]
+    if fitting.fitted.optimizer.use_ema:  # validation sees the averages, and `fit` leaves them in the end
+        callbacks.append(keras.callbacks.SwapEMAWeights())
     check = StopOnNonFinite(lambda epoch, batch: next(iter(fitting.batches_from(epoch).skip(batch))))
 
     def validation_batches() -> tf.data.Dataset:

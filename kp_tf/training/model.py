@@ -9,16 +9,18 @@ import tensorflow as tf
 from kp_tf.artifacts.find import find_model
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.keras_backend import load_keras_network, load_model
+from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
-from kp_tf.core.geometry import crop_windows, to_unit
-from kp_tf.data.samples import Samples, points_to_upright
+from kp_tf.core.geometry import scale_boxes, to_pixels, to_unit
+from kp_tf.data.samples import points_to_upright
 from kp_tf.input.augment import window
 from kp_tf.input.batches import scale_pixels
+from kp_tf.input.decode import stream_crops
 from kp_tf.models.heatmap import with_variance
 from kp_tf.models.losses import NME, HeatmapLoss, WingLoss
-from kp_tf.predict.cascade import BATCH_SIZE
+from kp_tf.predict.cascade import BATCH_SIZE, predict_all
 from kp_tf.predict.samples import predict_samples
-from kp_tf.recipes import Recipe
+from kp_tf.recipes import TEACHER_DEVIATION, TEACHER_TOLERANCE, Recipe
 from kp_tf.training.distributed import for_strategy
 from kp_tf.training.faces import Faces
 
@@ -61,6 +63,8 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         rate,  # pyright: ignore[reportArgumentType] Keras' annotation leaves out schedules
         weight_decay=recipe.weight_decay,
         global_clipnorm=5.0,
+        use_ema=recipe.averaging > 0,
+        ema_momentum=recipe.averaging,
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
@@ -126,21 +130,56 @@ def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     return {weight.path: tuple(weight.shape) for weight in model.weights if not weight.path.startswith("scores/")}
 
 
-def teacher_points(recipe: Recipe, samples: Samples) -> np.ndarray:
+def teacher_points(recipe: Recipe, faces: Faces) -> np.ndarray:
     """The teacher's points (N, K, 2) on the training photographs, in the unit square of the stored crops.
 
     They move with the picture in augmentation, so the teacher need not see it again. They scatter less than labels
     made by hand, and learning from them adds no time to a step (after Hinton et al., Distilling the Knowledge in a
-    Neural Network, 2015).
+    Neural Network, 2015). Where the teacher is wrong, or not certain of itself, a point is NaN, see `_believed`.
 
     Raises:
         KpError: if the teacher has other points.
     """
-    info = find_model(recipe.teacher)
+    info, samples = find_model(recipe.teacher), faces.samples
     if info.scheme != samples.scheme:
         raise KpError(f"--teacher {recipe.teacher}: its points are not those of {samples.scheme.name}")
-    flips = samples.scheme.flip_indices is not None
-    outputs = predict_samples(load_keras_network(info), samples, info, flips=flips)
-    orientations = samples.orientations()
-    windows = crop_windows(samples.upright(orientations).boxes, recipe.stored_scale)
-    return to_unit(points_to_upright(outputs[..., :2], orientations), windows)
+    network, flips = load_keras_network(info), samples.scheme.flip_indices is not None
+    if faces.windows.shape[1] == 5:  # where the faces are is known, so the last pass is enough
+        points, variance = _in_rotated_windows(network, info, recipe, faces)
+    else:
+        outputs = predict_samples(network, samples, info, flips=flips)
+        points, variance = points_to_upright(outputs[..., :2], samples.orientations()), outputs[..., 2]
+    extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
+    points = to_unit(points, faces.windows)
+    return _believed(points / extent, faces.points_norm / extent, variance) * extent
+
+
+def _in_rotated_windows(
+    network: Network, info: ModelInfo, recipe: Recipe, faces: Faces
+) -> tuple[np.ndarray, np.ndarray]:
+    """A network's points (N, K, 2), in pixels of the upright photographs, and variance (N, K) in its last windows."""
+    scale = (info.recipe.crop_scale or 1.0) / recipe.stored_scale
+    windows = scale_boxes(faces.windows, scale)
+    crops = stream_crops(faces.upright, windows, info.recipe.shape)
+    outputs = predict_all(network, crops, info.scheme.flip_indices)
+    return to_pixels(outputs[..., :2], windows), outputs[..., 2]
+
+
+def _believed(points: np.ndarray, labels: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """A teacher's points, NaN where they are not to be learned.
+
+    Args:
+        points: (N, K, 2) in units of the window's side.
+        labels: (N, K, 2) likewise; NaN where there is none.
+        variance: (N, K) of the heatmaps, in the square of that unit; NaN if there are none.
+
+    Returns:
+        (N, K, 2). A point is NaN if it is farther from its label than `TEACHER_TOLERANCE` or, without a label, if its
+        heatmap is wider than `TEACHER_DEVIATION`; all points of a face are if they are as far in the mean.
+    """
+    distances = np.linalg.norm(points - labels, axis=-1)
+    labelled = ~np.isnan(distances)
+    means = np.where(labelled, distances, 0).sum(axis=1) / np.maximum(labelled.sum(axis=1), 1)
+    doubted = np.where(labelled, distances > TEACHER_TOLERANCE, variance > TEACHER_DEVIATION**2)
+    doubted |= (means > TEACHER_TOLERANCE)[:, None]
+    return np.where(doubted[..., None], np.nan, points)

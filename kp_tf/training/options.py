@@ -1,5 +1,6 @@
 """What the user of a training asks for, and the recipe that follows from it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class Options:
         recipe: its name. Default: `course`, or `strong` with `labels`.
         data: see `data.datasets.find_data`.
         labels: any points, in one of `data.formats`.
+        add: further labels for training alone, in any of `data.formats`, with the points found by their names. A file
+            that is named twice counts twice.
         val_labels: the same for validation. Default: a tenth of the photographs.
         scheme_file: JSON for `keypoints.parse_scheme`. Default: the scheme of `init` or the published one that has the
             points of the labels; otherwise all points that they name, without flips.
@@ -35,7 +38,7 @@ class Options:
         seed: of weights, order and augmentation, at least 0. Default: 0.
         deterministic: the same weights to the last bit when the command is repeated on this machine.
         skip_bad: leave out entries and photographs that cannot be used instead of failing.
-        allow_outside: with `labels`, take photographs outside their folder as well.
+        allow_outside: with `labels` or `add`, take photographs outside their folder as well.
         keep: the epoch whose weights are the result: `last`, or `best` for the one with the lowest validation loss.
             Default: `best` with `labels`, otherwise `last`.
     """
@@ -44,6 +47,7 @@ class Options:
     recipe: str | None = None
     data: str | None = None
     labels: Path | None = None
+    add: tuple[Path, ...] | None = None
     val_labels: Path | None = None
     scheme_file: Path | None = None
     init: str | None = None
@@ -71,10 +75,15 @@ class Options:
 
 def values_from_python(**values: Any) -> dict[str, Any]:
     """Arguments as a user passes them in Python, with paths for files and texts for names."""
-    kinds = dict.fromkeys((*FILES, "out"), Path) | dict.fromkeys(("data", "init", "teacher"), str)
+    kinds: dict[str, Callable] = {**dict.fromkeys((*FILES, "out"), Path), "add": _paths}
+    kinds |= dict.fromkeys(("data", "init", "teacher"), str)
     return {
         name: kinds[name](value) if name in kinds and value is not None else value for name, value in values.items()
     }
+
+
+def _paths(named: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
+    return tuple(Path(path) for path in ([named] if isinstance(named, str | Path) else named))
 
 
 def label_of(part: int | None, recipe: str) -> str:
@@ -102,8 +111,10 @@ def requested_recipe(options: Options) -> Recipe:
     if part and (options.val_labels or options.scheme_file):
         option = "--val-labels" if options.val_labels else "--scheme"
         raise KpError(f"{option} goes with --labels, not with --part {part}")
-    if part and options.allow_outside:
-        raise KpError(f"--allow-outside goes with --labels, not with --part {part}")
+    if part and options.allow_outside and not options.add:
+        raise KpError(f"--allow-outside goes with --labels or --add, not with --part {part} alone")
+    if options.add and RECIPES[name, part].takes_whole_photographs:
+        raise KpError(f"--add goes with --part 3 or --labels, not with --part {part}")
     if labels and options.data:
         raise KpError("--data and --labels cannot be used together")
     recipe = RECIPES[name, part]
@@ -127,8 +138,10 @@ def _like(recipe: Recipe, init: str) -> Recipe:
         needed = f"the recipe {recipe.name} trains the network {recipe.network}"
         raise KpError(f"--init {init}: its network is {source.network}, and {needed}; start from one of the same kind")
     if recipe.has_heatmaps:
-        shapes = {"shape": source.shape, "stored_shape": source.stored_shape}
-        return replace(recipe, init=init, settings=source.settings, **shapes)
+        sides = zip(recipe.stored_shape or (), source.shape, recipe.shape, strict=False)
+        stored = tuple(round(side * new / old) for side, new, old in sides)  # the same part of the photograph
+        changes = {"settings": source.settings, "shape": source.shape, "stored_shape": stored or None}
+        return replace(recipe, init=init, **changes)
     if info.scheme != SCHEMES[str(recipe.scheme)]:
         needed = f"part {recipe.part} with the recipe {recipe.name} needs those of {recipe.scheme}"
         raise KpError(f"--init {init}: its points are those of {info.scheme.name}, and {needed}")

@@ -53,9 +53,8 @@ def need_runtime(file):
 
 
 def predictor(source):
-    """With upright windows, and the numbers that version 0.1 took where nothing was calibrated."""
+    """With the numbers that version 0.1 took where nothing was calibrated."""
     info, network = loaded(source)
-    info = replace(info, recipe=replace(info.recipe, rotated_windows=False))
     return Predictor(replace(info, metrics=info.metrics | {"calibration": info.calibration or UNCALIBRATED}), network)
 
 
@@ -117,7 +116,7 @@ def test_an_old_run_is_resumed_with_its_settings():
     assert (recipe.shape, recipe.stored_shape, recipe.stored_scale) == ((32, 32), (48, 48), 2.04)
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_epochs) == (12, 4, 0.01, 1)
     assert recipe.loss_settings == {"w": 10.0, "epsilon": 2.0, "pixels": 128.0, "variance_weight": 1.0}
-    assert recipe.augmentation == RECIPES["strong", 3].augmentation
+    assert recipe.augmentation == RECIPES["strong", None].augmentation
     assert (recipe.cooldown_fraction, recipe.weight_decay, recipe.precision) == (0.2, 0.02, "float32")
     assert (recipe.init, recipe.teacher) == (None, None)
     assert (config.data, config.is_sample, config.seed) == (Path("/tmp/faces"), False, 3)

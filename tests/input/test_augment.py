@@ -45,7 +45,7 @@ def blobs(height: int = 180, width: int = 180, count: int = 4) -> tuple[np.ndarr
     return (255 * dots[..., None]).astype(np.float32), points_norm
 
 
-def draws(count: int = 4, seed: int = 0) -> np.ndarray:
+def draws(count: int = 4, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).uniform(size=(count, NUM_DRAWS)).astype(np.float32)
 
 
@@ -269,7 +269,8 @@ def test_a_window_of_far_fewer_pixels_is_an_error():
 
 def test_weaker_augmentation_flips_as_often():
     half = COMPACT.augmentation.weakened(0.5)
-    assert (half.flip, half.rotation, half.occlusion) == (0.5, 9.0, 0.15)
+    assert (half.flip, half.rotation, half.occlusion) == (0.5, 5.0, 0.15)
+    assert (half.first_pass, half.first_pass_rotation) == (0.4, 60.0), "the first pass stays what it is"
     rng, partners = np.random.default_rng(0), IBUG68.flip_indices
     images = rng.uniform(0, 255, (8, *COMPACT.stored_shape, 1)).astype(np.float32)
     points_norm = rng.uniform(0, 1, (8, 68, 2)).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kp_tf.input.augment import NUM_DRAWS
+from kp_tf.input.augment import draw
 from kp_tf.input.batches import epoch_by_epoch, fixed_batches, scale_pixels, training_batches
 
 
@@ -49,7 +49,7 @@ def test_training_batches_follow_the_seed_and_the_epoch_alone():
 
 @pytest.mark.parametrize("batch_size", [4, 10])
 def test_training_batches_draws_belong_to_the_picture_whatever_the_batch(batch_size):
-    table = tf.random.stateless_uniform((len(CROPS), NUM_DRAWS), tf.constant([7, 0], tf.int64)).numpy()
+    table = draw(len(CROPS), tf.constant([7, 0], tf.int64)).numpy()
     for members, draws in batches(batch_size, seed=7, steps=-(-10 // batch_size)):
         np.testing.assert_array_equal(draws, table[members])
 

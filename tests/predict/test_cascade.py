@@ -14,7 +14,7 @@ from kp_tf.predict.confidence import MARGIN
 from kp_tf.recipes import COMPACT
 
 EYES = Scheme("eyes", ("left", "right"), (), flip_indices=(1, 0))
-RECIPE = replace(COMPACT, shape=(4, 4), crop_scale=2.0, num_passes=2, first_pass_scale=1.5)
+RECIPE = replace(COMPACT, shape=(4, 4), crop_scale=2.0, num_passes=2, first_pass_scale=1.5, rotated_windows=False)
 MEAN_FACE = MeanFace(np.array([0.0, 0, 1, 1]), np.array([[0.25, 0.5], [0.75, 0.5]]))
 INFO = ModelInfo(Path("fake"), RECIPE, EYES, mean_face=MEAN_FACE)
 # a photograph of 100 × 80 pixels has its face in (25, 25, 50, 50), with eyes at a quarter and three quarters of that

@@ -25,7 +25,7 @@ from kp_tf.training.options import Options
         ({"part": 2, "recipe": "large"}, "--recipe large is for part 3, not for part 2"),
         ({"labels": Path("a.xml"), "recipe": "course"}, "course is for part 1, part 2, part 3, not for --labels"),
         ({"part": 3, "scheme_file": Path("a.json")}, "--scheme goes with --labels, not with --part 3"),
-        ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels, not with --part 3"),
+        ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels or --add, not with --part 3"),
         ({"part": 3, "val_labels": Path("a.xml")}, "--val-labels goes with --labels, not with --part 3"),
         ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing is not a run"),
         (
@@ -57,7 +57,7 @@ def test_a_training_that_starts_from_weights_takes_their_network(work):
         init="large",
         settings=recipe.settings,
         shape=large.shape,
-        stored_shape=large.stored_shape,
+        stored_shape=(240, 240),
         precision="float32",
     )
     assert [tuple(value) for value in recipe.settings.values()] == [(64, 128, 192, 256), (1, 2, 2, 2)]

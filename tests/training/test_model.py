@@ -82,8 +82,8 @@ def test_a_network_starts_from_a_run_by_points_seen_in_windows(run, tmp_path):
 
 def test_a_teacher_needs_the_same_points(run, tmp_path):
     labels = write_own_labels(tmp_path / "own")
-    samples = load(TrainConfig(OWN, labels.parent, labels=labels), "CPU").training.samples
-    other = replace(samples, scheme=Scheme("other", tuple("abc"), ()))
+    faces = load(TrainConfig(OWN, labels.parent, labels=labels), "CPU").training
+    other = replace(faces, samples=replace(faces.samples, scheme=Scheme("other", tuple("abc"), ())))
     with pytest.raises(KpError, match=r"--teacher .*run: its points are not those of other"):
         teacher_points(replace(RECIPE, teacher=str(run)), other)
 
