@@ -19,7 +19,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.launch import ROOT
 from benchmarks.learning_curve import write_files
@@ -33,7 +32,7 @@ from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.datasets import IbugDataset, find_data
 from kp_tf.data.samples import Samples
 from kp_tf.predict.confidence import are_doubtful, mean_deviation
-from kp_tf.predict.detector import SEARCH_SIZE, Detector, dlib_faces
+from kp_tf.predict.detectors import Detector, NamedDetector, find_detector
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.samples import predict_samples
 
@@ -52,8 +51,9 @@ def compare(data: str | None, photographs: Path | None, out: Path, networks: lis
     test = write_files(find_data(data, "imm").folder("imm"), out / "imm", sorted({size for _, size, _ in kinds}))
     write_json(out / "imm" / "three.json", {"names": THREE_POINTS})
     files = _evenly(_photographs(photographs) if photographs else _paths(ibug), count)
-    false, random = boxes_without_faces(files, Predictor.load("compact"), np.random.default_rng(0), _loose_dlib)
-    imm = {file: dlib_faces(open_photograph(file).upright) for file in _paths(test)}
+    loose = NamedDetector("dlib", THRESHOLD)
+    false, random = boxes_without_faces(files, Predictor.load("compact"), np.random.default_rng(0), loose)
+    imm = {file: find_detector("dlib")(open_photograph(file).upright) for file in _paths(test)}
     sets = {"IMM": _samples(imm), "300-W": ibug.take(range(min(NUM_FACES, len(ibug))))}
     sets |= {"false detections": _samples(false), "random boxes": _samples(random)}
     rows = [{"network": _name(*kind), **_measure(_train(out / "imm", *kind), sets)} for kind in kinds]
@@ -85,17 +85,6 @@ def boxes_without_faces(
         empty = (confidence < NO_FACE) & np.array(clear, bool)
         false[file], random[file] = found[empty[: len(found)]], drawn[empty[len(found) :]]
     return false, random
-
-
-def _loose_dlib(picture: Image.Image) -> np.ndarray:
-    """`dlib_faces` with a threshold of THRESHOLD instead of 0."""
-    import dlib
-
-    scale = min(2.0, SEARCH_SIZE / max(picture.size))
-    pixels = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BILINEAR)
-    detector = dlib.get_frontal_face_detector()  # pyright: ignore[reportAttributeAccessIssue]
-    rectangles, _, _ = detector.run(np.asarray(pixels), 0, THRESHOLD)
-    return np.array([(r.left(), r.top(), r.width(), r.height()) for r in rectangles], float).reshape(-1, 4) / scale
 
 
 def _train(folder: Path, points: int, photographs: int, epochs: int) -> Path:

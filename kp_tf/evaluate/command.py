@@ -24,7 +24,7 @@ from kp_tf.evaluate import metrics, plots
 from kp_tf.evaluate.columns import read_columns
 from kp_tf.evaluate.faces import best_first, draw_selected, face_scores
 from kp_tf.predict.confidence import NEAR, confidence_of, errors_in_crops
-from kp_tf.predict.detector import Detector, dlib_faces
+from kp_tf.predict.detectors import DEFAULT, Detector
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.samples import predict_samples
 
@@ -53,7 +53,7 @@ def evaluate(
     precision: str = "float32",
     allow_outside: bool = False,
     by: Path | None = None,
-    detector: Detector = dlib_faces,
+    detector: str | Detector = DEFAULT,
 ) -> dict:
     """Score a network on labelled faces and print a table.
 
@@ -68,7 +68,7 @@ def evaluate(
         precision: see `resolve_precision`.
         allow_outside: take photographs outside the folder of the labels as well.
         by: a CSV whose columns divide the faces into groups with scores of their own; see `columns.read_columns`.
-        detector: used with `detect`.
+        detector: used with `detect`; see `detectors.find_detector`.
 
     Returns:
         `metrics.summary`, together with the network, labels, split and precision.
@@ -103,7 +103,9 @@ def evaluate(
     return summary
 
 
-def _load(run: str | None, is_exported: bool, detect: bool, detector: Detector) -> tuple[Predictor | None, ModelInfo]:
+def _load(
+    run: str | None, is_exported: bool, detect: bool, detector: str | Detector
+) -> tuple[Predictor | None, ModelInfo]:
     """The predictor, if the faces go through one, and the network's description."""
     if is_exported or detect:
         predictor = Predictor.load(run if is_exported else find_model(run).path, detector)

@@ -16,7 +16,7 @@ from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_tex
 from kp_tf.core.images import Photograph, read_orientation
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
-from kp_tf.predict.detector import Detector, dlib_faces
+from kp_tf.predict.detectors import DEFAULT, Detector
 from kp_tf.predict.drawing import draw, save_picture
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
@@ -83,7 +83,7 @@ def predict(
     out: Path | None = None,
     format: str = "json",
     upright: bool = False,
-    detector: Detector = dlib_faces,
+    detector: str | Detector = DEFAULT,
 ) -> None:
     """Predict the landmarks of faces; print them, or write them and the pictures into a folder.
 
@@ -95,7 +95,7 @@ def predict(
             clip) and, in `drawn/`, the pictures and clips. None prints the points; clips need a folder.
         format: one of `writers.FORMATS`; `pts` and `xml` need `out` and are for photographs alone.
         upright: boxes and results are in pixels of the upright photograph.
-        detector: see `detector.Detector`.
+        detector: see `detectors.find_detector`.
 
     Raises:
         KpError: if nothing could be done.

@@ -21,7 +21,7 @@ from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
 from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
 from kp_tf.predict.confidence import are_doubtful, confidence_of
-from kp_tf.predict.detector import Detector, dlib_faces
+from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
 from kp_tf.predict.tracking import OneEuro, Tracker
 
 MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
@@ -37,28 +37,32 @@ class Predictor:
         scheme: what its points are.
     """
 
-    def __init__(self, info: ModelInfo, network: Network, detector: Detector = dlib_faces) -> None:
+    def __init__(self, info: ModelInfo, network: Network, detector: str | Detector = DEFAULT) -> None:
         """Combine a network and a detector.
 
         Args:
             info: from `backends.load_network`.
             network: from `backends.load_network`.
-            detector: see `detector.Detector`.
+            detector: see `detectors.find_detector`.
+
+        Raises:
+            KpError: if there is no detector of this name.
         """
         self.info, self.scheme = info, info.scheme
-        self._network, self._detector = network, detector
+        self._network, self._detector = network, find_detector(detector)
         self._source: str | None = None  # what `load` takes
 
     @classmethod
-    def load(cls, source: str | Path | None = None, detector: Detector = dlib_faces) -> "Predictor":
+    def load(cls, source: str | Path | None = None, detector: str | Detector = DEFAULT) -> "Predictor":
         """Load a network.
 
         Args:
             source: a run directory, a file that `export` or `pack` wrote, "compact" or "large"; None: "compact".
-            detector: see `detector.Detector`.
+            detector: "dlib", "centerface", "mediapipe", or any function from an upright RGB picture to boxes, see
+                `detectors.Detector`.
 
         Raises:
-            KpError: if there is no such network, or its runtime is not installed.
+            KpError: if there is no such network or detector, or the network's runtime is not installed.
         """
         predictor = cls(*load_network(source), detector)
         named = str(source or "compact")

@@ -264,7 +264,7 @@ def _strayed(track: _Track, box: np.ndarray, passed: float, was_lost: bool) -> f
 
 
 def _centre(box: np.ndarray) -> np.ndarray:
-    return box[:2] + box[2:] / 2
+    return box[:2] + box[2:4] / 2
 
 
 def _mean_confidence(face: Face) -> float:

@@ -53,8 +53,9 @@ def need_runtime(file):
 
 
 def predictor(source):
-    """With the numbers that version 0.1 took where nothing was calibrated."""
+    """With upright windows, and the numbers that version 0.1 took where nothing was calibrated."""
     info, network = loaded(source)
+    info = replace(info, recipe=replace(info.recipe, rotated_windows=False))
     return Predictor(replace(info, metrics=info.metrics | {"calibration": info.calibration or UNCALIBRATED}), network)
 
 

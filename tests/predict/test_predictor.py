@@ -15,6 +15,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import FOLDER
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
+from kp_tf.core.geometry import rotated
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.data.samples import Samples
@@ -24,6 +25,7 @@ from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import PART2
 
+ASTRONAUT = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
 BOX = (30, 20, 60, 64)
 ONE_PASS = replace(INFO, recipe=replace(RECIPE, num_passes=1))
 
@@ -291,3 +293,18 @@ def test_a_predictor_that_cannot_be_loaded_again_is_not_pickled(predictor):
     ):
         pickle.dumps(Predictor.load("compact", lambda picture: np.zeros((0, 4))))
     assert str(FOLDER).encode() not in pickle.dumps(Predictor.load().__reduce__()[1][0]), "named, wherever it lies"
+
+
+@pytest.mark.parametrize("angle", [37, 90, 180])
+def test_a_face_at_any_angle_has_the_same_points(angle):
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    predictor, box = Predictor.load("compact"), np.array([261.0, 231, 268, 268])
+    with Image.open(ASTRONAUT) as image:
+        upright, rotated_image = image, image.rotate(-angle, Image.Resampling.BICUBIC)
+        points = predictor.predict(upright, [box])[0].points
+    middle = np.array(upright.size) / 2
+    centre = rotated(box[:2] + box[2:] / 2 - middle, angle) + middle
+    face = predictor.predict(rotated_image, [[*(centre - box[2:] / 2), *box[2:]]])[0]
+    expected = rotated(points + 0.5 - middle, angle) + middle - 0.5
+    assert np.linalg.norm(face.points - expected, axis=1).mean() < 0.015 * box[2]
+    assert face.confidence.mean() > 0.8

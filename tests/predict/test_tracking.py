@@ -1,12 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs
 from PIL import ExifTags, Image
 
+from kp_tf.core.geometry import rotated
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.tracking import OneEuro, Tracker
+
+ASTRONAUT = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
 
 
 def new_tracker(detector):
@@ -136,3 +140,19 @@ def test_frames_of_another_size_show_the_same_face():
     (face,) = tracker.update(image.resize((640, 240)), 0.1)
     assert (face.number, detector.calls) == (1, 2)
     np.testing.assert_allclose(centre(face), (120, 120), atol=2)
+
+
+def test_a_head_that_turns_upside_down_is_followed():
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    with Image.open(ASTRONAUT) as image:
+        picture = image.convert("L").reduce(3)  # 320 × 260; the face has 90 pixels
+    box, middle = np.array([[87.0, 77, 90, 90]]), np.array(picture.size) / 2
+    predictor, detected = Predictor.load("compact", lambda picture: box), []
+    points = predictor.predict(picture)[0].points
+    tracker = Tracker(predictor, make_filter=None)
+    for k, angle in enumerate(range(0, 181, 12)):
+        detected.append(tracker.update(picture.rotate(-angle, Image.Resampling.BICUBIC), k / 30))
+        (face,) = detected[-1]
+        expected = rotated(points + 0.5 - middle, angle) + middle - 0.5
+        assert np.linalg.norm(face.points - expected, axis=1).mean() < 0.03 * 90
+    assert {face.number for (face,) in detected} == {1}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from kp_tf.apps.demo.service import DemoService
 from kp_tf.core.errors import KpError
+from kp_tf.predict.detectors import DEFAULT
 
 if TYPE_CHECKING:  # optional dependencies
     import uvicorn
@@ -43,13 +44,14 @@ STATIC_HEADERS = {
 }
 
 
-def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = True) -> None:
+def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = True, detector: str = DEFAULT) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
         runs: networks to offer before those that come with kp_tf, each as `Predictor.load` takes it.
         port: the port on this machine; 0 lets the system choose.
         browser: open the page in the default browser.
+        detector: the name of one of `detectors.MODULES`.
 
     Raises:
         KpError: if the extra is not installed, the port is in use, or the first network cannot be loaded.
@@ -57,7 +59,7 @@ def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = Tr
     if not (find_spec("starlette") and find_spec("uvicorn")):
         raise KpError("the demo needs Starlette and uvicorn: pip install starlette uvicorn")
     included = ("compact", "large") if find_spec("tensorflow") else ("compact",)
-    server = http_server(name_networks(runs or (), included))
+    server = http_server(name_networks(runs or (), included), detector=detector)
     try:
         listener = socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
@@ -93,12 +95,15 @@ def name_networks(runs: Sequence[str], included: Sequence[str]) -> dict[str, str
     return sources
 
 
-def http_server(sources: Mapping[str, str], limits: "Limits | None" = None) -> "uvicorn.Server":
+def http_server(
+    sources: Mapping[str, str], limits: "Limits | None" = None, detector: str = DEFAULT
+) -> "uvicorn.Server":
     """Build the server of the page, to be run with a socket.
 
     Args:
         sources: the networks, as `DemoService` takes them.
         limits: None takes the usual ones.
+        detector: as `demo` takes it.
 
     Raises:
         KpError: if the first network cannot be loaded.
@@ -109,10 +114,14 @@ def http_server(sources: Mapping[str, str], limits: "Limits | None" = None) -> "
 
     limits = limits or Limits()
     protocol: Any = partial(LimitedProtocol, limits=limits)
-    return uvicorn.Server(uvicorn.Config(_application(sources, limits), http=protocol, ws="none", log_level="warning"))
+    return uvicorn.Server(
+        uvicorn.Config(
+            _application(DemoService(sources, detector), limits), http=protocol, ws="none", log_level="warning"
+        )
+    )
 
 
-def _application(sources: Mapping[str, str], limits: "Limits") -> "Starlette":
+def _application(service: DemoService, limits: "Limits") -> "Starlette":
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -122,7 +131,7 @@ def _application(sources: Mapping[str, str], limits: "Limits") -> "Starlette":
 
     from kp_tf.apps.demo.limits import BUSY, RETRY_HEADERS, BusyError, OwnPage, Uploads
 
-    service, uploads = DemoService(sources), Uploads(limits)
+    uploads = Uploads(limits)
     worker = ThreadPoolExecutor(1)  # each further thread would take memory for a detector and a heap of its own
 
     async def settings(request: Request) -> Response:

@@ -24,6 +24,7 @@ from kp_tf.core.orientation import Orientation
 from kp_tf.data.dlib_xml import MAX_COORDINATE
 from kp_tf.data.names import check_name
 from kp_tf.predict import writers
+from kp_tf.predict.detectors import DEFAULT
 from kp_tf.predict.drawing import point_colours
 from kp_tf.predict.predictor import Predictor
 
@@ -35,17 +36,18 @@ class DemoService:
         networks: the names of the networks that the page can choose from.
     """
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
+    def __init__(self, sources: Mapping[str, str], detector: str = DEFAULT) -> None:
         """Load the first network, so that a wrong path is reported before the page opens.
 
         Args:
             sources: for each network the name that the page shows and what `Predictor.load` takes.
+            detector: the name of one of `detectors.MODULES`.
 
         Raises:
             KpError: if the first network cannot be loaded.
         """
         self.networks = list(sources)
-        self._sources = sources
+        self._sources, self._detector = sources, detector
         self._predictors: dict[str, Predictor] = {}
         self._lock = threading.Lock()
         self._predictor(None)
@@ -154,7 +156,7 @@ class DemoService:
         if name not in self._sources:
             raise KpError(f"unknown network {name!r}: choose one of {', '.join(self.networks)}")
         if name not in self._predictors:
-            self._predictors[name] = Predictor.load(self._sources[name])
+            self._predictors[name] = Predictor.load(self._sources[name], self._detector)
         return self._predictors[name]
 
 

@@ -1,0 +1,61 @@
+"""Face detectors behind one small protocol. Each comes from an optional package, which is imported at the first use.
+
+All of them give boxes like dlib's, which made most boxes of 300-W: they are moved and scaled by the median difference
+that `python -m benchmarks.detectors` measures. docs/predict.md compares them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from kp_tf.core.errors import KpError
+from kp_tf.predict.detectors.boxes import Detections
+
+Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
+"""From an upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0."""
+
+MODULES = {"dlib": "dlib_hog", "centerface": "centerface", "mediapipe": "blazeface"}  # by the names that users give
+DEFAULT = "dlib"
+
+
+@dataclass(frozen=True)
+class NamedDetector:
+    """One of MODULES as a `Detector`; it can be pickled, and threads may share it.
+
+    Attributes:
+        name: one of MODULES.
+        threshold: of the score from which something counts as a face; None: the detector's own.
+    """
+
+    name: str
+    threshold: float | None = None
+
+    def __call__(self, picture: Image.Image) -> np.ndarray:
+        """Detect faces in an upright RGB picture: their boxes (N, 4).
+
+        Raises:
+            KpError: if a package that it needs is not installed.
+        """
+        return self.detect(picture).boxes
+
+    def detect(self, picture: Image.Image) -> Detections:
+        """The same with scores and angles. Raises KpError likewise."""
+        module = import_module(f"{__name__}.{MODULES[self.name]}")
+        return module.detect(picture, module.THRESHOLD if self.threshold is None else self.threshold)
+
+
+def find_detector(detector: str | Detector) -> Detector:
+    """The detector of a name; any other is returned as it is.
+
+    Raises:
+        KpError: if there is none of this name.
+    """
+    if not isinstance(detector, str):
+        return detector
+    if detector not in MODULES:
+        raise KpError(f"there is no detector {detector!r}, but {', '.join(MODULES)}")
+    return NamedDetector(detector)
