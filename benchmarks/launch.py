@@ -19,17 +19,20 @@ WORKERS = Path(__file__).parent / "workers"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_MMAP_MAX_": "0"}
 
 
-def start_worker(name: str, variables: Mapping[str, str] | None = None, **settings: object) -> Worker:
+def start_worker(
+    name: str, variables: Mapping[str, str] | None = None, environment: str | None = None, **settings: object
+) -> Worker:
     """Start `workers/NAME_worker.py`.
 
     Args:
         name: a worker that runs in the virtual environment of the same name, or, where there is none, in this one.
+        environment: another virtual environment, in which the worker imports this project.
         variables: environment variables that it gets unless they are set already.
         settings: what it reads with `protocol.settings`.
     """
     own = name not in PACKAGES
     return Worker(
-        sys.executable if own else interpreter(name),
+        sys.executable if own and not environment else interpreter(environment or name),
         WORKERS / f"{name}_worker.py",
         settings,
         {**(variables or {}), **os.environ, "PYTHONPATH": str(ROOT) if own else ""},
@@ -38,7 +41,7 @@ def start_worker(name: str, variables: Mapping[str, str] | None = None, **settin
 
 def start_keras(precision: str, **settings: object) -> Worker:
     """Start this project's ResNet18, or committed weights, with the environment that its commands set."""
-    return start_worker("keras", DEFAULTS, precision=precision, **settings)
+    return start_worker("keras", DEFAULTS, None, precision=precision, **settings)
 
 
 def start_pytorch(compiled: bool) -> dict[str, Worker]:

@@ -6,7 +6,7 @@ from protocol import serve, settings, timed
 from kp_tf.predict.detectors import NamedDetector
 
 SETTINGS = settings()
-DETECTOR = NamedDetector(SETTINGS["name"], SETTINGS["threshold"])
+DETECTOR = NamedDetector(SETTINGS["detector"], SETTINGS["threshold"])
 
 
 def detect(file):
@@ -21,4 +21,10 @@ def detect(file):
     }
 
 
-serve(detect)
+def describe():
+    """Return the detector's own threshold and the correction of its boxes: none is no shift and the scale 1."""
+    module = DETECTOR.module
+    return {"threshold": module.THRESHOLD, "correction": getattr(module, "CORRECTION", (0.0, 1.0))}
+
+
+serve(detect, describe)

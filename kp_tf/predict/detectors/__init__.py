@@ -7,6 +7,7 @@ that `python -m benchmarks.detectors` measures. docs/predict.md compares them.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -44,8 +45,12 @@ class NamedDetector:
 
     def detect(self, picture: Image.Image) -> Detections:
         """The same with scores and angles. Raises KpError likewise."""
-        module = import_module(f"{__name__}.{MODULES[self.name]}")
-        return module.detect(picture, module.THRESHOLD if self.threshold is None else self.threshold)
+        return self.module.detect(picture, self.module.THRESHOLD if self.threshold is None else self.threshold)
+
+    @property
+    def module(self) -> ModuleType:
+        """The module with its function `detect`, its THRESHOLD and, if it needs one, the CORRECTION of its boxes."""
+        return import_module(f"{__name__}.{MODULES[self.name]}")
 
 
 def find_detector(detector: str | Detector) -> Detector:
