@@ -26,6 +26,18 @@ def test_take_keeps_everything_of_a_face_together():
     assert samples.problems == ("bad",)
 
 
+def test_faces_of_another_folder_are_joined_with_names_that_lead_there(tmp_path):
+    one, other = samples_of(tmp_path / "a", ("1.jpg",), ("bad",)), samples_of(tmp_path / "b", ("1.jpg", "2.jpg"))
+    both = one.joined(other).joined(one)
+    assert (both.root, both.problems) == (one.root, ("bad", "bad"))
+    expected = [tmp_path / name for name in ("a/1.jpg", "b/1.jpg", "b/2.jpg", "a/1.jpg")]
+    assert [both.root / file for file in both.files] == expected
+    assert both.files[3] == "1.jpg", "of the same folder"
+    assert both.labels[:, 0, 0].tolist() == [5, 5, 6, 5]
+    assert both.boxes[:, 0].tolist() == [0, 0, 1, 0]
+    assert both.entries == ("entry 1.jpg", "entry 1.jpg", "entry 2.jpg", "entry 1.jpg")
+
+
 def test_samples_without_labels_say_so():
     samples = Samples(Path("x"), ("a.jpg",), np.zeros((1, 4)), None, NOSE, ("a",))
     assert samples.take([0]).points is None

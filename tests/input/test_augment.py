@@ -297,6 +297,39 @@ def test_points_without_partners_are_not_flipped():
     np.testing.assert_array_equal(result, training_transform(same, PARTNERS)(images, points_norm, draws())[1])
 
 
+def test_the_first_pass_sees_any_angle_in_a_larger_window_and_the_last_one_does_not():
+    recipe = replace(COMPACT, augmentation=Augmentation(rotation=5.0, first_pass=0.5, first_pass_rotation=60.0))
+    points_norm = np.tile([[[0.4, 0.5], [0.6, 0.5]]], (400, 1, 1)).astype(np.float32)
+    images, numbers = np.zeros((400, *recipe.stored_shape, 1), np.float32), draws(400)
+    moved = training_transform(recipe, None)(images, points_norm, numbers)[1].numpy()
+    x, y = np.moveaxis(moved[:, 1] - moved[:, 0], -1, 0)
+    angle, first = np.degrees(np.arctan2(y, x)), numbers[:, -5] < 0.5
+    assert 0.4 < first.mean() < 0.6
+    assert np.abs(angle[~first]).max() < 2.6 * 5
+    assert 55 < np.abs(angle[first]).max() <= 60.01
+    assert 27 < np.abs(angle[first]).mean() < 33, "uniform"
+    sizes = np.hypot(x, y) / (0.2 * recipe.stored_scale / recipe.crop_scale)
+    np.testing.assert_allclose(sizes, np.where(first, 1 / recipe.first_pass_scale, 1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["first_pass_rotation", "first_pass_scale", "first_pass_shift"])
+def test_dots_stay_under_their_points_in_the_first_pass(name):
+    change = {"first_pass_rotation": 60.0, "first_pass_scale": 0.15, "first_pass_shift": 0.04}[name]
+    settings = Augmentation(first_pass=1.0, **{name: change})
+    images, points_norm = blobs()
+    moved, points = numpy_of(augment(images, points_norm, draws(), settings, None, (120, 120), 0.7, 1.1))
+    assert (
+        np.abs(
+            points
+            - numpy_of(
+                augment(images, points_norm, draws(), replace(settings, **{name: 0.0}), None, (120, 120), 0.7, 1.1)
+            )[1]
+        ).max()
+        > 0.015
+    )
+    assert worst_miss(moved, points) < 0.06
+
+
 def test_a_recipe_that_stores_its_input_leaves_points_without_partners_alone():
     images, points_norm = blobs(24, 32)
     for one, other in zip(

@@ -47,6 +47,15 @@ def test_training_batches_follow_the_seed_and_the_epoch_alone():
     assert [member for member, _ in batches(4, 5, first_epoch=1, steps=3)] == orders[0][3:]
 
 
+def test_draws_begin_with_those_of_before_there_were_more():
+    key = tf.constant([7, 3], tf.int64)
+    before = tf.random.stateless_uniform((10, 37), key).numpy()
+    np.testing.assert_array_equal(draw(10, key)[:, :37], before)
+    later = draw(10, key)[:, 37:].numpy()
+    assert later.shape == (10, 5)
+    assert not np.isin(later, draw(10, tf.constant([7, 4], tf.int64))).any()
+
+
 @pytest.mark.parametrize("batch_size", [4, 10])
 def test_training_batches_draws_belong_to_the_picture_whatever_the_batch(batch_size):
     table = draw(len(CROPS), tf.constant([7, 0], tf.int64)).numpy()

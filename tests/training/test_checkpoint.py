@@ -71,6 +71,14 @@ def test_the_best_epoch_is_kept_also_if_the_training_was_killed(fitted, tmp_path
     assert checkpoint.kept == 2, "an epoch that was cut off is never the best one"
 
 
+def test_the_best_epochs_weights_are_averages_where_the_optimizer_keeps_them(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    checkpoint, after = trained_with(model, "best", tmp_path, [3.0, 2.0])
+    np.testing.assert_allclose(checkpoint.kept_weights()[0], (after[0][0] + after[1][0]) / 2, atol=1e-6)
+    np.testing.assert_allclose(model.get_weights()[0], after[1][0], atol=1e-6)
+
+
 def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(fitted, tmp_path):
     checkpoint, after = trained_with(fitted, "last", tmp_path, [3.0, 1.0, 2.0])
     assert checkpoint.kept == 3

@@ -32,6 +32,7 @@ from kp_tf.training.options import Options
             {"part": 3, "init": "compact"},
             "its network is heatmap, and the recipe course trains the network resnet18; start",
         ),
+        ({"part": 2, "add": (Path("a.xml"),)}, "--add goes with --part 3 or --labels, not with --part 2"),
         ({"part": 1, "teacher": "compact"}, "--teacher needs the recipe strong or large, not course"),
         ({"labels": Path("a.xml"), "data": "b"}, "--data and --labels cannot be used together"),
         ({"part": 1, "data": "nowhere"}, "--data nowhere: there is no folder imm_face_db/ in it"),
@@ -98,6 +99,8 @@ def test_a_teacher_counts_half(work):
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: f"{recipe.name}-{recipe.part}")
 def test_settings_come_back_from_json(recipe):
     config = TrainConfig(recipe, Path("/data"), seed=2, deterministic=True)
+    if recipe.part in (None, 3):
+        config = replace(config, add=(Path("/a.xml"), Path("/b.xml"), Path("/a.xml")))
     if recipe.part is None:
         config = replace(config, labels=Path("/mine.xml"), scheme=IBUG68)
     scheme = {"scheme": recipe.scheme or "ibug68"}
@@ -134,11 +137,11 @@ def test_settings_that_cannot_be_used_are_named(change, message):
         TrainConfig.from_json(Path("run"), content)
 
 
-def begin_run(path, seed, data, completed=False):
+def begin_run(path, seed, data, completed=False, add=()):
     """The settings of a run of part 3, and if it is completed its metrics."""
     path.mkdir(parents=True)
     recipe = RECIPES["course", 3]
-    content = {**TrainConfig(recipe, data, seed=seed).to_json(), **ModelInfo(path, recipe, IBUG68).to_json()}
+    content = {**TrainConfig(recipe, data, seed=seed, add=add).to_json(), **ModelInfo(path, recipe, IBUG68).to_json()}
     (path / "config.json").write_text(json.dumps(content))
     if completed:
         (path / "metrics.json").write_text("{}")
@@ -163,6 +166,15 @@ def test_resume_takes_the_newest_unfinished_run_with_the_settings_asked_for(work
     assert config.recipe == RECIPES["course", 3]
     with pytest.raises(KpError, match=r"--seed 9: the run began with 3 \(runs/part3-course-003\)"):
         run_to_resume(Options(part=3, seed=9), None)
+
+
+def test_resume_takes_a_run_with_the_same_further_faces(work):
+    begin_run(work / "run", 0, work, add=(work / "a.xml", work / "a.xml"))
+    assert (
+        run_to_resume(Options(part=3, add=(Path("a.xml"), Path("./a.xml"))), work / "run")[1].add[0] == work / "a.xml"
+    )
+    with pytest.raises(KpError, match=r"--add .*/b\.xml: the run began with .*/a\.xml .*/a\.xml"):
+        run_to_resume(Options(part=3, add=(Path("b.xml"),)), work / "run")
 
 
 def test_resume_takes_a_run_of_fewer_epochs_if_there_is_none_of_as_many(work):

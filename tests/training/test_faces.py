@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import picture, write_ibug, write_xml
+from helpers import INFO, RECIPE, SHAPE, picture, write_ibug, write_xml
 from PIL import Image
 from training_steps import OWN, TINY, history, prepare, read, write_own_labels
 
 from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.formats import read_labels
 from kp_tf.recipes import RECIPES
 from kp_tf.training.config import TrainConfig
-from kp_tf.training.faces import load
+from kp_tf.training.faces import _decode_training, load
 from kp_tf.training.fitting import fit
 from kp_tf.training.report import finish, write_metrics
 
@@ -105,6 +107,48 @@ def test_windows_reach_a_margin_beyond_the_farthest_point(tmp_path):
     assert recipe.crop_scale == pytest.approx(1.36 * 2 * np.median(reach) / 44, abs=2e-3)
     assert recipe.stored_scale == pytest.approx(1.5 * recipe.crop_scale, abs=1e-3)
     assert (loaded.training.crops.shape, loaded.validation.crops.shape) == ((18, 24, 24, 1), (2, 16, 16, 1))
+
+
+def test_further_faces_are_trained_on_and_not_validated(tmp_path, capsys):
+    own, more = write_own_labels(tmp_path / "own"), write_own_labels(tmp_path / "more")
+    more.write_text(more.read_text().replace("nose", "tail"))
+    config = TrainConfig(OWN, own.parent, labels=own)
+    alone, loaded = load(config, "CPU"), load(replace(config, add=(more, own, more)), "CPU")
+    assert "18 + 60 training and 2 validation images" in capsys.readouterr().out
+    files = [str(loaded.training.samples.root / file) for file in loaded.training.samples.files]
+    assert [sum(str(folder) in file for file in files) for folder in (more.parent, own.parent)] == [40, 38]
+    assert np.isnan(loaded.training.points_norm[18:38, 1]).all(), "a point that the further labels do not name"
+    np.testing.assert_array_equal(loaded.training.crops[18:38], loaded.training.crops[38:58])
+    assert loaded.validation.samples.files == alone.validation.samples.files
+    assert loaded.info.recipe == alone.info.recipe, "the part's own faces determine the windows"
+
+
+def rotated_photograph(folder, degrees):
+    """A drawn face of 68 points rotated about its middle, and its labels."""
+    folder.mkdir()
+    image = Image.fromarray(np.asarray(picture(400, 400, 1)))
+    image.rotate(-degrees, Image.Resampling.BICUBIC, center=(200, 200)).save(folder / "face.png")
+    x, y = (SHAPE - SHAPE.mean(axis=0)).T * 80
+    angle = np.radians(degrees)
+    places = 199.5 + np.stack([np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y], axis=1)
+    parts = "".join(f"<part name='{k:02d}' x='{x}' y='{y}'/>" for k, (x, y) in enumerate(places))
+    box = f"<box left='160' top='160' width='80' height='80'>{parts}</box>"
+    write_xml(folder / "face.xml", [f"<image file='face.png'>{box}</image>"])
+    return folder / "face.xml"
+
+
+def test_a_rotated_face_is_kept_upright(tmp_path):
+    recipe = replace(RECIPE, rotated_windows=True, stored_shape=(64, 64))
+    info, faces = replace(INFO, recipe=recipe), []
+    for degrees in (0, 70):
+        labels = rotated_photograph(tmp_path / str(degrees), degrees)
+        samples = read_labels(labels).with_scheme(IBUG68)
+        faces.append(_decode_training(TrainConfig(recipe, tmp_path), info, samples, []))
+    upright, rotated = faces
+    np.testing.assert_allclose((rotated.windows - upright.windows)[:, 2:], [[0, 0, 70]], atol=1e-6)
+    np.testing.assert_allclose(rotated.points_norm, upright.points_norm, atol=1e-6)
+    assert np.abs(rotated.crops.astype(int) - upright.crops).mean() < 4
+    assert np.abs(np.rot90(upright.crops, axes=(1, 2)).astype(int) - upright.crops).mean() > 30
 
 
 def test_photographs_of_imm_are_framed_by_the_mean_face(imm_data):

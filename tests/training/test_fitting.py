@@ -6,7 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from training_steps import OWN, THREE, TINY, history, prepare, read, weights, write_own_labels, write_scheme
+from training_steps import (
+    OWN,
+    THREE,
+    TINY,
+    history,
+    prepare,
+    read,
+    stopped_at_epoch,
+    weights,
+    write_own_labels,
+    write_scheme,
+)
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
@@ -15,7 +26,7 @@ from kp_tf.data.samples import Samples
 from kp_tf.recipes import RECIPES, Augmentation
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Faces, Loaded, load
-from kp_tf.training.fitting import fit, make_batches
+from kp_tf.training.fitting import build, fit, make_batches
 
 
 def drawn_faces(recipe, count=4):
@@ -67,6 +78,26 @@ def test_a_teachers_points_move_with_the_photographs(strong_reactions, tmp_path,
     order = [np.abs(teacher - face[3:]).sum(axis=(1, 2)).argmin() for face in points]
     assert sorted(order) == list(range(18))
     np.testing.assert_allclose(points, expected[order], atol=1e-4)
+
+
+def test_averaged_weights_are_validated_and_kept_and_survive_a_resume(tmp_path):
+    labels = write_own_labels(tmp_path / "own")
+    config = TrainConfig(replace(OWN, averaging=0.9, epochs=3), labels.parent, labels=labels, keep="last")
+    whole = prepare(config, tmp_path / "whole")
+    fit(whole)
+    optimizer = whole.fitted.optimizer
+    averages = [variable.numpy() for variable in optimizer.variables if variable.path.endswith("average")]
+    for weight, average in zip(whole.fitted.trainable_weights, averages, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), average)
+    begun = prepare(config, tmp_path / "begun")
+    with stopped_at_epoch(3):
+        fit(begun)
+    again = build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: begun.path, begun.path)
+    again.fitted.run_eagerly = True
+    fit(again)
+    assert history(tmp_path / "begun") == history(tmp_path / "whole")
+    for one, other in zip(again.trained.get_weights(), whole.trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_new_run_says_what_will_be_trained(imm_data, tmp_path):

@@ -8,14 +8,23 @@ import pytest
 from training_steps import OWN, THREE, write_own_labels
 
 from kp_tf.artifacts.runs import read_run
-from kp_tf.backends.keras_backend import load_model
+from kp_tf.backends.keras_backend import load_keras_network, load_model
 from kp_tf.core.errors import KpError
+from kp_tf.core.geometry import scale_boxes, to_unit
 from kp_tf.core.keypoints import Scheme
+from kp_tf.input.decode import stream_crops
 from kp_tf.models.build import build_network
 from kp_tf.recipes import RECIPES
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import load
-from kp_tf.training.model import compiled, copy_weights, start_from_init, teacher_points
+from kp_tf.training.model import (
+    _believed,
+    _in_rotated_windows,
+    compiled,
+    copy_weights,
+    start_from_init,
+    teacher_points,
+)
 
 RECIPE = replace(OWN, crop_scale=1.5, stored_scale=2.25)
 
@@ -86,6 +95,44 @@ def test_a_teacher_needs_the_same_points(run, tmp_path):
     other = replace(faces, samples=replace(faces.samples, scheme=Scheme("other", tuple("abc"), ())))
     with pytest.raises(KpError, match=r"--teacher .*run: its points are not those of other"):
         teacher_points(replace(RECIPE, teacher=str(run)), other)
+
+
+def test_a_teacher_is_not_believed_against_labels_or_where_it_is_in_doubt():
+    labels = np.full((3, 4, 2), 0.5)
+    labels[:, 3] = np.nan
+    points, variance = np.nan_to_num(labels, nan=0.2), np.full((3, 4), 0.5)
+    points[0, 1] += 0.05  # one point wrong
+    points[1, :3] += 0.06  # all points wrong
+    variance[2, 3], variance[0, 3] = 0.01**2, 0.2**2  # no label, and the teacher sure or not
+    kept = ~np.isnan(_believed(points, labels, variance)[..., 0])
+    assert kept.tolist() == [[True, False, True, False], [False] * 4, [True] * 4]
+
+
+def test_a_teacher_without_heatmaps_is_believed_where_there_is_no_label():
+    points, labels = np.full((1, 2, 2), 0.3), np.array([[[0.3, 0.3], [np.nan, np.nan]]])
+    np.testing.assert_array_equal(_believed(points, labels, np.full((1, 2), np.nan)), points)
+
+
+def test_a_teacher_sees_rotated_faces_upright(run, tmp_path):
+    labels = write_own_labels(tmp_path / "own")
+    faces = load(TrainConfig(RECIPE, labels.parent, labels=labels, scheme=THREE), "CPU").training
+    windows = np.concatenate([faces.windows, np.full((len(faces), 1), 0.0)], axis=1)
+    turned = np.concatenate([faces.windows, np.full((len(faces), 1), 90.0)], axis=1)
+    results = []
+    for shown in (windows, turned):
+        points, variance = _in_rotated_windows(
+            load_keras_network(read_run(run)), read_run(run), RECIPE, replace(faces, windows=shown)
+        )
+        assert points.shape == (len(faces), 3, 2)
+        assert variance.shape == (len(faces), 3)
+        results.append(to_unit(points, scale_boxes(shown, 1.5 / 2.25)))
+    images = (
+        np.stack([*stream_crops(faces.upright, scale_boxes(windows, 1.5 / 2.25), (16, 16))]).astype("f4") / 255 - 0.5
+    )
+    network = load_model(read_run(run))
+    mirrored = network.predict_on_batch(images[:, :, ::-1])[:, ::-1] * (-1, 1) + (1, 0)
+    np.testing.assert_allclose(results[0], (network.predict_on_batch(images) + mirrored) / 2, atol=1e-4)
+    assert np.abs(results[1] - results[0]).max() > 0.05, "another rotation of the photograph"
 
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
