@@ -48,6 +48,18 @@ def landmarks(faces):
     return {"points": points, "seconds": seconds, "bytes": MODEL.stat().st_size}
 
 
+def find(file):
+    """Return the points (N, 68, 2) of the faces that are found in an image file, and the seconds."""
+    detector, predictor = _detector(), _predictor()
+
+    def points():
+        pixels = dlib.load_rgb_image(file)
+        return [_coordinates(predictor(pixels, box)) for box in detector(pixels, SETTINGS["upsampling"])]
+
+    found, seconds = timed(points)
+    return {"points": found, "seconds": seconds}
+
+
 def track(file):
     """Return for each frame of a `.npy` (T, H, W, 3) the points (K, 2) of all its faces, and the seconds."""
     detector, predictor = _detector(), _predictor()
@@ -94,4 +106,4 @@ def versions():
     return {"dlib": version("dlib-bin")}
 
 
-serve(detect, landmarks, track, train, versions)
+serve(detect, landmarks, find, track, train, versions)

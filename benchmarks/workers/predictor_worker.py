@@ -2,9 +2,11 @@
 
 from protocol import serve, settings, timed
 
+from kp_tf.predict.detectors import DEFAULT
 from kp_tf.predict.predictor import Predictor
 
-PREDICTOR = Predictor.load(settings()["network"])
+SETTINGS = settings()
+PREDICTOR = Predictor.load(SETTINGS["network"], SETTINGS.get("detector", DEFAULT))
 
 
 def landmarks(faces):
@@ -18,4 +20,10 @@ def _points(faces):
     return [predicted[0].points.tolist() for predicted in PREDICTOR.predict_batch(files, boxes)]
 
 
-serve(landmarks)
+def find(file):
+    """Return the points (N, 68, 2) of the faces that are found in an image file, and the seconds."""
+    faces, seconds = timed(PREDICTOR.predict, file)
+    return {"points": [face.points.tolist() for face in faces], "seconds": seconds}
+
+
+serve(landmarks, find)
