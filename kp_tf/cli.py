@@ -11,6 +11,7 @@ from kp_tf import __version__
 from kp_tf.core.environment import captured_stderr, escape_output, is_stdout_closed, set_environment_defaults
 from kp_tf.core.errors import KpError, as_kp_error, printable
 from kp_tf.recipes import KEEP, PRECISIONS
+from kp_tf.training.detector.options import add_options as _train_detector
 
 RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
 PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
@@ -284,6 +285,7 @@ def _box(text: str) -> list[float]:
 # a line of help, the options, and the function
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
     "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
+    "train-detector": ("train the network that finds faces", _train_detector, "kp_tf.training.detector.train:train"),
     "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),
     "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),

@@ -25,6 +25,7 @@ LEAST = {
     "export": ["--to", "onnx"],
     "pack": ["--run", "a", "--out", "b.npz"],
     "download": ["imm"],
+    "train-detector": ["--pictures", "a.json", "--out", "b"],
 }
 
 
@@ -143,7 +144,8 @@ def parsed(name, arguments):
 def test_without_arguments_all_commands_are_listed(capsys):
     assert cli.main([]) == 2
     printed = capsys.readouterr().err
-    assert all(f"\n    {name} " in printed for name in cli.COMMANDS)
+    listed = {line.split()[0] for line in printed.splitlines() if line.startswith("    ")}
+    assert set(cli.COMMANDS) <= listed
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -102,10 +102,21 @@ def settings() -> dict:
     return json.loads(sys.argv[1])
 
 
-def timed(function: Callable[..., T], *arguments: Any) -> tuple[T, float]:
+def part_of(image: Any, window: list[int] | None, scale: float) -> Any:
+    """Return a window (left, top, width, height) of a Pillow image, or all of it, resized by a factor.
+
+    Boxes that are found in it are in its own pixels.
+    """
+    if window:
+        left, top, width, height = window
+        image = image.crop((left, top, left + width, top + height))
+    return image if scale == 1 else image.resize((round(image.width * scale), round(image.height * scale)))
+
+
+def timed(function: Callable[..., T], *arguments: Any, **settings: Any) -> tuple[T, float]:
     """Call a function; return its result and the seconds that it took."""
     start = time.perf_counter()
-    return function(*arguments), time.perf_counter() - start
+    return function(*arguments, **settings), time.perf_counter() - start
 
 
 def repeat(function: Callable[[], object], times: int) -> float:

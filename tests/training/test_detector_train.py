@@ -1,0 +1,52 @@
+"""A training of the detector from a list of pictures to a run directory."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kp_tf.core.errors import KpError
+from kp_tf.training.detector.batches import batches, draw_batch
+from kp_tf.training.detector.mosaics import Source
+from kp_tf.training.detector.pictures import load, read_list
+from kp_tf.training.detector.train import train
+
+SETTINGS = {"epochs": 1, "steps": 2, "batch": 2, "rate": 1e-3, "seed": 0, "processes": 1}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A list of four pictures, one of them for validation."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (90, 100), np.uint8)).save(folder / f"{number}.png")
+    entries = [{"file": f"{number}.png", "faces": [[50, 45, 30, 10 * number]], "set": "noise"} for number in range(4)]
+    content = {"training": entries[1:], "validation": entries[:1]}
+    (folder / "list.json").write_text(json.dumps(content))
+    return folder / "list.json"
+
+
+def test_batches_drawn_elsewhere_are_those_of_their_numbers(pictures):
+    source = Source.of(load(read_list(pictures)["training"]))
+    elsewhere = batches(pictures, seed=5, first=3, size=2, side=160, processes=1)
+    for number in (3, 4):
+        for drawn, expected in zip(next(elsewhere), draw_batch(source, 5, number, 2, 160), strict=True):
+            assert (drawn == expected).all()
+    elsewhere.close()
+
+
+@pytest.mark.long
+def test_a_training_leaves_its_network_its_losses_and_the_faces_found(pictures, tmp_path):
+    run = train(pictures, tmp_path / "run", **SETTINGS)
+    assert keras.saving.load_model(run / "model.keras", compile=False).count_params() > 0
+    assert np.isfinite(pd.read_csv(run / "history.csv")[["loss", "val_loss"]]).all(axis=None)
+    assert "noise (1)" in (run / "found.txt").read_text()
+    before = (run / "checkpoint.npz").read_bytes()
+    train(pictures, tmp_path / "run", **SETTINGS)  # it is finished, so nothing changes
+    assert (run / "checkpoint.npz").read_bytes() == before
+    with pytest.raises(KpError, match="other settings"):
+        train(pictures, tmp_path / "run", **{**SETTINGS, "seed": 1})
