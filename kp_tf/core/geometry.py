@@ -42,6 +42,11 @@ def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
     return np.concatenate([corner - (factor - 1) / 2 * size, factor * size, boxes[:, 4:]], axis=1)
 
 
+def with_angles(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4 or 5) as (N, 5): those without an angle are upright."""
+    return np.pad(np.asarray(boxes, np.float64), ((0, 0), (0, 5 - np.shape(boxes)[1])))
+
+
 def enclosing_windows(windows: np.ndarray) -> np.ndarray:
     """Squares (N, 4) int32 of whole pixels that hold rotated windows (N, 5), whatever their angle."""
     corner, size = windows[:, :2], windows[:, 2:4]

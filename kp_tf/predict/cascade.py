@@ -8,7 +8,7 @@ import numpy as np
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
-from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels
+from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels, with_angles
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.confidence import MARGIN, are_doubtful, mean_deviation
 
@@ -41,16 +41,16 @@ def run_cascade(
     Each pass after the first takes the mean face's box, moved and scaled onto the landmarks just predicted. So the
     result depends little on who or what made the first box, and the first window may be larger.
 
-    If the recipe says so, these boxes are rotated with the face. A face with unusually wide heatmaps in the first pass
-    may be tilted too far. Its first window is then tried at seven other rotations; those with the sharpest heatmaps go
-    through the next passes as well, and the one that is sharpest in the end is kept.
+    If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face with unusually
+    wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven other rotations; the
+    sharpest go through the next passes as well, and the sharpest of all is kept.
 
     Args:
         network: from `backends.load_network`.
         info: its recipe, mean face and flip partners.
         crop: yields the crops of windows in pixels of the upright photographs.
         boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs. (N, 5) if
-            the angles of the faces are known already.
+            the angles of the faces are known, at least roughly.
         sizes: (N, 2) width and height of the upright photographs.
         framed: the boxes are whole photographs. The first pass tries nine windows around the place where faces lie on
             average and keeps the one in which the heatmaps are sharpest.
@@ -61,6 +61,7 @@ def run_cascade(
         the crop's side, NaN if the network has no heatmaps.
     """
     recipe, framing = info.recipe, info.framing if framed else None
+    boxes = with_angles(boxes) if recipe.rotated_windows else boxes[:, :4]
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
@@ -77,7 +78,7 @@ def run_cascade(
     else:
         first = scale_boxes(boxes, recipe.first_pass_scale if num_passes > 1 else 1.0)
         outputs = run_pass(faces, first, last=num_passes == 1)
-        if recipe.rotated_windows and num_passes > 1 and boxes.shape[1] == 4:
+        if recipe.rotated_windows and num_passes > 1:
             faces, outputs = _with_turns(run_pass, first, outputs, info)
     for number in range(1, num_passes):
         around = _boxes_around(mean_face, outputs[..., :2], boxes[faces], recipe.rotated_windows)
@@ -129,7 +130,7 @@ def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, 
 def _with_turns(
     run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Try other rotations of the boxes (N, 4) whose outputs (N, K, 3) are in doubt.
+    """Try other rotations of the boxes (N, 5) whose outputs (N, K, 3) are in doubt.
 
     Returns:
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
@@ -140,7 +141,9 @@ def _with_turns(
     if not len(doubtful):
         return everyone, outputs
     faces = np.repeat(doubtful, len(TURNS))
-    tried = run_pass(faces, np.column_stack([boxes[faces], np.tile(TURNS, len(doubtful))]), last=False)
+    turned = boxes[faces]
+    turned[:, 4] += np.tile(TURNS, len(doubtful))
+    tried = run_pass(faces, turned, last=False)
     deviation = mean_deviation(tried[..., 2]).reshape(len(doubtful), len(TURNS))
     kept = deviation.argsort(axis=1, kind="stable")[:, :KEPT_TURNS] + len(TURNS) * np.arange(len(doubtful))[:, None]
     faces = np.concatenate([everyone, np.repeat(doubtful, KEPT_TURNS)])

@@ -16,7 +16,7 @@ from kp_tf.backends.network import Network
 from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.geometry import crop_windows, misses_image
+from kp_tf.core.geometry import crop_windows, misses_image, with_angles
 from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
 from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
@@ -202,7 +202,7 @@ class Predictor:
             upright = orientation.boxes_to_upright(stored)
         else:
             upright = np.array([(0.0, 0.0, *size)]) if framed else self._detector(photograph.upright)
-            stored = orientation.boxes_to_stored(upright)
+            stored = orientation.boxes_to_stored(upright[:, :4])
         outside = misses_image(crop_windows(upright, self.info.recipe.crop_scale), np.array([size]))
         if outside.any() and not framed:
             raise box_outside(photograph.name, stored[outside.argmax()], size)
@@ -233,7 +233,7 @@ class Predictor:
             for face, window in zip(faces, windows, strict=True):
                 yield crop_image(jobs[places[face][0]].grey, window, self.info.recipe.shape)
 
-        boxes = np.array([jobs[j].upright[b] for j, b in places])
+        boxes = np.concatenate([with_angles(jobs[j].upright[b : b + 1]) for j, b in places])
         sizes = np.array([jobs[j].grey.size for j, _ in places])
         return run_cascade(self._network, self.info, crop, boxes, sizes, framed)
 

@@ -171,7 +171,7 @@ def test_rotations_are_tried_for_a_face_in_doubt_and_the_sharpest_is_kept():
     recorder = Recorder(answers | {9: eyes(SHARP), 10: eyes(WIDE), 11: eyes(0.02), 12: eyes(0.03), 13: eyes(0.02)})
     outputs = recorder.run(ROTATED, [BOX, BOX])
     first, tried, second = recorder.windows[:2], recorder.windows[2:9], recorder.windows[9:]
-    assert first == [(0, -30, -20, 120, 120), (1, -30, -20, 120, 120)]
+    assert first == [(0, -30, -20, 120, 120, 0), (1, -30, -20, 120, 120, 0)]
     assert tried == [(1, -30, -20, 120, 120, angle) for angle in TURNS]
     assert [face for face, *_ in second] == [0, 1, 1, 1, 1]
     angles = np.array([window[5] for window in second])
@@ -185,11 +185,14 @@ def test_the_upright_rotation_is_kept_unless_another_is_clearly_sharper():
     np.testing.assert_allclose(outputs[0, 0, 2], 0.0201, rtol=1e-5)
 
 
-def test_known_angles_are_not_searched():
-    recorder = Recorder({0: eyes(WIDE)})
+def test_a_known_angle_is_tried_first():
+    recorder = Recorder({0: eyes(SHARP), **{1 + k: eyes(WIDE) for k in range(20)}})
     recorder.run(ROTATED, [(*BOX, 30)])
     assert recorder.windows[0] == (0, -30, -20, 120, 120, 30)
     assert len(recorder.windows) == 2
+    recorder = Recorder({0: eyes(WIDE)})
+    recorder.run(ROTATED, [(*BOX, 30)])
+    assert [window[5] for window in recorder.windows[1:8]] == [30 + turn for turn in TURNS]
 
 
 def test_stray_landmarks_fall_back_to_the_first_box_upright():

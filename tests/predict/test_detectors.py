@@ -57,7 +57,7 @@ def test_dlib_finds_a_face_at_any_size(drawn_face):
 
 def test_noise_holds_no_face():
     pytest.importorskip("dlib", reason="the extra detect is not installed")
-    assert find_detector("dlib")(picture(100, 80)).shape == (0, 4)
+    assert find_detector("dlib")(picture(100, 80)).shape == (0, 5)
 
 
 def test_a_missing_package_is_said_once_and_before_anything_is_written(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import FOLDER
+from kp_tf.backends import load_network
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.geometry import rotated
@@ -308,3 +309,22 @@ def test_a_face_at_any_angle_has_the_same_points(angle):
     expected = rotated(points + 0.5 - middle, angle) + middle - 0.5
     assert np.linalg.norm(face.points - expected, axis=1).mean() < 0.015 * box[2]
     assert face.confidence.mean() > 0.8
+
+
+def test_the_angle_that_a_detector_tells_saves_the_search():
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    info, network = load_network("compact")
+    with Image.open(ASTRONAUT) as image:
+        lying = image.rotate(-90, Image.Resampling.BICUBIC)
+    # the face is at (261, 231) in 960 × 780 pixels; rotated about their middle, its box is that far from another side
+    box, crops = (480 + 390 - 231 - 268, 390 - 480 + 261, 268, 268), []
+
+    def counting(images):
+        crops.append(len(images))
+        return network(images)
+
+    searched = Predictor(info, counting, lambda picture: np.array([box])).predict(lying)[0]
+    known = Predictor(info, counting, lambda picture: np.array([(*box, 90)])).predict(lying)[0]
+    assert crops == [1, 7, 4, 1, 1]
+    assert known.box.tolist() == list(box)
+    assert np.linalg.norm(searched.points - known.points, axis=1).mean() < 3
