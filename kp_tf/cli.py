@@ -263,6 +263,7 @@ def _pack(parser: argparse.ArgumentParser) -> None:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("folder", metavar="FOLDER", nargs="?", type=Path, help="open a project: photographs, their labels and networks")
     add("--run", metavar="RUN", dest="runs", action="append", help=f"offer this network first: {RUN}; repeatable")
     add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"finds faces (default: {DETECTORS[0]})")
     add("--port", metavar="N", type=int, default=8000, help="port on this machine (default: 8000)")

@@ -152,9 +152,27 @@ def write_ibug(root):
 @contextmanager
 def serving(sources, **options):
     """The address of a demo server that runs in the background, with the arguments of `http_server`."""
-    from kp_tf.apps.demo.server import HOST, http_server
+    from kp_tf.apps.demo.server import http_server
 
-    server, listener = http_server(sources, **options), socket.create_server((HOST, 0))
+    with running(http_server(sources, **options)) as address:
+        yield address
+
+
+@contextmanager
+def serving_project(folder, **options):
+    """The address of a server of a project's page that runs in the background."""
+    from kp_tf.apps.demo.project import opened
+    from kp_tf.apps.demo.server import project_server
+
+    with opened(folder) as project, running(project_server(project, **options)) as address:
+        yield address
+
+
+@contextmanager
+def running(server):
+    from kp_tf.apps.demo.server import HOST
+
+    listener = socket.create_server((HOST, 0))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:

@@ -192,10 +192,10 @@ def test_another_name_for_this_machine_is_refused(ask):
 def test_nothing_is_fetched_from_outside(ask):
     page = ask("/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    files = [path for path in STATIC.iterdir() if path.is_file()]
+    files = [path for path in STATIC.rglob("*") if path.is_file()]
     assert {"index.html", "main.js", "page.css"} <= {path.name for path in files}
     for path in files:
-        name, answer = path.name, ask(f"/{path.name}")
+        name, answer = path.name, ask(f"/{path.relative_to(STATIC).as_posix()}")
         assert answer.headers["content-security-policy"] == page.headers["content-security-policy"], name
         text = answer.content.decode().replace("http://www.w3.org/2000/svg", "")
         assert "http" not in text, name

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from kp_tf.apps.demo.labels import NEW_FILE, read_labels, write_labels
+from kp_tf.apps.demo.labels import NEW_FILE, SourcedFace, read_labels, write_labels
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.keypoints import Scheme
@@ -33,8 +33,9 @@ TEXT = """<?xml version='1.0' encoding='UTF-8'?>
 """
 
 
-def face(box, a, b):
-    return Face(np.array(box, float), np.array([a, b], float), np.full(2, np.nan), SCHEME)
+def face(box, a, b, source, todo=None):
+    points = np.array([a, b], float)
+    return SourcedFace(Face(np.array(box, float), points, np.full(2, np.nan), SCHEME), source, todo)
 
 
 def opened(text=TEXT, path="points.xml", **photographs):
@@ -67,7 +68,7 @@ def test_entries_and_their_faces():
 
 
 def test_a_shown_entry_keeps_its_labels_ignored_boxes_and_unchanged_numbers():
-    shown = [(face([10, 20, 30, 40], [12.5, 22], [15.2, 24]), 0), (face([0, 0, 9, 9], [1, 2], [3, 4]), None)]
+    shown = [face([10, 20, 30, 40], [12.5, 22], [15.2, 24], 0), face([0, 0, 9, 9], [1, 2], [3, 4], None)]
     saved = write_labels(opened(_0="p1.jpg"), [("p1.jpg", shown)])
     kept, ignored, new = boxes(saved, "p1.jpg")  # the third box of the entry was removed
     assert kept.get("pose") == "2"
@@ -83,12 +84,12 @@ def test_a_shown_entry_keeps_its_labels_ignored_boxes_and_unchanged_numbers():
 
 
 def test_a_point_that_is_missing_is_left_out():
-    saved = write_labels(opened(_0="p1.jpg"), [("p1.jpg", [(face([10, 20, 30, 40], [np.nan] * 2, [14, 24]), 0)])])
+    saved = write_labels(opened(_0="p1.jpg"), [("p1.jpg", [face([10, 20, 30, 40], [np.nan] * 2, [14, 24], 0)])])
     assert [part.get("name") for part in boxes(saved, "p1.jpg")[0].iter("part")] == ["b"]
 
 
 def test_a_photograph_without_an_entry_comes_last():
-    saved = write_labels(opened(), [("new.jpg", [(face([1, 2, 3, 4], [5, 6], [7, 8]), None)]), ("empty.jpg", [])])
+    saved = write_labels(opened(), [("new.jpg", [face([1, 2, 3, 4], [5, 6], [7, 8], None)]), ("empty.jpg", [])])
     files = re.findall("<image file=['\"](.*?)['\"]", saved)
     assert files == ["p1.jpg", "away.jpg", "./d\\p2.jpg", "new.jpg", "empty.jpg"]
 
@@ -96,7 +97,7 @@ def test_a_photograph_without_an_entry_comes_last():
 def test_entries_of_one_photograph_share_its_faces():
     image = "<image file='p.jpg'><box left='{}' top='1' width='3' height='4'/></image>"
     text = f"<dataset><images>{image.format(1)}{image.format(2)}</images></dataset>"
-    moved = [(face([2, 1, 3, 4], [5, 6], [7, 8]), 1), (face([9, 9, 9, 9], [5, 6], [7, 8]), None)]
+    moved = [face([2, 1, 3, 4], [5, 6], [7, 8], 1), face([9, 9, 9, 9], [5, 6], [7, 8], None)]
     saved = write_labels(opened(text, _0="p.jpg", _1="p.jpg"), [("p.jpg", moved)])
     first, second = ElementTree.fromstring(saved).iter("image")
     assert len(first) == 0
@@ -105,12 +106,12 @@ def test_entries_of_one_photograph_share_its_faces():
 
 def test_a_source_that_is_not_there_is_refused():
     with pytest.raises(KpError, match=r"p1.jpg has no boxes \[7\]"):
-        write_labels(opened(_0="p1.jpg"), [("p1.jpg", [(face([1, 2, 3, 4], [5, 6], [7, 8]), 7)])])
+        write_labels(opened(_0="p1.jpg"), [("p1.jpg", [face([1, 2, 3, 4], [5, 6], [7, 8], 7)])])
 
 
 def test_a_new_file_is_read_back(tmp_path):
     path = tmp_path / "points.xml"
-    path.write_text(write_labels(NEW_FILE, [("ä & b.jpg", [(face([1, 2, 3, 4], [5.4, 6], [7, 8.6]), None)])]))
+    path.write_text(write_labels(NEW_FILE, [("ä & b.jpg", [face([1, 2, 3, 4], [5.4, 6], [7, 8.6], None)])]))
     samples = read_dlib_xml(path, SCHEME)
     assert samples.files == ("ä & b.jpg",)
     np.testing.assert_array_equal(samples.boxes, [[1, 2, 3, 4]])
@@ -186,3 +187,23 @@ def test_numbers_are_checked_as_the_reader_does(tmp_path, old, new, said):
 def test_files_that_are_not_labels(text, said):
     with pytest.raises(KpError, match=said):
         opened(text)
+
+
+def test_a_box_with_points_to_mark_is_ignored_by_training_until_it_is_finished(tmp_path):
+    path = tmp_path / "points.xml"
+    unfinished = face([1, 2, 30, 40], [5, 6], [np.nan] * 2, None, ["b"])
+    path.write_text(text := write_labels(NEW_FILE, [("p.jpg", [unfinished])]))
+    with pytest.raises(KpError, match="all of them have ignore='1'"):
+        read_dlib_xml(path, SCHEME, partial=True)
+    (entry,) = opened(text)["entries"]
+    assert entry["faces"] == [{"source": 0, "box": [1, 2, 30, 40], "points": {"a": [5, 6]}, "todo": ["b"]}]
+    path.write_text(write_labels(opened(text, _0="p.jpg"), [("p.jpg", [face([1, 2, 30, 40], [5, 6], [7, 8], 0, [])])]))
+    assert "todo" not in path.read_text()
+    np.testing.assert_array_equal(read_dlib_xml(path, SCHEME).points, [[[5, 6], [7, 8]]])
+
+
+@pytest.mark.parametrize("todo", ["", "7", "{", "[" * 100_000])
+def test_a_note_of_what_is_to_be_marked_that_cannot_be_read_leaves_the_box_ignored(todo):
+    box = f"<box left='1' top='1' width='9' height='9' ignore='1' todo='{todo}'/>"
+    (entry,) = opened(f"<dataset><images><image file='a.jpg'>{box}</image></images></dataset>")["entries"]
+    assert (entry["boxes"], entry["faces"]) == (1, [])

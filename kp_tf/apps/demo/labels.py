@@ -9,21 +9,35 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, TreeBuilder, XMLParser, indent, tostring
 from xml.parsers import expat
 
 import numpy as np
 
+from kp_tf.apps.demo.unfinished import is_left_out, set_todo, todo_of
 from kp_tf.core.boxes import check_box_size
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.data.dlib_xml import is_ignored, parse_coordinate
+from kp_tf.data.dlib_xml import parse_coordinate
 from kp_tf.data.names import is_unicode, spellings
 from kp_tf.data.xml_elements import MAX_DEPTH
 
-SourcedFace: TypeAlias = tuple[Face, int | None]
-"""A face and the number of its box among all boxes of its photograph's entries; None if it is new."""
+
+class SourcedFace(NamedTuple):
+    """A face as it is saved.
+
+    Attributes:
+        face: in pixels as stored.
+        source: the number of its box among all boxes of its photograph's entries; None if it is new.
+        todo: the names of the points that are still to be marked; None leaves what the box says. While there are any,
+            or no point at all, the box has ignore='1', so that nothing is trained on it.
+    """
+
+    face: Face
+    source: int | None
+    todo: Sequence[str] | None = None
+
 
 NEW_FILE = {
     "head": "<?xml version='1.0' encoding='UTF-8'?>\n<dataset>\n  <images>",
@@ -54,8 +68,9 @@ def read_labels(content: bytes, path: str) -> dict:
     Returns:
         The head, the entries and the tail. Each entry has its file relative to the opened folder, the names that this
         may stand for (see `names.spellings`), the text that precedes it (lead), its text, the number of its boxes,
-        and its faces: the number of the box (source), the box and the points by name, in pixels as stored. An entry
-        whose numbers cannot be used has a problem instead of faces.
+        and its faces: the number of the box (source), the box and the points by name, in pixels as stored, and the
+        names of the points that are still to be marked (todo). An entry whose numbers cannot be used has a problem
+        instead of faces.
 
     Raises:
         KpError: if the content is not XML, or has no entries.
@@ -86,7 +101,7 @@ def write_labels(opened: Mapping, photographs: Sequence[tuple[str, Sequence[Sour
     texts = [str(entry["text"]) for entry in opened["entries"]]
     for file, faces in photographs:
         places = [i for i, entry in enumerate(opened["entries"]) if entry.get("photograph") == file]
-        replaced = _replace_faces([texts[i] for i in places] or ["<image />"], file, faces)
+        replaced = replace_faces([texts[i] for i in places] or ["<image />"], file, faces)
         for i, text in zip(places, replaced, strict=False):
             texts[i] = text
         if not places:
@@ -161,7 +176,7 @@ def _entry_to_json(entry: _Entry, lead: str, text: str, path: str) -> dict:
     names = [file, *(name for name in others if is_unicode(name))]
     content = {"file": file, "names": names, "lead": lead, "boxes": len(entry.boxes)}
     try:
-        element = _element(text)
+        element = parse_element(text)
         if folder:
             element.set("file", file)
             text = tostring(element, encoding="unicode")
@@ -179,7 +194,7 @@ def _faces(entry: _Entry) -> list[dict]:
     """The boxes that are not ignored, with the checks of `data.dlib_xml`."""
     faces = []
     for source, (box, parts) in enumerate(entry.boxes):
-        if is_ignored(box):
+        if is_left_out(box):
             continue
         corners = [_number(box, name, "box") for name in _CORNERS]
         check_box_size(*corners[2:])
@@ -189,7 +204,8 @@ def _faces(entry: _Entry) -> list[dict]:
             if name in points:
                 raise KpError(f"part {name[:40]!r} occurs twice in a box")
             points[name] = [_number(part, axis, f"part {name[:40]!r}") for axis in ("x", "y")]
-        faces.append({"source": source, "box": corners, "points": points})
+        todo = todo_of(box)
+        faces.append({"source": source, "box": corners, "points": points} | ({} if todo is None else {"todo": todo}))
     return faces
 
 
@@ -197,7 +213,8 @@ def _number(attributes: Mapping[str, str], name: str, owner: str) -> float:
     return parse_coordinate(attributes.get(name, ""), f"{owner}: expected a number {name}")
 
 
-def _element(text: str) -> Element:
+def parse_element(text: str) -> Element:
+    """An entry by itself. Raises KpError if it needs what surrounds it."""
     parser = XMLParser(target=TreeBuilder(insert_comments=True, insert_pis=True))
     try:
         parser.feed(text)
@@ -206,29 +223,34 @@ def _element(text: str) -> Element:
         raise KpError(f"cannot read the entry by itself: {error}") from None
 
 
-def _replace_faces(texts: Sequence[str], file: str, faces: Sequence[SourcedFace]) -> list[str]:
+def replace_faces(texts: Sequence[str], file: str, faces: Sequence[SourcedFace]) -> list[str]:
     """The entries of a photograph with other faces: boxes that are kept hold whatever else they have."""
-    elements = [_element(text) for text in texts]
-    kept = {source: face for face, source in faces if source is not None}
+    elements = [parse_element(text) for text in texts]
+    kept = {face.source: face for face in faces if face.source is not None}
     source = 0
     for element in elements:
         element.set("file", file)
         for box in element.findall("box"):
             if source in kept:
                 _update_box(box, kept.pop(source))
-            elif not is_ignored(box.attrib):
+            elif not is_left_out(box.attrib):
                 element.remove(box)
             source += 1
     if kept:
         raise KpError(f"invalid request: {file} has no boxes {sorted(kept)}")
-    for face in (face for face, source in faces if source is None):
+    for face in (face for face in faces if face.source is None):
         _update_box(SubElement(elements[-1], "box"), face)
-    for element in elements:
-        indent(element, level=2)
-    return [tostring(element, encoding="unicode") for element in elements]
+    return [element_text(element) for element in elements]
 
 
-def _update_box(box: Element, face: Face) -> None:
+def element_text(element: Element) -> str:
+    """The text of an entry, indented."""
+    indent(element, level=2)
+    return tostring(element, encoding="unicode")
+
+
+def _update_box(box: Element, sourced: SourcedFace) -> None:
+    face = sourced.face
     for name, value in zip(_CORNERS, face.box, strict=True):
         _update_number(box, name, value)
     parts = {part.get("name"): part for part in box.findall("part")}
@@ -241,6 +263,8 @@ def _update_box(box: Element, face: Face) -> None:
         part = SubElement(box, "part", name=name) if part is None else part
         _update_number(part, "x", x)
         _update_number(part, "y", y)
+    if sourced.todo is not None:
+        set_todo(box, sourced.todo)
 
 
 def _update_number(element: Element, name: str, value: float) -> None:

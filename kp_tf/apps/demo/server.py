@@ -1,7 +1,8 @@
 """The `demo` command: a page that shows faces and their points, lets you correct them, and saves them.
 
-The server listens on this machine only and stores nothing. Photographs and corrections stay in the page, which
-sends what the server has to compute.
+The server listens on this machine only. Without a folder it stores nothing: photographs and corrections stay in the
+page, which sends what the server has to compute. With a folder it serves the page of a project, which keeps everything
+there.
 """
 
 import asyncio
@@ -10,13 +11,16 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kp_tf.apps.demo.project import Project, opened
+from kp_tf.apps.demo.project_service import OtherPageError, ProjectService
+from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.service import DemoService
 from kp_tf.core.errors import KpError
 from kp_tf.predict.detectors import DEFAULT
@@ -44,7 +48,13 @@ STATIC_HEADERS = {
 }
 
 
-def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = True, detector: str = DEFAULT) -> None:
+def demo(
+    runs: Sequence[str] | None = None,
+    port: int = 8000,
+    browser: bool = True,
+    detector: str = DEFAULT,
+    folder: Path | None = None,
+) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -52,14 +62,26 @@ def demo(runs: Sequence[str] | None = None, port: int = 8000, browser: bool = Tr
         port: the port on this machine; 0 lets the system choose.
         browser: open the page in the default browser.
         detector: the name of one of `detectors.MODULES`.
+        folder: of a project to open; None: the page that keeps nothing.
 
     Raises:
-        KpError: if the extra is not installed, the port is in use, or the first network cannot be loaded.
+        KpError: if the extra is not installed, the port is in use, or the project or the first network cannot be
+            loaded.
     """
     if not (find_spec("starlette") and find_spec("uvicorn")):
         raise KpError("the demo needs Starlette and uvicorn: pip install starlette uvicorn")
-    included = ("compact", "large") if find_spec("tensorflow") else ("compact",)
-    server = http_server(name_networks(runs or (), included), detector=detector)
+    if folder and runs:
+        raise KpError("--run cannot be used with a folder: a project proposes points with the networks in its runs")
+    with ExitStack() as held:
+        if folder:
+            server = project_server(held.enter_context(opened(folder)), detector=detector)
+        else:
+            included = ("compact", "large") if find_spec("tensorflow") else ("compact",)
+            server = http_server(name_networks(runs or (), included), detector=detector)
+        _serve(server, port, browser)
+
+
+def _serve(server: "uvicorn.Server", port: int, browser: bool) -> None:
     try:
         listener = socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
@@ -108,20 +130,67 @@ def http_server(
     Raises:
         KpError: if the first network cannot be loaded.
     """
+    service = DemoService(sources, detector)
+    settings = {"networks": service.networks}
+    endpoints = {
+        "/predict": (service.predict, "json"),
+        "/preview": (service.preview, "jpeg"),
+        "/labels": (service.read_labels, "json"),
+        "/upright": (service.to_upright, "json"),
+        "/save": (service.save, "text"),
+    }
+    return _server("index.html", endpoints, settings, limits)
+
+
+def project_server(project: Project, limits: "Limits | None" = None, detector: str = DEFAULT) -> "uvicorn.Server":
+    """Build the server of a project's page, to be run with a socket.
+
+    Args:
+        project: to serve.
+        limits: None takes the usual ones.
+        detector: as `demo` takes it.
+    """
+    service = ProjectService(project, Proposals(detector))
+    endpoints = {
+        "/project/open": (service.open, "json"),
+        "/project/alive": (service.alive, "json"),
+        "/project/close": (service.close, "json"),
+        "/project/photograph": (service.photograph, "bytes"),
+        "/project/faces": (service.faces, "json"),
+        "/project/save": (service.save, "json"),
+        "/project/scheme": (service.change_scheme, "json"),
+        "/project/shape": (service.shape, "json"),
+        "/project/propose": (service.propose, "json"),
+        "/preview": (service.preview, "jpeg"),
+    }
+    return _server("project/index.html", endpoints, {}, limits, slow=("/project/propose", "/preview"))
+
+
+def _server(
+    page: str,
+    endpoints: "Mapping[str, tuple[Callable, str]]",
+    settings: Mapping[str, object],
+    limits: "Limits | None",
+    slow: Sequence[str] = (),
+) -> "uvicorn.Server":
+    """A server of a page, its files and the methods that it asks for; the slow ones have a thread of their own."""
     import uvicorn
 
     from kp_tf.apps.demo.limits import LimitedProtocol, Limits
 
     limits = limits or Limits()
     protocol: Any = partial(LimitedProtocol, limits=limits)
-    return uvicorn.Server(
-        uvicorn.Config(
-            _application(DemoService(sources, detector), limits), http=protocol, ws="none", log_level="warning"
-        )
-    )
+    application = _application(page, endpoints, {"upload_limit": limits.upload, **settings}, limits, slow)
+    return uvicorn.Server(uvicorn.Config(application, http=protocol, ws="none", log_level="warning"))
 
 
-def _application(service: DemoService, limits: "Limits") -> "Starlette":
+def _application(
+    page: str,
+    endpoints: "Mapping[str, tuple[Callable, str]]",
+    settings: Mapping[str, object],
+    limits: "Limits",
+    slow: Sequence[str],
+) -> "Starlette":
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -132,10 +201,18 @@ def _application(service: DemoService, limits: "Limits") -> "Starlette":
     from kp_tf.apps.demo.limits import BUSY, RETRY_HEADERS, BusyError, OwnPage, Uploads
 
     uploads = Uploads(limits)
-    worker = ThreadPoolExecutor(1)  # each further thread would take memory for a detector and a heap of its own
+    # one thread: each further one would take memory for a detector and a heap of its own
+    worker = ThreadPoolExecutor(1)
+    slow_worker = ThreadPoolExecutor(1) if slow else worker
+    responses = {
+        "json": JSONResponse,
+        "text": PlainTextResponse,
+        "jpeg": partial(Response, media_type="image/jpeg"),
+        "bytes": partial(Response, media_type="application/octet-stream"),
+    }
 
-    async def settings(request: Request) -> Response:
-        return JSONResponse({"upload_limit": limits.upload, "networks": service.networks})
+    async def say_settings(request: Request) -> Response:
+        return JSONResponse(settings)
 
     def refusal(status: int, text: str | None = None, headers: Mapping[str, str] | None = None) -> Callable:
         async def refuse(request: Request, error: Exception) -> Response:
@@ -147,23 +224,21 @@ def _application(service: DemoService, limits: "Limits") -> "Starlette":
     late = f"the request did not arrive within {limits.body_seconds:g} seconds"
     refusals = {
         KpError: refusal(422),
+        OtherPageError: refusal(409),
         BusyError: refusal(503, BUSY, RETRY_HEADERS),
         TimeoutError: refusal(408, late, {"Connection": "close"}),
         ClientDisconnect: refusal(400, "the client has gone away"),
     }
-    computed = {
-        "/predict": (service.predict, JSONResponse),
-        "/preview": (service.preview, partial(Response, media_type="image/jpeg")),
-        "/labels": (service.read_labels, JSONResponse),
-        "/upright": (service.to_upright, JSONResponse),
-        "/save": (service.save, PlainTextResponse),
-    }
     routes = [
-        *_static_routes(),
-        Route("/settings", settings),
+        *_static_routes(page),
+        Route("/settings", say_settings),
         *(
-            Route(path, _endpoint(method, response, uploads, worker), methods=["POST"])
-            for path, (method, response) in computed.items()
+            Route(
+                path,
+                _endpoint(method, responses[kind], uploads, slow_worker if path in slow else worker),
+                methods=["POST"],
+            )
+            for path, (method, kind) in endpoints.items()
         ),
     ]
     # Another site's host name that resolves to this machine would let that site read the answers.
@@ -171,8 +246,8 @@ def _application(service: DemoService, limits: "Limits") -> "Starlette":
     return Starlette(routes=routes, middleware=[trusted, Middleware(OwnPage)], exception_handlers=refusals)
 
 
-def _static_routes() -> "list[Route]":
-    """Routes to the files of the static folder; index.html is the page itself."""
+def _static_routes(page: str) -> "list[Route]":
+    """Routes to the files of the static folder, and to the page itself."""
     from starlette.responses import FileResponse
     from starlette.routing import Route
 
@@ -182,8 +257,9 @@ def _static_routes() -> "list[Route]":
 
         return endpoint
 
-    files = sorted(path for path in STATIC.iterdir() if path.suffix in MEDIA_TYPES)
-    return [Route("/", serve(STATIC / "index.html")), *(Route(f"/{path.name}", serve(path)) for path in files)]
+    files = sorted(path for path in STATIC.rglob("*") if path.suffix in MEDIA_TYPES)
+    named = (Route(f"/{path.relative_to(STATIC).as_posix()}", serve(path)) for path in files)
+    return [Route("/", serve(STATIC / page)), *named]
 
 
 def _endpoint(

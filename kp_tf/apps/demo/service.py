@@ -5,23 +5,18 @@ Boxes and points travel in pixels of the upright photograph, as the page shows i
 """
 
 import io
-import json
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
 from kp_tf.apps.demo import labels
+from kp_tf.apps.demo.messages import checked, face_to_stored, file_name, load_json, orientation_of, parsing, read_face
 from kp_tf.core.errors import KpError
-from kp_tf.core.face import Face
 from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import Scheme
-from kp_tf.core.orientation import Orientation
-from kp_tf.data.dlib_xml import MAX_COORDINATE
 from kp_tf.data.names import check_name
 from kp_tf.predict import writers
 from kp_tf.predict.detectors import DEFAULT
@@ -68,8 +63,8 @@ class DemoService:
         Raises:
             KpError: if the photograph, the network or a box cannot be used.
         """
-        with _parsing():
-            upright = None if boxes is None else _checked(np.array(_load(boxes), np.float64).reshape(-1, 4))
+        with parsing():
+            upright = None if boxes is None else checked(np.array(load_json(boxes), np.float64).reshape(-1, 4))
         with self._lock:
             predictor, photograph = self._predictor(network), open_photograph(name, content)
             orientation = photograph.orientation
@@ -92,10 +87,8 @@ class DemoService:
         Raises:
             KpError: if the photograph cannot be read.
         """
-        jpeg = io.BytesIO()
         with self._lock:
-            open_photograph(name, content).upright.save(jpeg, "JPEG", quality=92)
-        return jpeg.getvalue()
+            return upright_jpeg(content, name)
 
     def read_labels(self, content: bytes, path: str) -> dict:
         """Take dlib's XML apart, as `labels.read_labels`."""
@@ -113,10 +106,10 @@ class DemoService:
         """
         with self._lock:
             scheme = self._predictor(network).scheme
-        with _parsing():
-            photograph = _load(content)
-            orientation = _orientation(photograph)
-            faces = [replace(_face(face, scheme), orientation=orientation) for face in photograph["faces"]]
+        with parsing():
+            photograph = load_json(content)
+            orientation = orientation_of(photograph)
+            faces = [replace(read_face(face, scheme), orientation=orientation) for face in photograph["faces"]]
         return [writers.face_to_json(face.upright) for face in faces]
 
     def save(self, content: bytes) -> str:
@@ -133,13 +126,13 @@ class DemoService:
         Raises:
             KpError: if the JSON is not of this form, or the format cannot express the faces.
         """
-        with _parsing():
-            request = _load(content)
+        with parsing():
+            request = load_json(content)
             file_format, network = str(request["format"]), str(request["network"])
         with self._lock:
             predictor = self._predictor(network)
         scheme = predictor.scheme
-        with _parsing():
+        with parsing():
             photographs = [_result(item, scheme) for item in request["photographs"]]
             match file_format:
                 case "json":
@@ -160,70 +153,18 @@ class DemoService:
         return self._predictors[name]
 
 
-@contextmanager
-def _parsing() -> Iterator[None]:
-    """Turn whatever a malformed request causes into one error for the page."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise KpError(f"invalid request: {error!r}") from None
-
-
-def _load(content: str | bytes) -> Any:
-    """Read JSON as the standard has it, without NaN and Infinity."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
-
-    return json.loads(content, parse_constant=refuse)
-
-
-def _checked(values: np.ndarray) -> np.ndarray:
-    """Refuse coordinates that are missing, infinite or far from every photograph."""
-    if not (np.abs(values) <= MAX_COORDINATE).all():  # also if one is NaN
-        raise ValueError("coordinates that are missing or too large")
-    return values
-
-
-def _file_name(photograph: dict) -> str:
-    name = str(photograph["file"])
-    name.encode()  # a ValueError where half a surrogate pair could not be written
-    return name
-
-
-def _orientation(photograph: dict) -> Orientation:
-    tag, size = int(photograph["orientation"]), (int(photograph["width"]), int(photograph["height"]))
-    if tag not in range(1, 9) or not 0 < min(size) <= max(size) <= MAX_COORDINATE:
-        raise ValueError(f"orientation {tag} or size {size}")
-    return Orientation(size, tag)
-
-
-def _face(face: dict, scheme: Scheme) -> Face:
-    """Read a face from the page's JSON, where null is a missing point or an unknown confidence."""
-    values = [point or (None, None) for point in face["points"]]
-    box, points = np.array(face["box"], np.float64), np.array(values, np.float64)
-    confidence = np.array(face.get("confidence") or [None] * len(values), np.float64)
-    shapes = box.shape, points.shape, confidence.shape
-    if shapes != ((4,), (len(scheme), 2), (len(scheme),)):
-        raise ValueError(f"shapes of box, points and confidence: {shapes}")
-    _checked(np.append(box, points[~np.isnan(points)]))
-    if box[2:].min() <= 0:
-        raise ValueError(f"a box of {box[2]:g} × {box[3]:g}")
-    if not ((confidence >= 0) & (confidence <= 1) | np.isnan(confidence)).all():
-        raise ValueError("a confidence beyond 0 to 1")
-    return Face(box, points, confidence, scheme)
+def upright_jpeg(content: bytes, name: str) -> bytes:
+    """A photograph as an upright JPEG. Raises KpError if it cannot be read."""
+    jpeg = io.BytesIO()
+    open_photograph(name, content).upright.save(jpeg, "JPEG", quality=92)
+    return jpeg.getvalue()
 
 
 def _result(photograph: dict, scheme: Scheme) -> writers.Result:
     """Read a photograph, and convert its faces to pixels as stored."""
-    orientation = _orientation(photograph)
-    faces = [_face_to_stored(_face(face, scheme), orientation) for face in photograph["faces"]]
-    return writers.Result(_file_name(photograph), orientation, faces)
-
-
-def _face_to_stored(face: Face, orientation: Orientation) -> Face:
-    box = orientation.boxes_to_stored(face.box[None])[0]
-    return replace(face, box=box, points=orientation.to_stored(face.points), orientation=orientation)
+    orientation = orientation_of(photograph)
+    faces = [face_to_stored(read_face(face, scheme), orientation) for face in photograph["faces"]]
+    return writers.Result(file_name(photograph), orientation, faces)
 
 
 def _xml(request: dict, photographs: list[writers.Result]) -> str:
@@ -234,7 +175,10 @@ def _xml(request: dict, photographs: list[writers.Result]) -> str:
     sourced = [
         (
             result.file,
-            [(face, item.get("source")) for face, item in zip(result.faces, photograph["faces"], strict=True)],
+            [
+                labels.SourcedFace(face, item.get("source"))
+                for face, item in zip(result.faces, photograph["faces"], strict=True)
+            ],
         )
         for result, photograph in zip(photographs, request["photographs"], strict=True)
     ]

@@ -79,14 +79,17 @@ export async function save(request) {
   return (await post("/save", JSON.stringify(request))).blob();
 }
 
-const post = (path, body, query = {}) => send(`${path}?${new URLSearchParams(query)}`, { method: "POST", body });
+/** Sends a request.  @returns {Promise<Response>}  throws an Error with the status of the answer */
+export const post = (path, body, query = {}) => send(`${path}?${new URLSearchParams(query)}`, { method: "POST", body });
 
 async function send(address, options) {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const response = await fetch(address, options).catch(() => null);
     if (!response) throw new Unavailable("The server does not respond. Check that `kp-tf demo` is still running.");
     if (response.ok) return response;
-    if (response.status !== BUSY) throw new Error(await messageOf(response));
+    if (response.status !== BUSY) {
+      throw Object.assign(new Error(await messageOf(response)), { status: response.status });
+    }
     setStatus("The server is busy. Trying again …");
     await new Promise((resolve) => setTimeout(resolve, 1000 * (response.headers.get("Retry-After") ?? 1)));
   }

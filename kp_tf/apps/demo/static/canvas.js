@@ -21,7 +21,8 @@ export function positionOf(event) {
   return [x, y];
 }
 
-export function renderCanvas() {
+/** @param {(photo: import("./state.js").Photo, pixel: number) => SVGElement[]} [more]  draws on top */
+export function renderCanvas(more = () => []) {
   const photo = currentPhoto();
   svg.classList.toggle("drawing", Boolean(state.draftBox));
   svg.classList.toggle("waiting", !photo?.faces);
@@ -39,6 +40,7 @@ export function renderCanvas() {
     ...comparedFaces(photo).flatMap((compared, index) => comparison(photo, photo.faces[index], compared, pixel)),
     ...photo.faces.map((face, index) => faceGroup(photo, face, index, pixel)),
     ...(state.draftBox ? [rectangle(state.draftBox, "draft")] : []),
+    ...more(photo, pixel),
   );
 }
 
@@ -55,8 +57,9 @@ function comparison(photo, face, compared, pixel) {
 function faceGroup(photo, face, faceIndex, pixel) {
   const selected = faceIndex === state.faceIndex;
   const group = element("g", { class: selected ? "face selected" : "face" });
-  if (state.show.boxes) group.append(rectangle(face.box, "box shade"), rectangle(face.box, "box"));
-  if (state.show.boxes && photo.faces.length > 1) group.append(faceNumber(photo.faces, faceIndex, pixel));
+  const boxed = state.show.boxes && !face.unboxed;
+  if (boxed) group.append(rectangle(face.box, "box shade"), rectangle(face.box, "box"));
+  if (boxed && photo.faces.length > 1) group.append(faceNumber(photo.faces, faceIndex, pixel));
   const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, face.box[2] / 60)); // smaller in a small face
   const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
   const labels = []; // above all dots
@@ -69,7 +72,7 @@ function faceGroup(photo, face, faceIndex, pixel) {
     if (size >= SMALLEST_LABEL * pixel) labels.push(label(point, photo.names[index], size, pixel));
   });
   group.append(...labels);
-  if (selected && state.show.boxes && !state.draftBox) {
+  if (selected && boxed && !state.draftBox) {
     group.append(...boxCorners(face.box).map((corner) => handle(corner, pixel)));
   }
   return group;
@@ -88,7 +91,7 @@ function dot([x, y], fill, selected, r) {
   return element("circle", { cx: x, cy: y, r, fill, class: selected ? "dot selected" : "dot" });
 }
 
-function label([x, y], name, size, pixel) {
+export function label([x, y], name, size, pixel) {
   const text = element("text", {
     x: x + 4 * pixel, y: y - 4 * pixel, "font-size": size, "stroke-width": 0.22 * size, class: "number",
   });
@@ -104,7 +107,7 @@ function rectangle([left, top, width, height], className) {
   return element("rect", { x: left - 0.5, y: top - 0.5, width, height, class: className });
 }
 
-function element(name, attributes) {
+export function element(name, attributes) {
   const created = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
   return created;

@@ -3,16 +3,17 @@
 import { fetchSettings } from "./api.js";
 import { renderCanvas } from "./canvas.js";
 import { cancelBox, startBox } from "./draft.js";
-import { togglePoint, undoEdit } from "./editing.js";
+import { acceptBox, replaceBox, togglePoint, undoEdit } from "./editing.js";
 import { droppedFiles } from "./files.js";
+import { boxContains } from "./geometry.js";
 import { connectKeyboard } from "./keyboard.js";
 import { renderPanel } from "./panel.js";
 import { changeNetwork, compare, openFiles, showPhoto } from "./photographs.js";
 import { connectPointer } from "./pointer.js";
 import { save } from "./saving.js";
 import {
-  changed, currentPhoto, hasUnsavedChanges, onChange, removeFace, setComparedNetwork, setError, setNetwork, setShown,
-  setUploadLimit, state,
+  changed, currentPhoto, hasUnsavedChanges, onChange, removeFace, selectFace, setComparedNetwork, setError, setNetwork,
+  setShown, setUploadLimit, state,
 } from "./state.js";
 import { showAll, showFace, zoomIn, zoomOut } from "./view.js";
 
@@ -76,6 +77,11 @@ function connectFiles() {
   });
 }
 
+function selectFaceAt(position) {
+  const inside = currentPhoto().faces.findIndex(({ box }) => boxContains(box, position));
+  if (inside >= 0) selectFace(inside);
+}
+
 async function loadSettings() {
   const { upload_limit: uploadLimit, networks } = await fetchSettings();
   for (const id of ["network", "compare"]) byId(id).append(...networks.map((name) => new Option(name, name)));
@@ -91,7 +97,7 @@ onChange(() => {
 connectButtons();
 connectOptions();
 connectFiles();
-connectPointer();
+connectPointer({ acceptBox, replaceBox, click: selectFaceAt });
 connectKeyboard();
 window.addEventListener("resize", changed);
 window.addEventListener("beforeunload", (event) => hasUnsavedChanges() && event.preventDefault());

@@ -1,15 +1,15 @@
 /** Dragging points, corners, new boxes and the photograph itself; the wheel zooms. */
 
 import { positionOf, screenPixel, svg } from "./canvas.js";
-import { acceptBox, replaceBox } from "./editing.js";
-import { boxBetween, boxContains, boxCorners, nearestPoint } from "./geometry.js";
+import { boxBetween, boxCorners, nearestPoint } from "./geometry.js";
 import {
-  commit, currentFace, currentPhoto, isHidden, movePoint, restore, selectFace, selectPoint, setBox, setDraftBox, setView,
-  snapshot, state,
+  commit, currentFace, currentPhoto, isHidden, movePoint, restore, selectPoint, setBox, setDraftBox, setView, snapshot,
+  state,
 } from "./state.js";
 import { zoom } from "./view.js";
 
 const REACH = 10; // screen pixels around a point or corner within which the pointer takes it
+const CLICK = 3; // screen pixels by which the pointer may move in a click
 
 /**
  * What is being dragged.
@@ -25,7 +25,21 @@ let drag = null;
 let moved = false;
 let photo = null; // the one that the drag began on
 
-export function connectPointer() {
+/** @type {Actions} */
+let actions;
+
+/**
+ * What the page does.
+ *
+ * @typedef {object} Actions
+ * @property {() => void} acceptBox  the new box is drawn
+ * @property {(face: import("./state.js").Face, box: import("./geometry.js").Box) => void} replaceBox  a corner was dragged
+ * @property {(position: import("./geometry.js").Point) => void} click  where there is no point
+ */
+
+/** @param {Actions} does */
+export function connectPointer(does) {
+  actions = does;
   svg.addEventListener("pointerdown", begin);
   svg.addEventListener("pointermove", move);
   svg.addEventListener("pointerup", end);
@@ -81,7 +95,7 @@ function dragDraftBox(start) {
   if (!state.draftBox) return null;
   return {
     move: (position) => setDraftBox(boxBetween(start, position)),
-    end: () => moved && acceptBox(),
+    end: () => moved && actions.acceptBox(),
   };
 }
 
@@ -115,7 +129,7 @@ function pointDrag(face, index) {
 /** @returns {?Drag} */
 function dragCorner(start) {
   const face = currentFace();
-  if (!face || !state.show.boxes) return null;
+  if (!face || !state.show.boxes || face.unboxed) return null;
   const { box } = face;
   const corner = nearestPoint(boxCorners(box), start, REACH * screenPixel());
   if (corner === null) return null;
@@ -125,23 +139,25 @@ function dragCorner(start) {
     end() {
       const dragged = face.box;
       setBox(face, box); // until the points in the new box are known
-      if (moved) replaceBox(face, dragged);
+      if (moved) actions.replaceBox(face, dragged);
     },
     cancel: () => setBox(face, box),
   };
 }
 
-/** Drags the photograph; a click selects a face.  @returns {Drag} */
+/** Drags the photograph, unless it is a click.  @returns {Drag} */
 function dragView({ clientX, clientY }) {
   const { view } = state;
+  let far = false;
   return {
     move(_, event) {
+      far ||= Math.hypot(event.clientX - clientX, event.clientY - clientY) > CLICK;
+      if (!far) return;
       const pixel = screenPixel();
       setView({ ...view, x: view.x - (event.clientX - clientX) * pixel, y: view.y - (event.clientY - clientY) * pixel });
     },
     end(position) {
-      const inside = moved ? -1 : photo.faces.findIndex((face) => boxContains(face.box, position));
-      if (inside >= 0) selectFace(inside);
+      if (!far) actions.click(position);
     },
   };
 }

@@ -11,6 +11,7 @@
  * @property {(Point | null)[]} points  null where a point is missing
  * @property {(number | null)[]} confidence  from 0 to 1; null where it is not known, as for points set by hand
  * @property {Record<number, Point>} [removed]  where missing points were, by index
+ * @property {boolean} [unboxed]  the box is not shown, because it is not final
  *
  * @typedef {OpenedPhoto & Partial<import("./api.js").Prediction>} Photo  has a prediction once it is loaded
  *
@@ -155,10 +156,17 @@ export function markSaved(labels) {
   if (labels) assign(state, { savedLabels: labels });
 }
 
+let edited = (photo) => setStatus(`Corrections of ${photo.name} are not saved yet.`);
+
+/** Calls a function with a photograph after each correction, instead of saying that it is not saved. */
+export function onEdit(callback) {
+  edited = callback;
+}
+
 /** Notes a correction, so that no message says any longer that all is saved. */
 function markChanged(photo) {
   updatePhoto(photo, { changed: true });
-  setStatus(`Corrections of ${photo.name} are not saved yet.`);
+  edited(photo);
 }
 
 // --- faces and points ---

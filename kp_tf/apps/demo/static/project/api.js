@@ -1,0 +1,65 @@
+/** The requests that the server of a project answers; see ../api.js. */
+
+import { post } from "../api.js";
+
+/** What this window calls itself, so that two do not change the project at once. */
+export const page = crypto.randomUUID();
+
+/**
+ * @typedef {object} Scheme
+ * @property {string} name
+ * @property {string[]} names
+ * @property {Record<string, number[]>} groups
+ * @property {?[number, number][]} mirror  partners by index; null if photographs are not mirrored
+ * @property {?[number, number]} eyes  the two points that measure the size
+ * @property {string[]} colours  one CSS colour for each point
+ *
+ * @typedef {"new" | "begun" | "done" | "none" | "problem"} State  of a photograph
+ *
+ * @typedef {object} Content
+ * @property {string} folder
+ * @property {?Scheme} scheme
+ * @property {{name: string, problem: string, state: State}[]} photographs
+ * @property {Record<string, Scheme>} sets  published sets of points by title
+ *
+ * @typedef {object} Shape  empty if no face is finished
+ * @property {number} count
+ * @property {(?import("../geometry.js").Point)[]} points
+ * @property {[number, number]} centre
+ * @property {number} size
+ * @property {(?[string, number])[]} example
+ */
+
+const ask = async (path, content, query) => (await post(`/project/${path}`, content, query)).json();
+
+/** @returns {Promise<Content>} */
+export const open = (take) => ask("open", "", { page, take: take ? "1" : "" });
+export const alive = () => ask("alive", "", { page });
+
+/** Tells the server that this window is closed. */
+export function close() {
+  fetch(`/project/close?${new URLSearchParams({ page })}`, { method: "POST", keepalive: true }).catch(() => {});
+}
+
+/** @returns {Promise<Blob>} */
+export const photograph = async (name) => (await post("/project/photograph", "", { name })).blob();
+
+/** @returns {Promise<{width: number, height: number, orientation: number, faces: object[]}>} */
+export const faces = (name) => ask("faces", "", { name });
+
+/**
+ * @param {string} name
+ * @param {object[]} content  the faces
+ * @param {boolean} nothing  there is nothing to mark
+ * @returns {Promise<{state: State}>}
+ */
+export const save = (name, content, nothing) => ask("save", JSON.stringify({ name, faces: content, nothing }), { page });
+
+/** @returns {Promise<Content>} */
+export const changeScheme = (content) => ask("scheme", JSON.stringify(content), { page });
+
+/** @returns {Promise<Shape>} */
+export const shape = () => ask("shape", "", {});
+
+/** @returns {Promise<{network: string, faces: object[]}>} */
+export const propose = (name, boxes) => ask("propose", JSON.stringify(boxes), { name });

@@ -1,0 +1,71 @@
+/** Keyboard shortcuts of marking; the page lists them under "Keyboard shortcuts". */
+
+import { svg } from "../canvas.js";
+import { cancelBox, moveBox, resizeBox } from "../draft.js";
+import { currentFace, currentPhoto, selectPoint, state } from "../state.js";
+import { showAll, showFace, zoomIn, zoomOut } from "../view.js";
+import * as marking from "./marking.js";
+import { showPhoto } from "./opening.js";
+import { project } from "./project.js";
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const SCALE = 1.05; // of a new box, at one press of + or -
+
+const PAGE_KEYS = { PageDown: () => showPhoto(state.photoIndex + 1), PageUp: () => showPhoto(state.photoIndex - 1) };
+
+const KEYS = {
+  x: marking.toggleVisible,
+  Delete: marking.toggleVisible,
+  s: marking.skip,
+  Backspace: marking.back,
+  n: marking.newObject,
+  b: marking.toggleBox,
+  e: marking.nothingHere,
+  f: () => currentPhoto().faces.length && marking.chooseFace((state.faceIndex + 1) % currentPhoto().faces.length),
+  ".": () => selectNeighbour(1),
+  ",": () => selectNeighbour(-1),
+  Escape: () => selectPoint(null),
+  z: showFace,
+  0: showAll,
+  "+": zoomIn,
+  "-": zoomOut,
+};
+
+const PRESS_KEYS = { Enter: marking.takeProposals, " ": marking.placeProposed }; // on a button, they press it
+
+const BOX_KEYS = { "+": () => resizeBox(SCALE), "-": () => resizeBox(1 / SCALE), Escape: cancelBox, Enter: marking.acceptBox };
+
+export function connectKeyboard() {
+  document.addEventListener("keydown", (event) => {
+    const action = actionFor(event);
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function actionFor(event) {
+  const { target } = event;
+  const photo = currentPhoto();
+  if (!photo || project.blocked || project.view !== "mark" || event.altKey) return undefined;
+  if (target.matches("input:not([type=checkbox]), select")) return undefined;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.ctrlKey || event.metaKey) return key === "z" ? marking.back : undefined;
+  if (key in PAGE_KEYS) return PAGE_KEYS[key];
+  if (!photo.faces || !project.scheme) return undefined;
+  const step = ARROWS[key]?.map((pixels) => pixels * (event.shiftKey ? 10 : 1));
+  const presses = target === svg || target === document.body;
+  if (state.draftBox) {
+    if (step) return () => moveBox(step);
+    return key === "Enter" && !presses ? undefined : BOX_KEYS[key];
+  }
+  if (step) return () => marking.nudge(step);
+  if (key in PRESS_KEYS) return presses ? PRESS_KEYS[key] : undefined;
+  return KEYS[key];
+}
+
+function selectNeighbour(offset) {
+  const count = project.scheme.names.length;
+  const at = marking.askedPoint() ?? state.pointIndex;
+  if (project.beginning || currentFace()) marking.choosePoint(at === null ? 0 : (at + offset + count) % count);
+}

@@ -1,0 +1,85 @@
+/** Opening the photographs of the project. */
+
+import { readImage } from "../image.js";
+import { currentPhoto, selectPhoto, setError, setStatus, state, updatePhoto } from "../state.js";
+import { showAll } from "../view.js";
+import * as api from "./api.js";
+import { project, setProject } from "./project.js";
+import { predictPhoto } from "./proposals.js";
+import { isAround, isUnboxed } from "./shape.js";
+
+const KEPT = 24; // images in memory
+const recent = []; // photographs with an image, the latest last
+
+/** Shows a photograph, and loads the next one meanwhile. */
+export async function showPhoto(index) {
+  const photo = state.photos[index];
+  if (!photo) return;
+  setError("");
+  selectPhoto(index);
+  setProject({ beginning: false, from: 0, cursor: null });
+  setStatus(`Opening ${photo.name} …`);
+  try {
+    await load(photo);
+  } catch (error) {
+    if (photo !== currentPhoto()) return;
+    setStatus(`${photo.name} cannot be opened.`);
+    setError(error.message);
+    return;
+  }
+  if (photo !== currentPhoto()) return;
+  setProject({ beginning: !photo.faces.length && photo.state !== "none" });
+  setStatus(photo.name);
+  showAll();
+  if (project.scheme) {
+    await refreshShape();
+    if (photo === currentPhoto()) await predictPhoto(photo);
+  }
+  const next = state.photos[index + 1];
+  if (next && photo === currentPhoto()) load(next).catch(() => {}); // the error is shown when it is opened
+}
+
+/** Asks for the mean shape of the objects that are finished by now. */
+export async function refreshShape() {
+  setProject({ shape: await api.shape().catch(() => project.shape) });
+}
+
+/** The next photograph with points to mark, after the current one and then from the first; -1 if there is none. */
+export function nextToMark() {
+  const count = state.photos.length;
+  const after = Array.from({ length: count - 1 }, (_, k) => (state.photoIndex + 1 + k) % count);
+  return after.find((index) => ["new", "begun"].includes(state.photos[index].state)) ?? -1;
+}
+
+/** Loads the image and the objects of a photograph: once, or again if that failed. */
+export function load(photo) {
+  photo.loading ??= read(photo).catch((error) => {
+    updatePhoto(photo, { loading: undefined, failure: error.message });
+    throw error;
+  });
+  return photo.loading;
+}
+
+async function read(photo) {
+  if (photo.problem) throw new Error(photo.problem);
+  const { name } = photo;
+  const { faces, ...size } = await api.faces(name);
+  const image = photo.image ?? (await readImage({ file: await api.photograph(name), name }, size));
+  keep(photo);
+  const { names = [], groups = {}, colours = [] } = project.scheme ?? {};
+  const marked = faces.map((face) => {
+    const drawn = !isAround(face.box, face.points);
+    return { ...face, drawn, unboxed: isUnboxed({ ...face, drawn }) };
+  });
+  updatePhoto(photo, { ...size, image, names, groups, colours, faces: marked, failure: undefined });
+}
+
+/** Keeps the images of the latest photographs alone. */
+function keep(photo) {
+  recent.push(photo);
+  if (recent.length <= KEPT) return;
+  const oldest = recent.shift();
+  if (oldest === currentPhoto() || recent.includes(oldest) || oldest.changed || !oldest.image) return;
+  URL.revokeObjectURL(oldest.image.src);
+  updatePhoto(oldest, { image: undefined, faces: undefined, loading: undefined, history: [] });
+}

@@ -1,0 +1,113 @@
+/** The side panel while points are marked: photographs, objects and points. */
+
+import { currentFace, currentPhoto, setError, state } from "../state.js";
+import { askedPoint, chooseFace, choosePoint } from "./marking.js";
+import { nextToMark, showPhoto } from "./opening.js";
+import { project } from "./project.js";
+import { canTake } from "./proposals.js";
+
+const byId = (id) => document.getElementById(id);
+const SIGNS = { new: "○", begun: "◐", done: "●", none: "–", problem: "!" };
+const WORDS = { new: "to mark", begun: "begun", done: "marked", none: "nothing to mark", problem: "cannot be used" };
+
+export function connectPanel() {
+  byId("photo-list").addEventListener("change", (event) => showPhoto(event.target.selectedIndex));
+}
+
+export function renderPanel() {
+  const photo = currentPhoto();
+  setText(byId("folder"), project.folder);
+  setText(byId("status"), state.status);
+  setText(byId("error"), state.error);
+  byId("error").hidden = !state.error;
+  setText(byId("saved"), project.saved);
+  byId("saved").classList.toggle("failed", project.failed);
+  byId("blocked").hidden = !project.blocked;
+  setText(byId("blocked-text"), project.blocked);
+  for (const view of ["points", "mark"]) {
+    byId(`${view}-view`).hidden = project.view !== view;
+    document.querySelector(`[data-view=${view}]`).setAttribute("aria-pressed", project.view === view);
+  }
+  document.querySelector("[data-view=mark]").disabled = !project.scheme;
+  byId("drop-hint").hidden = state.photos.length > 0;
+  byId("zoom").hidden = !photo?.faces;
+  byId("keys").hidden = project.view !== "mark";
+  if (project.view !== "mark") return;
+  renderPhotographs();
+  for (const id of ["faces", "points"]) byId(id).hidden = !photo?.faces;
+  if (photo?.faces) {
+    renderFaces(photo);
+    renderPoints(photo);
+  }
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function renderPhotographs() {
+  const [list, { photos }] = [byId("photo-list"), state];
+  while (list.options.length > photos.length) list.lastElementChild.remove();
+  while (list.options.length < photos.length) list.append(new Option());
+  photos.forEach((photo, index) => {
+    setText(list.options[index], `${SIGNS[photo.state]} ${photo.name}`);
+    list.options[index].title = WORDS[photo.state];
+  });
+  if (list.selectedIndex !== state.photoIndex) list.selectedIndex = state.photoIndex;
+  const marked = photos.filter((photo) => ["done", "none"].includes(photo.state)).length;
+  setText(byId("position"), `${state.photoIndex + 1} of ${photos.length}, ${marked} finished`);
+  byId("previous").disabled = state.photoIndex <= 0;
+  byId("next").disabled = state.photoIndex >= photos.length - 1;
+  byId("next-open").disabled = nextToMark() < 0;
+}
+
+function renderFaces(photo) {
+  const list = byId("face-list");
+  const texts = photo.faces.map(({ todo }) => (todo.length ? `${todo.length} to mark` : "marked"));
+  if (project.beginning) texts.push("new");
+  fill(list, texts.length, (index) => chooseFace(index));
+  texts.forEach((text, index) => {
+    const button = list.children[index];
+    button.setAttribute("aria-checked", project.beginning ? index === photo.faces.length : index === state.faceIndex);
+    button.disabled = index === photo.faces.length;
+    const parts = [`Object ${index + 1}`, text].map((part) => Object.assign(document.createElement("span"), { textContent: part }));
+    if (button.textContent !== parts.map((part) => part.textContent).join("")) button.replaceChildren(...parts);
+  });
+  byId("draw-box").setAttribute("aria-pressed", Boolean(state.draftBox));
+  byId("remove-face").disabled = project.beginning || !currentFace();
+  byId("new-object").disabled = Boolean(project.beginning);
+}
+
+function renderPoints(photo) {
+  const asked = askedPoint();
+  const [face, { names }] = [project.beginning ? null : currentFace(), project.scheme];
+  const list = byId("point-list");
+  fill(list, face || project.beginning ? names.length : 0, choosePoint);
+  [...list.children].forEach((button, index) => {
+    const kind = !face || face.todo.includes(names[index]) ? "todo" : face.points[index] ? "" : "unseen";
+    setText(button, names[index]);
+    button.className = kind;
+    button.title = { todo: "to mark", unseen: "not visible" }[kind] ?? "marked";
+    button.setAttribute("aria-checked", index === (asked ?? state.pointIndex));
+    button.style.borderLeft = `4px solid ${photo.colours[index]}`;
+  });
+  byId("accept").disabled = asked === null || !canTake();
+  byId("back").disabled = !photo.history.length;
+  byId("skip").disabled = asked === null;
+  const index = asked === null ? state.pointIndex : null;
+  byId("toggle-point").disabled = asked === null && (index === null || !face);
+  setText(byId("toggle-point"), index !== null && face && !face.points[index] ? "Ask for it again" : "Not visible");
+}
+
+function fill(list, count, choose) {
+  while (list.children.length > count) list.lastElementChild.remove();
+  while (list.children.length < count) {
+    const [button, index] = [document.createElement("button"), list.children.length];
+    button.setAttribute("role", "radio");
+    button.addEventListener("click", () => {
+      setError("");
+      choose(index);
+    });
+    list.append(button);
+  }
+}

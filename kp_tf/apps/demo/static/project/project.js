@@ -1,0 +1,36 @@
+/** The project: its points, its photographs, and what the page asks for. Changed only by the functions below. */
+
+import { changed, setPhotos } from "../state.js";
+
+export const project = {
+  folder: "",
+  /** @type {?import("./api.js").Scheme} */
+  scheme: null,
+  /** @type {Record<string, import("./api.js").Scheme>} */
+  sets: {},
+  /** @type {import("./api.js").Shape | {}} */
+  shape: {},
+  view: "", // points or mark
+  saved: "", // what is said about saving
+  failed: false, // saving failed
+  blocked: "", // why this window may not change the project
+  /** The next click begins another object. */
+  beginning: false,
+  /** The points before this one are asked for last. */
+  from: 0,
+  /** Where the keyboard has moved the point that is asked for.  @type {?import("../geometry.js").Point} */
+  cursor: null,
+};
+
+export function setProject(values) {
+  Object.assign(project, values);
+  changed();
+}
+
+/** Takes in what the server says about the project.  @param {import("./api.js").Content} content */
+export function adopt({ folder, scheme, photographs, sets }) {
+  setPhotos(photographs.map((photo) => ({
+    ...photo, entries: [], reviewed: false, changed: false, history: [], folder, failure: photo.problem || undefined,
+  })));
+  setProject({ folder, scheme, sets, shape: {}, beginning: false, from: 0, cursor: null });
+}

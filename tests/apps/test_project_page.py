@@ -1,0 +1,308 @@
+"""The page of a project in a real browser: Debian's Chromium, driven by Playwright."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import picture, serving_project
+from page_steps import CHROMIUM, PHOTO, drag, on_screen
+
+from kp_tf import Predictor
+from kp_tf.apps.demo.project import Project
+from kp_tf.core.keypoints import IBUG68, Scheme
+from kp_tf.data.dlib_xml import read_dlib_xml
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("left ear", "right ear", "tail")
+ANIMAL = Scheme("animal", NAMES, ())
+FIRST = np.array([[60, 50], [120, 50], [90, 110]])
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "animals"
+    folder.mkdir()
+    for number in range(4):
+        picture(200, 160, number).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def named(folder):
+    """A project with points to mark."""
+    scheme = {"name": "animal", "names": NAMES, "mirror": [NAMES[:2]], "eyes": NAMES[:2]}
+    (folder / "scheme.json").write_text(json.dumps(scheme))
+    return folder
+
+
+@pytest.fixture
+def window(browser):
+    """Opens windows; at the end none may have caused an error, or asked anything from elsewhere."""
+    errors, opened, requested = [], [], []
+
+    def window(address, width=1280):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        opened.append(page)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(address)
+        return page
+
+    yield window
+    for page in opened:
+        page.close()
+    assert errors == []
+    assert [url for url in requested if not url.startswith(("http://127.0.0.1:", "blob:"))] == []
+
+
+def wait(page, selector, pattern):
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
+
+
+def click(page, position):
+    page.mouse.click(*on_screen(page, position))
+
+
+def mark(page, positions):
+    for position in positions:
+        before = page.text_content("#ask")
+        click(page, position)
+        page.wait_for_function("before => document.getElementById('ask').textContent !== before", arg=before)
+    wait(page, "#saved", "^All marks are saved$")
+
+
+def read(folder):
+    return read_dlib_xml(folder / "points.xml", ANIMAL, partial=True)
+
+
+def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, folder):
+    with serving_project(folder) as address:
+        page = window(address)
+        wait(page, "#status", "0.png")
+        page.click("#click-points")
+        for position in FIRST:
+            click(page, position)
+        for number, name in enumerate(NAMES):
+            page.fill(f"[aria-label='Name of point {number + 1}']", name)
+        page.fill("[aria-label='Group of point 1']", "ears")
+        page.fill("[aria-label='Group of point 2']", "ears")
+        page.fill("#colour-list input", "#aa3300")
+        page.click("#pair-names")
+        page.select_option("#size-from", label=NAMES[0])
+        page.select_option("#size-to", label=NAMES[1])
+        page.click("#save-points")
+        wait(page, "#ask", "^All points are marked$")
+        wait(page, "#saved", "^All marks are saved$")
+        np.testing.assert_array_equal(read(folder).points, [FIRST])
+        assert json.loads((folder / "scheme.json").read_text()) == {
+            "name": "own",
+            "names": [*NAMES],
+            "groups": {"ears": [*NAMES[:2]]},
+            "mirror": [[*NAMES[:2]]],
+            "eyes": [*NAMES[:2]],
+        }
+        assert json.loads((folder / "colours.json").read_text()) == {"ears": "#aa3300"}
+
+        page.keyboard.press("Enter")
+        wait(page, "#position", "^2 of 4, 1 finished$")
+        wait(page, "#ask", "^Click: left ear$")
+        page.wait_for_selector("#example:not([hidden])")
+        moved = FIRST * 0.5 + [20, 30]
+        mark(page, moved[:2])
+        page.keyboard.press("Enter")  # the tail is where the similarity has it
+        wait(page, "#ask", "^All points are marked$")
+        wait(page, "#saved", "^All marks are saved$")
+    samples = read(folder)
+    assert samples.files == ("0.png", "1.png")
+    np.testing.assert_allclose(samples.points[1], moved, atol=1)
+    np.testing.assert_allclose(samples.boxes[1], [47, 52, 36, 36], atol=2)
+
+
+def test_marks_are_there_when_the_project_is_opened_again(window, named):
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#ask", "^Click: left ear$")
+        mark(page, FIRST[:2])
+        page.reload()
+        wait(page, "#ask", "^Click: tail$")
+        assert page.locator(".dot").count() == 2
+        assert page.text_content("#photo-list option") == "◐ 0.png"
+        mark(page, FIRST[2:])
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#position", "^2 of 4, 1 finished$")  # the first with points to mark
+        page.click("#previous")
+        wait(page, "#ask", "^All points are marked$")
+        drag(page, FIRST[2], FIRST[2] + [12, 7])
+        wait(page, "#saved", "^All marks are saved$")
+    np.testing.assert_allclose(read(named).points[0, 2], FIRST[2] + [12, 7], atol=1)
+    np.testing.assert_allclose(read(named).boxes[0], [53, 43, 75, 81], atol=3)  # it follows the points
+
+
+def test_the_keyboard_alone_marks_skips_hides_and_goes_back(window, named):
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#ask", "^Click: left ear$")
+        press = page.keyboard.press
+        for key in ("ArrowLeft", "Shift+ArrowUp", " "):  # from the middle of the photograph
+            press(key)
+        wait(page, "#ask", "^Click: right ear$")
+        press("s")
+        wait(page, "#ask", "^Click: tail$")
+        press("x")
+        wait(page, "#ask", "^Click: right ear$")
+        press("Backspace")
+        wait(page, "#ask", "^Click: tail$")
+        press("x")
+        press("ArrowRight")
+        press(" ")
+        wait(page, "#ask", "^All points are marked$")
+        wait(page, "#saved", "^All marks are saved$")
+        press("Enter")
+        wait(page, "#position", "^2 of 4")
+        press("e")
+        wait(page, "#ask", "^Nothing to mark here$")
+        press("Enter")
+        wait(page, "#position", "^3 of 4, 2 finished$")
+    (points,) = read(named).points
+    np.testing.assert_allclose(points[0], [98.5, 69.5], atol=1)
+    assert np.isfinite(points[1]).all()
+    assert np.isnan(points[2]).all()
+    assert Project(named).labels.state("1.png") == "none"
+
+
+def test_several_objects_and_a_box_that_is_drawn(window, named):
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#ask", "^Click: left ear$")
+        mark(page, FIRST)
+        page.keyboard.press("n")
+        wait(page, "#ask", "^Click: left ear$")
+        page.keyboard.press("b")
+        drag(page, (9.5, 19.5), (59.5, 59.5))
+        mark(page, [[20, 30], [40, 30], [30, 50]])
+        assert page.locator("#face-list button").count() == 2
+    samples = read(named)
+    np.testing.assert_array_equal(samples.boxes[1], [10, 20, 50, 40])
+    np.testing.assert_array_equal(samples.points[1], [[20, 30], [40, 30], [30, 50]])
+
+
+def test_a_second_window_is_told_and_the_first_one_when_it_is_taken_over(window, named):
+    with serving_project(named) as address:
+        first = window(address)
+        wait(first, "#ask", "^Click: left ear$")
+        mark(first, FIRST[:1])
+        second = window(address)
+        wait(second, "#blocked-text", "^This project is open in another window.$")
+        second.click("#take")
+        wait(second, "#ask", "^Click: right ear$")
+        mark(second, FIRST[1:2])
+        click(first, FIRST[2])
+        wait(first, "#blocked-text", "open in another window|opened in another window")
+        assert first.locator("#blocked").is_visible()
+        assert [*Project(named).labels.faces("0.png")[0]["points"]] == [*NAMES[:2]]
+        first.click("#take")
+        wait(first, "#saved", "^All marks are saved$")
+        wait(second, "#blocked-text", "another window")
+
+
+def test_a_full_disk_is_said_and_what_was_marked_meanwhile_is_saved_later(window, named, monkeypatch):
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#ask", "^Click: left ear$")
+        mark(page, FIRST[:1])
+        before = (named / "points.xml").read_text()
+
+        def full(descriptor):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            click(page, FIRST[1])
+            wait(page, "#saved", "^Not saved$")
+            wait(page, "#error", "cannot write .*points.xml: No space left on device")
+            click(page, FIRST[2])
+            assert (named / "points.xml").read_text() == before
+        wait(page, "#saved", "^All marks are saved$")
+        assert page.locator("#error").is_hidden()
+    np.testing.assert_array_equal(read(named).points, [FIRST])
+
+
+def test_a_server_that_is_killed_and_started_again_gets_what_it_lacks(window, named):
+    page, port = None, 0
+    for run, position in enumerate(FIRST):
+        command = [sys.executable, "-m", "kp_tf", "demo", str(named), "--port", str(port), "--no-browser"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        try:
+            address = server.stdout.readline().split()[4]
+            port = int(address.rpartition(":")[2])
+            page = page or window(address)
+            wait(page, "#ask", f"^Click: {NAMES[run]}$")
+            if run:
+                wait(page, "#saved", "^All marks are saved$")
+                assert len(Project(named).labels.faces("0.png")) == 1
+            mark(page, [position]) if run < 2 else click(page, position)
+            wait(page, "#saved", "^All marks are saved$")
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
+    np.testing.assert_array_equal(read(named).points, [FIRST])
+
+
+def test_faces_with_68_points_are_proposed_by_the_network(window, tmp_path):
+    shutil.copy(PHOTO, tmp_path)
+    with serving_project(tmp_path) as address:
+        page = window(address)
+        wait(page, "#status", PHOTO.name)
+        page.select_option("#known", "68 points of a face")
+        page.click("#save-points")
+        wait(page, "#ask-more", "proposed")
+        page.keyboard.press("Enter")
+        wait(page, "#ask", "^All points are marked$")
+        wait(page, "#saved", "^All marks are saved$")
+    (expected,) = Predictor.load().predict(PHOTO)
+    np.testing.assert_allclose(read_dlib_xml(tmp_path / "points.xml", IBUG68).points[0], expected.points, atol=0.51)
+
+
+def test_renaming_points_keeps_the_marks(window, named):
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#ask", "^Click: left ear$")
+        mark(page, FIRST)
+        page.click("[data-view=points]")
+        page.fill("[aria-label='Name of point 3']", "nose")
+        page.click("#add-point")
+        page.keyboard.type("chin")
+        page.click("#save-points")
+        wait(page, "#ask", "^Click: chin$")
+        assert page.locator(".dot").count() == 3
+    points = Project(named).labels.faces("0.png")[0]["points"]
+    assert points == {"left ear": [60, 50], "right ear": [120, 50], "nose": [90, 110]}
+
+
+@pytest.mark.parametrize("view", ["points", "mark"])
+def test_the_page_fits_a_phone(window, named, view):
+    with serving_project(named) as address:
+        page = window(address, width=400)
+        wait(page, "#ask", "^Click: left ear$")
+        page.click(f"[data-view={view}]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_an_empty_folder_says_what_to_do(window, tmp_path):
+    with serving_project(tmp_path) as address:
+        page = window(address)
+        wait(page, "#drop-hint", "^There are no photographs in .* Copy some into the folder and reload this page.$")
