@@ -20,6 +20,7 @@ LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # t
 LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
 DETECTORS = ("dlib", "centerface", "mediapipe")  # those of predict.detectors
 MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
+MORE_VAL = "score these labelled faces as well, and calibrate the confidence on them; repeatable"
 OUTSIDE = "take photographs outside the folder of the labels as well"
 
 
@@ -127,8 +128,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     add("--scheme", metavar="JSON", dest="scheme_file", type=Path, help="with --labels: names, flip pairs and eyes")
     add("--add", metavar="PATH", type=Path, action="append", help=f"with --part 3 or --labels: {MORE}")
+    add("--add-val", metavar="PATH", type=Path, action="append", help=f"with --part 3 or --labels: {MORE_VAL}")
     add("--skip-bad", action="store_true", help="leave out photographs that cannot be used, instead of stopping")
-    add("--allow-outside", action="store_true", help=f"with --labels or --add: {OUTSIDE}")
+    add("--allow-outside", action="store_true", help=f"with --labels, --add or --add-val: {OUTSIDE}")
     _add_settings(parser)
     directory = parser.add_argument_group("run directory")
     out = "default: the next free runs/partN-RECIPE-NNN or runs/labels-RECIPE-NNN"

@@ -15,7 +15,9 @@ from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from benchmarks.virtualenvs import installed
 from benchmarks.workers.protocol import Worker
 from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.pose import SHAPE, fit_head
+from kp_tf.data.samples import Samples
 from kp_tf.data.synthetic.head import Pose
 from kp_tf.models.resnet18 import resnet18
 
@@ -129,6 +131,38 @@ def test_a_calibration_on_few_faces_is_off_by_more_than_one_on_many():
     few, many = (np.median(calibration.differences(deviation**2, errors, size, 30)) for size in (10, 200))
     assert many < 0.05
     assert few > 2 * many
+
+
+def test_tenths_go_from_the_least_to_the_most_confident():
+    said = np.linspace(0.5, 1, 21)[None]
+    errors = np.where(np.arange(21) < 10, 0.1, 0.01)[None]
+    errors[0, 20] = np.nan
+    tenths = calibration.tenths(said, errors)
+    np.testing.assert_allclose(tenths[:, 0], said[0, :20].reshape(10, 2).mean(axis=1))
+    assert tenths[:, 1].tolist() == [0] * 5 + [1] * 5
+
+
+def test_the_far_side_of_a_turned_face_is_where_the_nose_points():
+    points = np.zeros((3, 68, 2))
+    points[:, 36], points[:, 45] = (-1, 0), (1, 0)
+    points[:, 30, 0] = 0.9, -0.9, 0.1
+    far, near = calibration.far_sides(points)
+    assert (far[0, 16], far[1, 0], far[0, 0]) == (True, True, False)
+    assert (far.sum(axis=1).tolist(), (far & near).any()) == ([18, 18, 0], False)
+    np.testing.assert_array_equal(far[0], near[1])
+
+
+def test_half_of_each_face_is_covered(tmp_path):
+    Image.new("L", (100, 100), 255).save(tmp_path / "white.png")
+    points = np.tile(np.random.default_rng(0).uniform(20, 80, (68, 2)), (4, 1, 1))
+    samples = Samples(tmp_path, ("white.png",) * 4, np.zeros((4, 4)), points, IBUG68, ("",) * 4)
+    (tmp_path / "out").mkdir()
+    shown, covered = calibration.covered_faces(samples, tmp_path / "out")
+    for file, are_covered in zip(shown.files, covered, strict=True):
+        grey = np.asarray(Image.open(shown.root / file))[*np.rint(points[0, :, ::-1]).astype(int).T]
+        assert ((grey < 190) == are_covered).mean() > 0.95, "but for points at the edge"
+        assert 20 < are_covered.sum() < 48
+    assert (covered[0] != covered[1]).all(), "the upper and lower, or the left and right half"
 
 
 def test_boxes_without_faces_hold_none_and_overlap_none(tmp_path):

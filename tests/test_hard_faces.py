@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import face_sets, hard_faces
+from benchmarks import card, face_sets, hard_faces
 from benchmarks.face_sets import FaceSet
 from benchmarks.held_out import fold_of
 from kp_tf.core.keypoints import IBUG68
@@ -112,3 +112,19 @@ def test_the_table_has_a_row_for_each_set_and_group():
     assert any(line.startswith("| fgnet, 2 | 4.00 (3.00–5.00), median 4.00, over 10 %: 0.0 % |") for line in lines)
     assert any(line.startswith("| fgnet, 3–12 years") for line in lines) is False
     assert any(line.startswith("| fgnet, 60+ years, 1 |") for line in lines)
+
+
+def test_the_card_pools_sets_by_age_and_by_rotation():
+    files = [file.replace("fgnet", "aaf") for file in FILES]
+    more = face_sets.FaceSet("aaf", faces_at([0] * 4, [0] * 4, files).samples, FACES.held_out, FACES.units)
+    sets = {"fgnet": FACES, "aaf": more, "infanface": FACES, "wflw": FACES}
+    plain = {name: np.array([0.05, 0.2, 0.03, np.nan]) for name in sets}
+    lines = list(card.rows(sets, plain, {name: nme / 2 for name, nme in plain.items()}))
+    assert len(lines) == 4 + 3 + 6
+    assert lines[0].startswith("| FG-NET: all ages, 53 points | 3 | 9.33 (3.00–20.00) | 4.67 (")
+    assert lines[4] == "| 0–2 years (fgnet, aaf) | 2 | 5.00 (5.00–5.00) | 2.50 (2.50–2.50) | 0.0 |"
+    assert any(line.startswith("| turned, rotated below 30° (infanface, wflw) | 2 | 20.00 ") for line in lines)
+
+
+def test_the_card_is_of_validation_faces():
+    assert card.held_out(FACES).samples.files == (FILES[0], FILES[2])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kp_tf.artifacts.config import parse_config
-from kp_tf.artifacts.schema import Metrics, parse
+from kp_tf.artifacts.schema import Metrics, parse, unusable
 from kp_tf.core.keypoints import Scheme, describe
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.recipes import Recipe
@@ -45,8 +45,8 @@ class ModelInfo:
         return self.path.stem
 
     @property
-    def calibration(self) -> tuple[float, float] | None:
-        """The two numbers of `confidence.calibrate`; None if the network is not calibrated."""
+    def calibration(self) -> tuple[float, ...] | None:
+        """The numbers of `confidence.calibrate`; None if the network is not calibrated."""
         calibration = self.metrics.get("calibration")
         return calibration and tuple(calibration)
 
@@ -75,7 +75,9 @@ class ModelInfo:
         of_run = path.suffix not in FILE_SUFFIXES
         config_file, metrics_file = (path / "config.json", path / "metrics.json") if of_run else (path, path)
         checked, scheme = parse_config(config, config_file)
-        parse(Metrics, metrics, metrics_file)
+        numbers = parse(Metrics, metrics, metrics_file).calibration
+        if numbers is not None and len(numbers) not in (2, 3):
+            raise unusable(metrics_file, "calibration", "a list of 2 or 3", numbers)
         faces = {"mean_face": checked.mean_face, "framing": checked.framing}
         return cls(
             path=path,

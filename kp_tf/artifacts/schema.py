@@ -43,7 +43,7 @@ CHOICES: dict[str, tuple] = {
     "precision": PRECISIONS,
     "keep": KEEP,
 }
-PATHS = ("data", "labels", "add", "val_labels", "scheme_file", "init", "teacher", "training", "validation")
+PATHS = ("data", "labels", "add", "add_val", "val_labels", "scheme_file", "init", "teacher", "training", "validation")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -65,8 +65,8 @@ class Config:
         sample: whether the faces are synthetic.
         mean_face, framing: see `info.ModelInfo`.
         format: of the file; 2 since version 0.2.
-        seed, deterministic, skip_bad, keep, data, labels, add, val_labels, scheme_file, allow_outside: see
-            `training.config.TrainConfig`.
+        seed, deterministic, skip_bad, keep, data, labels, add, add_val, val_labels, scheme_file, allow_outside:
+            see `training.config.TrainConfig`.
     """
 
     recipe: Recipe
@@ -82,6 +82,7 @@ class Config:
     data: str | None = None
     labels: str | None = None
     add: tuple[str, ...] = ()
+    add_val: tuple[str, ...] = ()
     val_labels: str | None = None
     scheme_file: str | None = None
     allow_outside: bool = False
@@ -92,7 +93,7 @@ class Metrics:
     """What of metrics.json is used again; the rest is for people."""
 
     completed: str | None = None
-    calibration: tuple[float, float] | None = None
+    calibration: tuple[float, ...] | None = None
     max_deviation: float | None = None
 
 

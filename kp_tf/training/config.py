@@ -13,7 +13,7 @@ from kp_tf.core.files import read_json
 from kp_tf.core.keypoints import IBUG68, IMM58, NOSE, SCHEMES, Scheme
 from kp_tf.data.datasets import DataFolder, Dataset, IbugDataset, ImmDataset, OwnLabels, find_data
 from kp_tf.recipes import MAX_SHRINK, Recipe
-from kp_tf.training.options import FILES, Options, label_of, requested_recipe
+from kp_tf.training.options import ADDED, FILES, Options, label_of, requested_recipe
 
 FLAGS = ("seed", "deterministic", "skip_bad", "keep", "allow_outside")
 _SCHEMES = {"imm": (NOSE, IMM58), "ibug": (IBUG68,)}  # by data set
@@ -32,7 +32,7 @@ class TrainConfig:
         skip_bad: leave out what cannot be used instead of failing.
         keep: one of recipes.KEEP.
         labels, val_labels, scheme_file, allow_outside: of a user's own points.
-        add: further labels for training.
+        add, add_val: further labels for training and for validation.
         scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.
     """
 
@@ -45,6 +45,7 @@ class TrainConfig:
     keep: str = "last"
     labels: Path | None = None
     add: tuple[Path, ...] = ()
+    add_val: tuple[Path, ...] = ()
     val_labels: Path | None = None
     scheme_file: Path | None = None
     scheme: Scheme | None = None
@@ -76,8 +77,8 @@ class TrainConfig:
         """What config.json holds in addition to `ModelInfo.to_json`."""
         paths = {name: str(path) for name in FILES if (path := getattr(self, name))}
         flags = {name: getattr(self, name) for name in FLAGS}
-        paths |= {"add": [str(path) for path in self.add]} if self.add else {}
-        return {**flags, "data": str(self.data), "sample": self.is_sample, **paths}
+        added = {name: [str(path) for path in given] for name in ADDED if (given := getattr(self, name))}
+        return {**flags, "data": str(self.data), "sample": self.is_sample, **paths, **added}
 
     @classmethod
     def from_json(cls, path: Path, content: dict) -> "TrainConfig":
@@ -106,7 +107,8 @@ class TrainConfig:
             skip_bad=config.skip_bad,
             allow_outside=config.allow_outside,
             keep=config.keep,
-            add=tuple(Path(path) for path in config.add),
+            add=tuple(map(Path, config.add)),
+            add_val=tuple(map(Path, config.add_val)),
             scheme=scheme if is_own and not config.scheme_file else None,
             **{name: Path(value) for name in FILES if (value := getattr(config, name))},
         )
@@ -142,7 +144,7 @@ def new_config(options: Options) -> TrainConfig:
         skip_bad=bool(options.skip_bad),
         allow_outside=bool(options.allow_outside),
         keep=options.keep or ("best" if labels else "last"),
-        add=tuple(path.resolve() for path in options.add or ()),
+        **{name: tuple(path.resolve() for path in getattr(options, name) or ()) for name in ADDED},
         scheme=None if scheme is None or scheme.is_plain else scheme,
         **files,
     )
@@ -153,12 +155,12 @@ def differences(options: Options, config: TrainConfig) -> list[str]:
     recipe = config.recipe
     known: dict[str, Any] = {field.name: getattr(recipe, field.name, None) for field in fields(Options)}
     known |= {name: getattr(config, name) for name in (*FILES, *FLAGS)}
-    known["add"] = " ".join(map(str, config.add)) or None
+    known |= {name: " ".join(map(str, getattr(config, name))) or None for name in ADDED}
     known |= {"recipe": recipe.name, "data": "sample" if config.is_sample else config.data}
     messages = []
     for field in fields(Options):
         value, kept = getattr(options, field.name), known[field.name]
-        if field.name == "add" and value:
+        if field.name in ADDED and value:
             value = " ".join(str(path.resolve()) for path in value)
         if value in (None, False) or str(value) == str(kept) or (field.name, value) == ("precision", "auto"):
             continue

@@ -1,8 +1,8 @@
 """Labelled photographs to what training holds in memory."""
 
 import hashlib
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,15 @@ class Faces:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that was read: the network's description, both subsets, test photographs, and what was left out."""
+    """Everything that was read: the network's description, both subsets, test photographs, what was left out, and
+    further validation faces by the name of their file."""
 
     info: ModelInfo
     training: Faces
     validation: Faces
     test: Samples | None
     skipped: list[str]
+    added: dict[str, Samples] = field(default_factory=dict)
 
     @cached_property
     def split(self) -> dict[str, list[str] | str]:
@@ -64,6 +66,8 @@ class Loaded:
             digest.update(side.points_norm.tobytes())
             for crops in np.array_split(side.crops, -(-len(side) // 1000)):
                 digest.update(crops.tobytes())
+        for samples in self.added.values():
+            digest.update(samples.labels.tobytes() + samples.boxes.tobytes())
         return {name: list(side.samples.files) for name, side in sides.items()} | {"sha256": digest.hexdigest()}
 
 
@@ -80,17 +84,20 @@ def load(config: TrainConfig, device: str) -> Loaded:
     split, skipped = _read_split(config)
     own_boxes = _with_face_boxes(config, split.training)
     info = _describe_network(config, split.training, own_boxes)
-    added, problems = _read_added(config, info)
-    skipped += problems
+    more = [_read_more(config, info, path, skipped) for path in config.add]
+    added = reduce(Samples.joined, more) if more else None
+    validated = {path: _read_more(config, info, path, skipped) for path in config.add_val}
     if distributed.is_chief():
         count = f"{len(split.training)} + {len(added)}" if added else f"{len(split.training)}"
-        sizes = f"{count} training and {len(split.validation)} validation images"
+        validation = " + ".join(map(str, map(len, (split.validation, *validated.values()))))
+        sizes = f"{count} training and {validation} validation images"
         print(f"{config.title}: {sizes} of {config.dataset.root}, on {device}")
         if config.labels:
             report_points(split)
     training = own_boxes if info.framing else split.training
     training = _decode_training(config, info, training.joined(added) if added else training, skipped)
     validation = _decode_validation(config, info, split.validation, skipped)
+    decodable = {path: _decodable(config, info, samples, skipped) for path, samples in validated.items()}
     test = config.dataset.read_test()
     if test:  # a bad one is reported now instead of after the training
         originals = [index for index, file in enumerate(test.files) if not is_mirror(file)]
@@ -101,7 +108,7 @@ def load(config: TrainConfig, device: str) -> Loaded:
         print(
             format_problems(skipped, "problems; these are left out") if len(skipped) > 1 else f"Left out: {skipped[0]}"
         )
-    return Loaded(info, training, validation, test, skipped)
+    return Loaded(info, training, validation, test, skipped, _by_name(decodable))
 
 
 def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
@@ -116,16 +123,22 @@ def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
     return split, list(split.problems)
 
 
-def _read_added(config: TrainConfig, info: ModelInfo) -> tuple[Samples | None, list[str]]:
-    """The further faces for training, and what is left out with `skip_bad`. Raises KpError as `_read_split`."""
-    added, problems = None, []
-    for path in config.add:
-        samples = read_labels(path, allow_outside=config.allow_outside).with_scheme(info.scheme)
-        if not config.skip_bad:
-            raise_problems(samples.problems, f"entries of {path} cannot be used")
-        problems += samples.problems
-        added = added.joined(samples) if added else samples
-    return added, problems
+def _read_more(config: TrainConfig, info: ModelInfo, path: Path, skipped: list[str]) -> Samples:
+    """Further faces; with `skip_bad`, `skipped` gets what is left out. Raises KpError as `_read_split`."""
+    samples = read_labels(path, allow_outside=config.allow_outside).with_scheme(info.scheme)
+    if not config.skip_bad:
+        raise_problems(samples.problems, f"entries of {path} cannot be used")
+    skipped += samples.problems
+    return samples
+
+
+def _by_name(by_path: dict[Path, Samples]) -> dict[str, Samples]:
+    """Faces by the names of their label files without suffix, with a number from the second file of a name on."""
+    names: dict[str, Samples] = {}
+    for path, samples in by_path.items():
+        count = sum(path.stem == other.stem for other in list(by_path)[: len(names)])
+        names[f"{path.stem}-{count + 1}" if count else path.stem] = samples
+    return names
 
 
 def _with_face_boxes(config: TrainConfig, training: Samples) -> Samples:
@@ -193,7 +206,7 @@ def _last_boxes(info: ModelInfo, upright: Samples) -> np.ndarray:
 
 
 def _decodable(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Samples:
-    """The samples without labels whose images can be used; arguments as of `_decode_training`."""
+    """The samples whose images can be used; arguments as of `_decode_training`."""
     upright = samples.upright(samples.orientations())
     windows = crop_windows(upright.boxes, info.recipe.crop_scale)
     return samples.take(_crops(upright, windows, info.recipe.shape, config.skip_bad, skipped)[0])

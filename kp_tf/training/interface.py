@@ -53,9 +53,9 @@ def train(
             optimizer and metrics; otherwise the recipe's are used. Missing points are NaN, which `WingLoss` ignores.
         callbacks: of Keras, called after those of every training.
         **options: those of `kp-tf train`, None where the recipe decides. What to train on: val_labels, scheme_file
-            (`--scheme`), add (a list of further labels for training), allow_outside, skip_bad. How: init, teacher,
-            epochs, batch_size, learning_rate, precision, keep, seed, devices, deterministic. Run directory: out,
-            overwrite, resume. And figures, False for none.
+            (`--scheme`), add and add_val (lists of further labels for training and for validation), allow_outside,
+            skip_bad. How: init, teacher, epochs, batch_size, learning_rate, precision, keep, seed, devices,
+            deterministic. Run directory: out, overwrite, resume. And figures, False for none.
 
     Returns:
         The trained run; None on a machine of several that is not the chief.

@@ -12,6 +12,7 @@ from kp_tf.core.keypoints import SCHEMES
 from kp_tf.recipes import KEEP, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
+ADDED = ("add", "add_val")  # several files each
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Options:
         labels: any points, in one of `data.formats`.
         add: further labels for training alone, in any of `data.formats`, with the points found by their names. A file
             that is named twice counts twice.
+        add_val: further labels for validation, likewise. Each file is scored on its own, and all join the calibration
+            of the confidence.
         val_labels: the same for validation. Default: a tenth of the photographs.
         scheme_file: JSON for `keypoints.parse_scheme`. Default: the scheme of `init` or the published one that has the
             points of the labels; otherwise all points that they name, without flips.
@@ -38,7 +41,7 @@ class Options:
         seed: of weights, order and augmentation, at least 0. Default: 0.
         deterministic: the same weights to the last bit when the command is repeated on this machine.
         skip_bad: leave out entries and photographs that cannot be used instead of failing.
-        allow_outside: with `labels` or `add`, take photographs outside their folder as well.
+        allow_outside: with `labels`, `add` or `add_val`, take photographs outside their folder as well.
         keep: the epoch whose weights are the result: `last`, or `best` for the one with the lowest validation loss.
             Default: `best` with `labels`, otherwise `last`.
     """
@@ -48,6 +51,7 @@ class Options:
     data: str | None = None
     labels: Path | None = None
     add: tuple[Path, ...] | None = None
+    add_val: tuple[Path, ...] | None = None
     val_labels: Path | None = None
     scheme_file: Path | None = None
     init: str | None = None
@@ -75,7 +79,7 @@ class Options:
 
 def values_from_python(**values: Any) -> dict[str, Any]:
     """Arguments as a user passes them in Python, with paths for files and texts for names."""
-    kinds: dict[str, Callable] = {**dict.fromkeys((*FILES, "out"), Path), "add": _paths}
+    kinds: dict[str, Callable] = {**dict.fromkeys((*FILES, "out"), Path), **dict.fromkeys(ADDED, _paths)}
     kinds |= dict.fromkeys(("data", "init", "teacher"), str)
     return {
         name: kinds[name](value) if name in kinds and value is not None else value for name, value in values.items()
@@ -111,10 +115,11 @@ def requested_recipe(options: Options) -> Recipe:
     if part and (options.val_labels or options.scheme_file):
         option = "--val-labels" if options.val_labels else "--scheme"
         raise KpError(f"{option} goes with --labels, not with --part {part}")
-    if part and options.allow_outside and not options.add:
-        raise KpError(f"--allow-outside goes with --labels or --add, not with --part {part} alone")
-    if options.add and RECIPES[name, part].takes_whole_photographs:
-        raise KpError(f"--add goes with --part 3 or --labels, not with --part {part}")
+    if part and options.allow_outside and not (options.add or options.add_val):
+        raise KpError(f"--allow-outside goes with --labels, --add or --add-val, not with --part {part} alone")
+    if RECIPES[name, part].takes_whole_photographs:
+        for option in (option for option in ADDED if getattr(options, option)):
+            raise KpError(f"--{option.replace('_', '-')} goes with --part 3 or --labels, not with --part {part}")
     if labels and options.data:
         raise KpError("--data and --labels cannot be used together")
     recipe = RECIPES[name, part]

@@ -39,7 +39,7 @@ def finish(fitting: Fitting) -> EndedTraining:
         kept_epoch=checkpoint.kept,
         first_images=lambda: first_images(fitting),
         validation=faces.validation.samples,
-        scores=score(network, faces.info, faces.training, faces.validation),
+        scores=score(network, faces.info, faces.training, faces.validation, faces.added),
         test=faces.test,
     )
 
@@ -99,6 +99,8 @@ def _print_scores(run: Path, report: dict) -> None:
     if "val_nme" in report:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
         line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
+    for name, scores in report.get("added_validation", {}).items():
+        line += f"\n{name}: {_row(scores)}"
     figures = f", its figures in {run / 'figures'}" if (run / "figures").is_dir() else ""
     if reason := report.get("uncalibrated"):
         line += f"\nThe confidence is not calibrated: {reason}"
@@ -106,6 +108,16 @@ def _print_scores(run: Path, report: dict) -> None:
     if kept < epochs:
         line += f"\nThe weights are those of epoch {kept} of {epochs}, which has the lowest validation loss"
     print(f"{line}\nThe run is in {run}{figures}")
+
+
+def _row(scores: dict) -> str:
+    """The scores of further validation faces in words."""
+    row = f"{scores['faces']} faces, mean error {scores['mean_error_px']:.2f} px"
+    if "nme" in scores:
+        row += f", NME {100 * scores['nme']:.2f} %, over 10 % {100 * scores['over_10']:.1f} % of the faces"
+    if "confidence" in scores:
+        row += f", mean confidence {100 * scores['confidence']:.0f} %, points near {100 * scores['near']:.0f} %"
+    return row
 
 
 def device_name() -> str:

@@ -1,5 +1,6 @@
 """How good a trained network is on the validation faces, compared with always predicting the mean shape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, to_pixels, to_unit
 from kp_tf.data.samples import Samples, points_to_stored, points_to_upright
 from kp_tf.evaluate import metrics
-from kp_tf.predict.confidence import calibrate, errors_in_crops, max_deviation, why_uncalibrated
+from kp_tf.predict.confidence import errors_in_crops
 from kp_tf.predict.samples import predict_samples
+from kp_tf.training.calibration import Seen, added_scores, calibration, largest_deviation
 from kp_tf.training.faces import Faces
 
 MIN_FACES = 50  # from which the deviation of the heatmaps on faces is estimated
@@ -41,10 +43,25 @@ class Scores:
     report: dict
 
 
-def score(network: Network, info: ModelInfo, training: Faces, validation: Faces) -> Scores:
-    """Predict the validation faces and compare with their labels."""
+def score(
+    network: Network, info: ModelInfo, training: Faces, validation: Faces, added: Mapping[str, Samples] | None = None
+) -> Scores:
+    """Predict the validation faces and compare with their labels.
+
+    Args:
+        network: that was trained.
+        info: its description.
+        training: the faces it was trained on.
+        validation: those that the scores are of.
+        added: further ones by name. Each has scores of its own, and all join the calibration of the confidence, where
+            they count as much as the others together.
+    """
     samples, recipe = validation.samples, info.recipe
     outputs = predict_samples(network, samples, info, framed=info.framing is not None)
+    further = {
+        name: Seen.of(more, predict_samples(network, more, info), recipe.crop_scale)
+        for name, more in (added or {}).items()
+    }
     orientations = samples.orientations()
     predicted = points_to_upright(outputs[..., :2], orientations)
     average = _mean_shape(info, training.upright, validation.upright)
@@ -53,24 +70,26 @@ def score(network: Network, info: ModelInfo, training: Faces, validation: Faces)
         boxes = validation.upright.boxes
         boxes = info.framing.boxes_around(predicted, boxes) if info.framing else boxes
         errors = errors_in_crops(predicted, validation.upright.labels, boxes, recipe.crop_scale)
-        report["calibration"] = calibrate(outputs[..., 2], errors)
-        if report["calibration"] is None:
-            report["uncalibrated"] = why_uncalibrated(errors)
+        report |= calibration(outputs[..., 2], errors, further)
         if not info.framing:
-            report["max_deviation"] = _max_deviation(network, info, training.samples, outputs[..., 2])
+            usual = _with_training(network, info, training.samples, outputs[..., 2])
+            report["max_deviation"] = largest_deviation(usual, further)
+    if further:
+        numbers = report.get("calibration")
+        report["added_validation"] = {name: added_scores(seen, numbers) for name, seen in further.items()}
     if recipe.takes_whole_photographs:
         errors = by_condition(samples, metrics.face_errors(predicted, validation.upright.labels))
         report["val_mean_error_px_by_condition"] = {name: round(float(e.mean()), 3) for name, e in errors.items()}
     return Scores(outputs[..., :2], points_to_stored(average, orientations), report)
 
 
-def _max_deviation(network: Network, info: ModelInfo, training: Samples, variance: np.ndarray) -> float:
-    """`confidence.max_deviation` of the validation faces (N, K) and, if they are few, of some faces for training."""
+def _with_training(network: Network, info: ModelInfo, training: Samples, variance: np.ndarray) -> np.ndarray:
+    """The variance (N, K) of the validation faces and, if they are few, of some faces for training."""
     few = min(len(training), max(0, MIN_FACES - len(variance)))
-    if few:
-        chosen = training.take(np.linspace(0, len(training) - 1, few).round().astype(int))
-        variance = np.concatenate([variance, predict_samples(network, chosen, info)[..., 2]])
-    return round(max_deviation(variance), 6)
+    if not few:
+        return variance
+    chosen = training.take(np.linspace(0, len(training) - 1, few).round().astype(int))
+    return np.concatenate([variance, predict_samples(network, chosen, info)[..., 2]])
 
 
 def by_condition(samples: Samples, errors: np.ndarray) -> dict[str, np.ndarray]:

@@ -42,7 +42,9 @@ def test_mean_faces_come_back_from_json():
 def test_a_network_is_calibrated_if_its_metrics_say_so():
     info = ModelInfo(PATH, COMPACT, IMM58)
     assert (info.name, info.calibration) == ("part3-strong-001", None)
-    assert replace(info, metrics={"calibration": [-7.0, -1.5]}).calibration == (-7.0, -1.5)
+    for numbers in ((-7.0, -1.5), (-7.0, -1.5, -0.5)):
+        read = ModelInfo.from_json(Path("run"), info.to_json(), {"calibration": list(numbers)})
+        assert read.calibration == numbers
     old = {"calibration": [-7.254680269910454, -2.0]}  # version 0.1, where nothing was calibrated
     assert ModelInfo.from_json(Path("run"), info.to_json(), old).calibration is None
 
@@ -110,7 +112,8 @@ def test_settings_that_cannot_be_used_are_named(config, message):
     [
         ([], "expected an object, found \\[\\]"),
         ({"completed": 3}, "completed: expected text, found 3"),
-        ({"calibration": [1.0]}, "calibration: expected a list of 2"),
+        ({"calibration": [1.0]}, "calibration: expected a list of 2 or 3, found \\(1.0,\\)"),
+        ({"calibration": [1.0] * 4}, "calibration: expected a list of 2 or 3"),
         ({"calibration": [1.0, float("inf")]}, "calibration: expected a number from -1000 to 1000, found inf"),
     ],
 )

@@ -35,6 +35,45 @@ def test_calibration_finds_how_often_points_are_near():
     np.testing.assert_allclose(confidence, 1 - np.exp(-(np.pi / 4) * (0.03 / expected) ** 2), atol=0.02)
 
 
+def drawn_errors(rng, deviation, of_face):
+    """Errors whose mean grows with the deviations of the heatmap and of the face: Rayleigh, and of that mean."""
+    expected = 0.5 * deviation**0.8 * of_face**0.6 / 0.03**0.4
+    return expected, expected * np.sqrt(-np.log(rng.uniform(size=deviation.shape)) * 4 / np.pi)
+
+
+def test_a_points_confidence_depends_on_the_face_as_well():
+    rng = np.random.default_rng(0)
+    deviation = np.exp(rng.normal(-3.5, 0.4, (600, 30)) + rng.normal(0, 0.3, (600, 1)))
+    of_face = mean_deviation(deviation**2)[:, None]
+    expected, errors = drawn_errors(rng, deviation, of_face)
+    calibration = calibrate(deviation**2, errors)
+    assert calibration is not None
+    assert calibration[1:] == pytest.approx((-1.6, -1.2), abs=0.15)
+    truth = 1 - np.exp(-(np.pi / 4) * (0.03 / expected) ** 2)
+    np.testing.assert_allclose(confidence_of(deviation**2, calibration), truth, atol=0.03)
+    misled = calibrate(deviation**2, drawn_errors(rng, deviation, 1e-3 / of_face)[1])
+    assert misled is not None
+    assert len(misled) == 2, "no network is nearer where the whole face is blurred"
+
+
+def test_two_numbers_of_an_old_file_are_used_as_they_were():
+    variance = np.array([[1e-4, 2e-3], [4e-4, 3e-3]])
+    np.testing.assert_allclose(confidence_of(variance, (-6.0, -2.0)), 1 - np.exp(-np.exp(-6.0) / variance))
+
+
+def test_faces_count_by_their_weights():
+    rng = np.random.default_rng(1)
+    deviation, is_hard = np.exp(rng.normal(-3.5, 0.2, (400, 20))), np.arange(400) >= 360
+    errors = rng.uniform(size=deviation.shape) * deviation * np.where(is_hard, 2, 1.1)[:, None]
+    for weights in (np.ones(400), np.where(is_hard, 9.0, 1.0)):
+        calibration = calibrate(deviation**2, errors, weights)
+        said, near = (
+            np.average(each, axis=0, weights=weights).mean()
+            for each in (confidence_of(deviation**2, calibration), errors <= 0.03)
+        )
+        assert said == pytest.approx(near, abs=0.005)
+
+
 def test_too_little_to_calibrate_on():
     errors = np.tile([0.01, 0.02, 0.1, 0.01], (20, 15))
     variance = np.tile([1e-4, 2e-4, 1e-3, 2e-3], (20, 15))
@@ -72,6 +111,12 @@ def test_wide_heatmaps_are_doubtful_whether_calibrated_or_not():
         assert are_doubtful(variance, calibration, largest).tolist() == [False, True, False]
     assert are_doubtful(variance, None).tolist() == [False, False, False]
     assert are_doubtful(np.array([[0.04] * 3, [0.09] * 3]) ** 2, (-6.08, -2.16)).tolist() == [False, True], "as compact"
+
+
+def test_hard_faces_widen_the_limit_to_keep_most_of_them():
+    faces, hard = (np.linspace(low, high, 101)[:, None] ** 2 * np.ones(3) for low, high in ((0.03, 0.04), (0.03, 0.08)))
+    assert max_deviation(faces, hard) == pytest.approx(0.0775)
+    assert max_deviation(faces, faces) == max_deviation(faces), "others have a margin"
 
 
 def test_errors_are_in_units_of_the_crops_side():

@@ -25,7 +25,7 @@ from kp_tf.training.options import Options
         ({"part": 2, "recipe": "large"}, "--recipe large is for part 3, not for part 2"),
         ({"labels": Path("a.xml"), "recipe": "course"}, "course is for part 1, part 2, part 3, not for --labels"),
         ({"part": 3, "scheme_file": Path("a.json")}, "--scheme goes with --labels, not with --part 3"),
-        ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels or --add, not with --part 3"),
+        ({"part": 3, "allow_outside": True}, "--allow-outside goes with --labels, --add or --add-val, not with"),
         ({"part": 3, "val_labels": Path("a.xml")}, "--val-labels goes with --labels, not with --part 3"),
         ({"part": 3, "recipe": "strong", "init": "nothing"}, "nothing is not a run"),
         (
@@ -33,6 +33,7 @@ from kp_tf.training.options import Options
             "its network is heatmap, and the recipe course trains the network resnet18; start",
         ),
         ({"part": 2, "add": (Path("a.xml"),)}, "--add goes with --part 3 or --labels, not with --part 2"),
+        ({"part": 1, "add_val": (Path("a.xml"),)}, "--add-val goes with --part 3 or --labels, not with --part 1"),
         ({"part": 1, "teacher": "compact"}, "--teacher needs the recipe strong or large, not course"),
         ({"labels": Path("a.xml"), "data": "b"}, "--data and --labels cannot be used together"),
         ({"part": 1, "data": "nowhere"}, "--data nowhere: there is no folder imm_face_db/ in it"),
@@ -100,7 +101,7 @@ def test_a_teacher_counts_half(work):
 def test_settings_come_back_from_json(recipe):
     config = TrainConfig(recipe, Path("/data"), seed=2, deterministic=True)
     if recipe.part in (None, 3):
-        config = replace(config, add=(Path("/a.xml"), Path("/b.xml"), Path("/a.xml")))
+        config = replace(config, add=(Path("/a.xml"), Path("/b.xml"), Path("/a.xml")), add_val=(Path("/c.xml"),))
     if recipe.part is None:
         config = replace(config, labels=Path("/mine.xml"), scheme=IBUG68)
     scheme = {"scheme": recipe.scheme or "ibug68"}
@@ -137,11 +138,11 @@ def test_settings_that_cannot_be_used_are_named(change, message):
         TrainConfig.from_json(Path("run"), content)
 
 
-def begin_run(path, seed, data, completed=False, add=()):
+def begin_run(path, seed, data, completed=False, **added):
     """The settings of a run of part 3, and if it is completed its metrics."""
     path.mkdir(parents=True)
     recipe = RECIPES["course", 3]
-    content = {**TrainConfig(recipe, data, seed=seed, add=add).to_json(), **ModelInfo(path, recipe, IBUG68).to_json()}
+    content = {**TrainConfig(recipe, data, seed=seed, **added).to_json(), **ModelInfo(path, recipe, IBUG68).to_json()}
     (path / "config.json").write_text(json.dumps(content))
     if completed:
         (path / "metrics.json").write_text("{}")
@@ -175,6 +176,13 @@ def test_resume_takes_a_run_with_the_same_further_faces(work):
     )
     with pytest.raises(KpError, match=r"--add .*/b\.xml: the run began with .*/a\.xml .*/a\.xml"):
         run_to_resume(Options(part=3, add=(Path("b.xml"),)), work / "run")
+
+
+def test_resume_takes_a_run_with_the_same_further_validation_faces(work):
+    begin_run(work / "run", 0, work, add_val=(work / "a.xml",))
+    assert run_to_resume(Options(part=3, add_val=(Path("a.xml"),)), work / "run")[1].add_val == (work / "a.xml",)
+    with pytest.raises(KpError, match=r"--add-val .*/b\.xml: the run began with .*/a\.xml"):
+        run_to_resume(Options(part=3, add_val=(Path("b.xml"),)), work / "run")
 
 
 def test_resume_takes_a_run_of_fewer_epochs_if_there_is_none_of_as_many(work):

@@ -123,6 +123,32 @@ def test_further_faces_are_trained_on_and_not_validated(tmp_path, capsys):
     assert loaded.info.recipe == alone.info.recipe, "the part's own faces determine the windows"
 
 
+def test_further_validation_faces_are_read_by_the_name_of_their_file_and_validated_on_their_own(tmp_path, capsys):
+    own, more, third = (write_own_labels(tmp_path / name) for name in ("own", "more", "third"))
+    more.write_text(more.read_text().replace("nose", "tail"))
+    third = third.rename(third.with_name("hard.xml"))
+    config = TrainConfig(OWN, own.parent, labels=own)
+    alone, loaded = load(config, "CPU"), load(replace(config, add_val=(more, third, own, more)), "CPU")
+    assert "18 training and 2 + 20 + 20 + 20 validation images" in capsys.readouterr().out
+    assert {name: samples.root for name, samples in loaded.added.items()} == {
+        "mine": more.parent, "hard": third.parent, "mine-2": own.parent
+    }  # fmt: skip
+    assert np.isnan(loaded.added["mine"].labels[:, 1]).all(), "a point that the labels do not name"
+    assert alone.split["validation"] == loaded.split["validation"]
+    assert alone.split["sha256"] != loaded.split["sha256"], "a run is not resumed with others"
+    np.testing.assert_array_equal(alone.training.crops, loaded.training.crops)
+
+
+def test_further_validation_faces_that_cannot_be_used_stop_the_training_or_are_left_out(tmp_path):
+    own, more = write_own_labels(tmp_path / "own"), write_own_labels(tmp_path / "more")
+    (more.parent / "3.png").write_bytes(b"")
+    config = TrainConfig(OWN, own.parent, labels=own, add_val=(more,))
+    with pytest.raises(KpError, match=r"more/3\.png"):
+        load(config, "CPU")
+    loaded = load(replace(config, skip_bad=True), "CPU")
+    assert (len(loaded.added["mine"]), len(loaded.skipped)) == (18, 2)
+
+
 def rotated_photograph(folder, degrees):
     """A drawn face of 68 points rotated about its middle, and its labels."""
     folder.mkdir()

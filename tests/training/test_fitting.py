@@ -82,19 +82,25 @@ def test_a_teachers_points_move_with_the_photographs(strong_reactions, tmp_path,
 
 def test_averaged_weights_are_validated_and_kept_and_survive_a_resume(tmp_path):
     labels = write_own_labels(tmp_path / "own")
-    config = TrainConfig(replace(OWN, averaging=0.9, epochs=3), labels.parent, labels=labels, keep="last")
-    whole = prepare(config, tmp_path / "whole")
-    fit(whole)
-    optimizer = whole.fitted.optimizer
-    averages = [variable.numpy() for variable in optimizer.variables if variable.path.endswith("average")]
+    recipe = replace(OWN, averaging=0.9, epochs=2, batch_size=18, precision="mixed_bfloat16")
+    config = TrainConfig(recipe, labels.parent, labels=labels, keep="last")
+    faces = load(config, "CPU")
+
+    def prepared(name, begun=None):
+        path = tmp_path / name
+        path.mkdir(exist_ok=True)
+        fitting = build(config, faces, tf.distribute.get_strategy(), lambda label: path, begun)
+        fitting.fitted.run_eagerly = True
+        return fitting
+
+    fit(whole := prepared("whole"))
+    averages = [variable for variable in whole.fitted.optimizer.variables if variable.path.endswith("average")]
     for weight, average in zip(whole.fitted.trainable_weights, averages, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), average)
-    begun = prepare(config, tmp_path / "begun")
-    with stopped_at_epoch(3):
-        fit(begun)
-    again = build(config, load(config, "CPU"), tf.distribute.get_strategy(), lambda label: begun.path, begun.path)
-    again.fitted.run_eagerly = True
-    fit(again)
+        assert average.dtype == "float32"
+        np.testing.assert_array_equal(weight.numpy(), average.numpy())
+    with stopped_at_epoch(2):
+        fit(prepared("begun"))
+    fit(again := prepared("begun", tmp_path / "begun"))
     assert history(tmp_path / "begun") == history(tmp_path / "whole")
     for one, other in zip(again.trained.get_weights(), whole.trained.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

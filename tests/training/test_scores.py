@@ -80,6 +80,32 @@ def test_faces_without_eyes_are_scored_in_pixels(tmp_path):
     assert reports[0]["max_deviation"] == pytest.approx(1.35 * 0.1)
 
 
+def test_further_faces_are_scored_on_their_own_and_join_the_limit(tmp_path):
+    labels, more = write_own_labels(tmp_path / "own"), write_own_labels(tmp_path / "more")
+    config = TrainConfig(OWN, labels.parent, labels=labels, add_val=(more,), scheme_file=write_scheme(tmp_path / "s"))
+    loaded = load(config, "CPU")
+    network = constant_network(np.full((3, 2), 0.5), variance=0.01)
+    alone, report = (
+        score(network, loaded.info, loaded.training, loaded.validation, added).report for added in ({}, loaded.added)
+    )
+    assert set(report) - set(alone) == {"added_validation"}
+    assert alone.pop("uncalibrated") == "it needs 20 validation faces, not 2"
+    assert report.pop("uncalibrated") == "the validation faces have 55 labelled points, and 200 are needed"
+    assert {name: report[name] for name in alone} == alone, "its own validation faces are as before"
+    row = report["added_validation"]["mine"]
+    assert (row["faces"], row["over_10"]) == (20, 1.0)
+    wide = constant_network(np.full((3, 2), 0.5), variance=0.04)
+    seen = iter([network, wide])
+
+    def by_turns(crops):
+        return next(seen)(crops)
+
+    more = loaded.added["mine"].take(range(20))
+    training = replace(loaded.training, samples=loaded.training.samples.take([]))
+    report = score(by_turns, loaded.info, training, loaded.validation, {"hard": more}).report
+    assert report["max_deviation"] == pytest.approx(0.2)
+
+
 def test_errors_by_pose_and_expression():
     files = ("33-1m.jpg", "33-2f.jpg", "34-1m.jpg", "40-6m.jpg")
     samples = Samples(Path(), files, np.zeros((4, 4)), None, IMM58, ("",) * 4)
