@@ -152,7 +152,8 @@ def covered_faces(samples: Samples, folder: Path) -> tuple[Samples, np.ndarray]:
         covered[face] = ((points >= low) & (points <= high)).all(axis=1)
         with Image.open(samples.root / file) as opened:
             picture = opened.convert("L")
-        picture.paste(128, tuple(int(side) for side in np.rint([*low, *high])))
+        left, top, right, bottom = (int(side) for side in np.rint([*low, *high]))
+        picture.paste(128, (left, top, right, bottom))
         picture.save(folder / f"{face}.jpg", quality=95)
         files.append(f"{face}.jpg")
     return replace(samples, root=folder, files=tuple(files)), covered
@@ -160,11 +161,10 @@ def covered_faces(samples: Samples, folder: Path) -> tuple[Samples, np.ndarray]:
 
 def far_sides(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which points (N, 68) of turned faces are on the far side, and which on the near side."""
-    turn, far, near = turns(points), *np.zeros((2, *points.shape[:2]), bool)
-    for side, is_far in zip(SIDES, (turn < -TURNED, turn > TURNED), strict=True):
-        far[np.ix_(is_far, side)] = True
-    for side, is_near in zip(SIDES, (turn > TURNED, turn < -TURNED), strict=True):
-        near[np.ix_(is_near, side)] = True
+    turn = turns(points)[:, None]
+    left, right = (np.isin(np.arange(points.shape[1]), side) for side in SIDES)
+    far = (turn < -TURNED) & left | (turn > TURNED) & right
+    near = (turn > TURNED) & left | (turn < -TURNED) & right
     return far, near
 
 
