@@ -51,6 +51,11 @@ class ModelInfo:
         return calibration and tuple(calibration)
 
     @property
+    def usual_deviation(self) -> float | None:
+        """The result of `confidence.usual_deviation`; None if it was not measured."""
+        return self.metrics.get("usual_deviation")
+
+    @property
     def max_deviation(self) -> float | None:
         """The result of `confidence.max_deviation`; None if it was not measured."""
         return self.metrics.get("max_deviation")

@@ -33,7 +33,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "first_pass_scale": (0, 20),  # of the augmentation and of the window
     # of a mean face, in units of its frame's width
     **{"box": (-1e3, 1e3), "points": (-1e3, 1e3)},
-    **{"calibration": (-1e3, 1e3), "max_deviation": (0, 10)},  # of metrics
+    **{"calibration": (-1e3, 1e3), "usual_deviation": (0, 10), "max_deviation": (0, 10)},  # of metrics
 }
 CHOICES: dict[str, tuple] = {
     "part": (1, 2, 3),
@@ -94,6 +94,7 @@ class Metrics:
 
     completed: str | None = None
     calibration: tuple[float, ...] | None = None
+    usual_deviation: float | None = None
     max_deviation: float | None = None
 
 

@@ -10,7 +10,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels, with_angles
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.predict.confidence import MARGIN, are_doubtful, mean_deviation
+from kp_tf.predict.confidence import are_doubtful, mean_deviation
 
 BATCH_SIZE = 64  # crops through the network at once
 TURNS = range(45, 360, 45)  # degrees by which the first window is rotated, if the upright one is in doubt
@@ -136,8 +136,7 @@ def _with_turns(
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
     """
     everyone = np.arange(len(boxes))
-    usual = info.max_deviation and info.max_deviation / MARGIN  # of 95 of 100 validation faces
-    doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, usual))
+    doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))
     if not len(doubtful):
         return everyone, outputs
     faces = np.repeat(doubtful, len(TURNS))

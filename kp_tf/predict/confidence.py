@@ -110,6 +110,11 @@ def mean_deviation(variance: np.ndarray) -> np.ndarray:
         return np.exp(np.log(variance).mean(axis=1) / 2)
 
 
+def usual_deviation(variance: np.ndarray) -> float:
+    """The `mean_deviation` that 95 of 100 faces with variances (N, K) do not exceed."""
+    return float(np.percentile(mean_deviation(variance), 95))
+
+
 def max_deviation(variance: np.ndarray, hard: np.ndarray | None = None) -> float:
     """The largest `mean_deviation` of a face, estimated from faces with variances (N, K).
 
@@ -117,8 +122,8 @@ def max_deviation(variance: np.ndarray, hard: np.ndarray | None = None) -> float
     100 photographs (docs/own_points.md). It leaves room for faces that are harder than these; where `hard` ones (n, K)
     are known, 95 of 100 of them are within the limit.
     """
-    usual = MARGIN * np.percentile(mean_deviation(variance), 95)
-    return float(usual if hard is None else max(usual, np.percentile(mean_deviation(hard), 95)))
+    largest = MARGIN * usual_deviation(variance)
+    return largest if hard is None else max(largest, usual_deviation(hard))
 
 
 def are_doubtful(

@@ -10,7 +10,7 @@ from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, to_pixels, to_unit
 from kp_tf.data.samples import Samples, points_to_stored, points_to_upright
 from kp_tf.evaluate import metrics
-from kp_tf.predict.confidence import errors_in_crops
+from kp_tf.predict.confidence import errors_in_crops, usual_deviation
 from kp_tf.predict.samples import predict_samples
 from kp_tf.training.calibration import Seen, added_scores, calibration, largest_deviation
 from kp_tf.training.faces import Faces
@@ -73,6 +73,7 @@ def score(
         report |= calibration(outputs[..., 2], errors, further)
         if not info.framing:
             usual = _with_training(network, info, training.samples, outputs[..., 2])
+            report["usual_deviation"] = round(usual_deviation(usual), 6)
             report["max_deviation"] = largest_deviation(usual, further)
     if further:
         numbers = report.get("calibration")

@@ -10,7 +10,6 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.cascade import BATCH_SIZE, TURNS, predict_crops, run_cascade
-from kp_tf.predict.confidence import MARGIN
 from kp_tf.recipes import COMPACT
 
 EYES = Scheme("eyes", ("left", "right"), (), flip_indices=(1, 0))
@@ -148,7 +147,7 @@ def test_pixels_are_scaled_to_half_around_zero():
     np.testing.assert_array_equal(seen[0], np.array([-0.5, 0.5], np.float32).reshape(1, 1, 2, 1))
 
 
-ROTATED = replace(INFO, recipe=replace(RECIPE, rotated_windows=True), metrics={"max_deviation": MARGIN * 0.15})
+ROTATED = replace(INFO, recipe=replace(RECIPE, rotated_windows=True), metrics={"usual_deviation": 0.15})
 WIDE, SHARP = 0.04, 0.01  # variances: deviations of 0.2 and 0.1 where more than 0.15 is unusual
 
 

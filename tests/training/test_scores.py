@@ -77,6 +77,7 @@ def test_faces_without_eyes_are_scored_in_pixels(tmp_path):
     assert np.isfinite(reports[1]["val_mean_error_px"])
     assert reports[1]["calibration"] is None
     assert reports[1]["uncalibrated"] == "the validation faces have 30 labelled points, and 200 are needed"
+    assert reports[0]["usual_deviation"] == pytest.approx(0.1)
     assert reports[0]["max_deviation"] == pytest.approx(1.35 * 0.1)
 
 
