@@ -246,16 +246,16 @@ def _convert(parser: argparse.ArgumentParser) -> None:
 
 def _export(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--to", choices=("litert", "onnx"), required=True, help="format of the file")
+    add("--to", choices=("litert", "onnx", "web"), required=True, help="format of the file; web: a page for a web host")
     add("--run", metavar="RUN", help=f"{PACKED_RUN} (default: the newest part 3, or large)")
-    add("--out", metavar="FILE", type=Path, help="the .tflite or .onnx to write (default: named after the run)")
+    add("--out", metavar="FILE", type=Path, help="the .tflite, .onnx or folder to write (default: named after the run)")
     weights = parser.add_mutually_exclusive_group()
-    for name, text in (("float16", "half the size"), ("int8", "a quarter of the size; --to litert alone")):
+    for name, text in (("float16", "half the size"), ("int8", "a quarter of the size; not for --to onnx")):
         weights.add_argument(
             f"--{name}", dest="precision", action="store_const", const=name, help=f"store the weights in {name}: {text}"
         )
     add("--labels", metavar="PATH", type=Path, help="report the error before and after on these faces")
-    parser.set_defaults(precision="float32")
+    add("--runtime", metavar="DIR", type=Path, help="take LiteRT.js from this folder instead of npm; --to web alone")
 
 
 def _pack(parser: argparse.ArgumentParser) -> None:
@@ -293,7 +293,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] 
     "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
     "convert": ("convert labels between the formats of annotation tools", _convert, "kp_tf.data.convert:convert"),
-    "export": ("write a network as a file that runs without TensorFlow", _export, "kp_tf.apps.export:export"),
+    "export": (
+        "write a network as a file that runs without TensorFlow, or as a web page",
+        _export,
+        "kp_tf.apps.export:export",
+    ),
     "pack": ("write the weights of a run as one small file", _pack, "kp_tf.apps.export:pack"),
     "demo": ("serve a web page to see, correct, label and save landmarks", _demo, "kp_tf.apps.demo.server:demo"),
     "download": ("download and unpack a published data set", _download, "kp_tf.data.download:download"),

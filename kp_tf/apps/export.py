@@ -1,7 +1,9 @@
-"""Write a network as one file: packed weights, or LiteRT or ONNX, which run without TensorFlow."""
+"""Write a network as one file, packed weights, LiteRT or ONNX, or as a page for a web host; all run without TensorFlow
+but the packed weights."""
 
 import hashlib
 import json
+import tempfile
 import time
 import warnings
 import zipfile
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from kp_tf.apps.web.runtime import runtime_files
+from kp_tf.apps.web.site import check_folder, site_files, write_site
 from kp_tf.artifacts.find import find_model, say_network
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
@@ -56,30 +60,38 @@ def export(
     to: str,
     run: str | None = None,
     out: Path | None = None,
-    precision: str = "float32",
+    precision: str | None = None,
     labels: Path | None = None,
+    runtime: Path | None = None,
 ) -> Path:
-    """Write a network as LiteRT or ONNX, read it back, and print what the conversion costs.
+    """Write a network as LiteRT, ONNX or a page for a web host, read it back, and print what the conversion costs.
 
     Args:
-        to: `litert` or `onnx`.
+        to: `litert`, `onnx` or `web`.
         run: see `find_model`.
-        out: the file. Default: the name of the run, in the working directory.
-        precision: how the file stores the weights: float32, float16 or, for LiteRT alone, int8. All compute in float32.
+        out: the file or, of a page, the folder. Default: the name of the run, in the working directory.
+        precision: how the file stores the weights: float32, float16 or, except for ONNX, int8. All compute in float32.
+            Default: float16 for a page, float32 for the others.
         labels: dlib's XML with boxes and the network's points, in the folder of its photographs. With it, the report
             compares the error on these faces before and after.
+        runtime: of a page, see `runtime_files`.
 
     Returns:
-        The path of the file.
+        The path of the file or folder.
 
     Raises:
         KpError: if options contradict each other, there is no such run, a package is missing, or the file cannot be
             written.
     """
     if precision == "int8" and to == "onnx":
-        raise KpError("--int8 is for --to litert alone")
+        raise KpError("--int8 is not for --to onnx")
+    if runtime and to != "web":
+        raise KpError("--runtime is for --to web alone")
     info = find_model(run)
     say_network(info)
+    if to == "web":
+        return _export_site(info, out or Path(f"{info.name}-site"), precision or "float16", labels, runtime)
+    precision = precision or "float32"
     out = out or Path(info.path.name).with_suffix(SUFFIXES[to])
     if out.suffix != SUFFIXES[to]:
         raise KpError(f"--out {out}: the name must end in {SUFFIXES[to]}")
@@ -97,7 +109,26 @@ def export(
     return out
 
 
-def _write_litert(model: "keras.Model", about: dict, precision: str, path: Path) -> None:
+def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None, runtime: Path | None) -> Path:
+    check_folder(out)
+    files = runtime_files(runtime)
+    with captured_stderr():
+        from kp_tf.backends.keras_backend import add_variance, for_prediction, load_model
+    model = load_model(info)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tflite")
+        _write_litert(add_variance(model, info), describe_model(info), precision, path, batch=1)
+        _, network = load_network(path)
+        content = site_files(info, path.read_bytes(), files)
+    write_site(out, content)
+    print(f"{out}: {sum(map(len, content.values())) / 1e6:.2f} MB, {precision} weights, of {info.path}")
+    _report(info, for_prediction(model, info), network, labels)
+    print(f"to try it: python3 -m http.server --directory {out} --bind 127.0.0.1, then open http://127.0.0.1:8000")
+    return out
+
+
+def _write_litert(model: "keras.Model", about: dict, precision: str, path: Path, batch: int | None = None) -> None:
+    import keras
     import tensorflow as tf
 
     quantised = {"optimizations": [tf.lite.Optimize.DEFAULT]}
@@ -106,7 +137,8 @@ def _write_litert(model: "keras.Model", about: dict, precision: str, path: Path)
         "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
         "int8": quantised,  # weights alone, so that no pictures are needed to measure ranges on
     }[precision]
-    model.export(str(path), format="litert", verbose=False, **settings)
+    signature = [keras.InputSpec(shape=(batch, *model.input_shape[1:]), dtype="float32")]
+    model.export(str(path), format="litert", verbose=False, input_signature=signature, **settings)
     content = path.read_bytes()
     about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:

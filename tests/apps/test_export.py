@@ -53,7 +53,7 @@ def test_int8_says_what_it_costs_on_labelled_faces(exported, labels, tmp_path, c
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"to": "onnx", "precision": "int8"}, "--int8 is for --to litert alone"),
+        ({"to": "onnx", "precision": "int8"}, "--int8 is not for --to onnx"),
         ({"to": "onnx", "out": "a.tflite"}, r"a\.tflite: the name must end in \.onnx"),
         ({"to": "litert", "out": "a"}, r"a: the name must end in \.tflite"),
         ({"to": "litert", "out": "no/a.tflite"}, r"no/a\.tflite: there is no folder .*no"),

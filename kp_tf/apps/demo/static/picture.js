@@ -29,8 +29,8 @@ function drawFaceNumbers(context, faces) {
   });
 }
 
-/** Lines, dots and numbers in proportion to the face. */
-function drawFace(context, photo, face) {
+/** Draws a box and points, with lines, dots and numbers in proportion to the face. */
+export function drawFace(context, photo, face) {
   const [left, top, width, height] = face.box;
   const size = Math.max(width, height);
   context.lineWidth = Math.max(1, size / 150);

@@ -1,0 +1,103 @@
+"""A folder of static files with the demo's page, a network and its runtime, for any web host.
+
+The page is that of the demo's server. Its module `api.js` is replaced by one that computes in the browser, and what
+needs the server is hidden.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from kp_tf.apps.demo.server import STATIC as PAGE
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.core.errors import KpError
+from kp_tf.predict.drawing import point_colours
+
+STATIC = Path(__file__).with_name("static")
+FRAGMENTS = {"head.html": "</head>", "header.html": "</header>", "stage.html": "</section>"}  # and what each precedes
+MODEL = "model.json"  # by which a folder is recognised as a site
+
+
+def describe(info: ModelInfo) -> dict:
+    """What the page has to know of a network; see static/model.js."""
+    recipe, scheme = info.recipe, info.scheme
+    return {
+        "name": info.name,
+        "shape": list(recipe.shape),
+        "crop_scale": recipe.crop_scale,
+        "num_passes": recipe.num_passes,
+        "first_pass_scale": recipe.first_pass_scale,
+        "rotated_windows": recipe.rotated_windows,
+        "takes_whole_photographs": recipe.takes_whole_photographs,
+        "mean_face": info.mean_face and info.mean_face.to_json(),
+        "framing": info.framing and info.framing.to_json(),
+        "calibration": info.calibration,
+        "max_deviation": info.max_deviation,
+        "names": scheme.names,
+        "groups": {group: list(indices) for group, indices in scheme.groups},
+        "colours": point_colours(scheme),
+        "mirror": scheme.flip_indices,
+    }
+
+
+def site_files(info: ModelInfo, network: bytes, runtime: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a site by their names.
+
+    Args:
+        info: of the network.
+        network: it as LiteRT, for one picture at a time.
+        runtime: the result of `runtime.runtime_files`.
+    """
+    files = {path.name: path.read_bytes() for folder in (PAGE, STATIC) for path in sorted(folder.iterdir())}
+    fragments = {name: files.pop(name).decode() for name in FRAGMENTS}
+    worker, page = files.pop("sw.js").decode(), files["index.html"].decode()
+    for name, anchor in FRAGMENTS.items():
+        page = page.replace(anchor, fragments[name] + anchor, 1)
+    files |= {
+        "index.html": page.encode(),
+        MODEL: json.dumps(describe(info), ensure_ascii=False).encode(),
+        "model.tflite": network,
+        **{f"runtime/{name}": content for name, content in runtime.items()},
+    }
+    names = ["./", *sorted(name for name in files if name != "index.html")]
+    digest = hashlib.sha256(b"".join(name.encode() + files[name] for name in sorted(files))).hexdigest()[:16]
+    head = f'const [DIGEST, FILES] = ["{digest}", {json.dumps(names)}];\n'
+    return files | {"sw.js": (head + worker).encode()}
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds anything but a site that was exported earlier.
+
+    Raises:
+        KpError: also if the folder that it should be in does not exist.
+    """
+    if not out.absolute().parent.is_dir():
+        raise KpError(f"--out {out}: there is no folder {out.absolute().parent}")
+    if os.path.lexists(out) and not out.is_dir():
+        raise KpError(f"--out {out}: expected a folder, found a file")
+    if out.is_dir() and not (out / MODEL).is_file() and next(out.iterdir(), None):
+        raise KpError(f"--out {out}: the folder has other files; choose an empty one, or a new name")
+
+
+def write_site(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files into a folder beside `out`, and put it in the place of `out` once it is complete.
+
+    Raises:
+        KpError: if they cannot be written; what was there stays.
+    """
+    target = Path(os.path.realpath(out))
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+            new, old = Path(temporary, "new"), Path(temporary, "old")
+            for name, content in files.items():
+                path = new / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+    except OSError as error:
+        raise KpError(f"cannot write {out}: {error.strerror or error}") from error

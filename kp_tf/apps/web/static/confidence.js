@@ -1,0 +1,34 @@
+/** The confidence in points, and whether a detection is a face, as predict/confidence.py. */
+
+const NEAR = 0.03; // of the crop's side
+const UNCALIBRATED = [Math.log((Math.PI / 4) * NEAR ** 2), -2]; // for comparisons within one network alone
+const MIN_CONFIDENCE = 0.7; // mean of a detection, of networks without a max_deviation
+const MARGIN = 1.35; // between the deviations of a network's own faces and the largest that a detection may have
+
+/** The probability that each point lies within 3 % of the crop's side of the truth; NaN without a calibration. */
+export function confidenceOf(variance, calibration) {
+  if (!calibration) return variance.map(() => NaN);
+  const [a, b] = calibration;
+  return variance.map((value) => -Math.expm1(-Math.exp(a + (b * Math.log(value)) / 2)));
+}
+
+/** As `confidenceOf`; what a network that is not calibrated gives tells a lost face from one that is seen. */
+export const comparableConfidence = (variance, calibration) => confidenceOf(variance, calibration ?? UNCALIBRATED);
+
+/** The geometric mean of the heatmaps' standard deviations. */
+export const meanDeviation = (variance) => Math.exp(mean(variance.map(Math.log)) / 2);
+
+/** Whether a detection is probably no face.  @param {number[]} variance  @param {import("./model.js").Model} model */
+export const isDoubtful = (variance, { calibration, max_deviation }) => exceeds(variance, calibration, max_deviation);
+
+/** Whether the heatmaps are wider than those of 95 of 100 faces, so that other rotations are worth a try. */
+export function isUnusual(variance, { calibration, max_deviation: largest }) {
+  return exceeds(variance, calibration, largest && largest / MARGIN);
+}
+
+function exceeds(variance, calibration, largest) {
+  if (largest) return meanDeviation(variance) > largest;
+  return mean(confidenceOf(variance, calibration)) < MIN_CONFIDENCE; // false for NaN
+}
+
+export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

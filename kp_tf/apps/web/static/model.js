@@ -1,0 +1,71 @@
+/**
+ * The network: its description, its weights and the runtime, LiteRT.js.
+ *
+ * @typedef {object} Model  as apps/web/site.py writes it
+ * @property {string} name
+ * @property {[number, number]} shape  rows and columns of the crop
+ * @property {?number} crop_scale
+ * @property {number} num_passes
+ * @property {number} first_pass_scale
+ * @property {boolean} rotated_windows
+ * @property {boolean} takes_whole_photographs
+ * @property {?import("./mean-face.js").MeanFace} mean_face
+ * @property {?import("./mean-face.js").MeanFace} framing  relative to whole photographs
+ * @property {?[number, number]} calibration
+ * @property {?number} max_deviation
+ * @property {string[]} names  of the points
+ * @property {Record<string, number[]>} groups
+ * @property {string[]} colours  one for each point
+ * @property {?number[]} mirror
+ */
+
+import { Predictor } from "./predictor.js";
+import { search } from "./search.js";
+
+let loading = null;
+
+/** The site's predictor, which is loaded once.  @returns {Promise<Predictor>} */
+export function loadPredictor() {
+  loading ??= load().catch((error) => {
+    loading = null; // so that it can be tried again
+    throw error;
+  });
+  return loading;
+}
+
+async function load() {
+  const model = await (await fetchFile("model.json")).json();
+  const network = await loadNetwork(new Uint8Array(await (await fetchFile("model.tflite")).arrayBuffer()), model.shape);
+  return new Predictor(network, model, (picture) => search(network, model, picture));
+}
+
+async function loadNetwork(weights, [rows, columns]) {
+  const { loadAndCompile, loadLiteRt, supportsFeature, Tensor } = await import("./runtime/index.js");
+  const kind = (await supportsFeature("relaxedSimd")) ? "litert_wasm_internal" : "litert_wasm_compat_internal";
+  // The binary is stored compressed, because not every host compresses; what it logs is of no use to the page's user.
+  globalThis.Module = { wasmBinary: await unpack(`runtime/${kind}.wasm.gz`), print() {}, printErr() {} };
+  await loadLiteRt(`./runtime/${kind}.js`);
+  const compiled = await loadAndCompile(weights, { accelerator: "wasm" });
+  return async (crop) => {
+    const input = new Tensor(crop, [1, rows, columns, 1]);
+    try {
+      const [output] = await compiled.run([input]);
+      const values = output.toTypedArray().slice();
+      output.delete();
+      return values;
+    } finally {
+      input.delete();
+    }
+  };
+}
+
+async function unpack(path) {
+  const packed = (await fetchFile(path)).body.pipeThrough(new DecompressionStream("gzip"));
+  return new Response(packed).arrayBuffer();
+}
+
+async function fetchFile(path) {
+  const response = await fetch(path).catch(() => null);
+  if (!response?.ok) throw new Error(`${path} cannot be loaded. Check the connection, and reload the page.`);
+  return response;
+}

@@ -1,0 +1,53 @@
+/**
+ * From pictures to faces with points, as predict/predictor.py.
+ *
+ * @typedef {import("./cascade.js").Output & {box: number[]}} FoundFace  in pixels of the picture
+ *
+ * @typedef {(picture: import("./crop.js").Picture) => Promise<number[][]>} Finder  the boxes of the faces in a picture
+ */
+
+import { runCascade, runPass } from "./cascade.js";
+import { isDoubtful } from "./confidence.js";
+import { cropWindow, missesPicture } from "./windows.js";
+
+export class Predictor {
+  #network;
+  #find;
+
+  /**
+   * @param {import("./cascade.js").Network} network
+   * @param {import("./model.js").Model} model
+   * @param {Finder} find
+   */
+  constructor(network, model, find) {
+    this.model = model;
+    this.#network = network;
+    this.#find = find;
+  }
+
+  /**
+   * The faces of a picture.
+   *
+   * @param {import("./crop.js").Picture} picture
+   * @param {?number[][]} [boxes]  by default the faces are found, and those that are probably none are discarded
+   * @returns {Promise<FoundFace[]>}
+   */
+  async predict(picture, boxes = null) {
+    const { takes_whole_photographs: takesWhole } = this.model;
+    const framed = !boxes && takesWhole;
+    const found = boxes ?? (takesWhole ? [[0, 0, picture.width, picture.height]] : await this.#find(picture));
+    const isOutside = (box) => missesPicture(cropWindow(box, this.model.crop_scale), picture);
+    if (!framed && found.some(isOutside)) throw new Error("The box lies outside the photograph.");
+    const faces = [];
+    for (const box of found) {
+      const output = await runCascade(this.#network, this.model, picture, box, framed);
+      if (boxes || framed || !isDoubtful(output.variance, this.model)) faces.push({ box: box.slice(0, 4), ...output });
+    }
+    return faces;
+  }
+
+  /** The face where a tracker expects it, in a single pass.  @returns {Promise<FoundFace>} */
+  async follow(picture, box) {
+    return { box: box.slice(0, 4), ...(await runPass(this.#network, this.model, picture, box)) };
+  }
+}
