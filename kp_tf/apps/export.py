@@ -1,5 +1,4 @@
-"""Write a network as one file, packed weights, LiteRT or ONNX, or as a page for a web host; all run without TensorFlow
-but the packed weights."""
+"""Write a network as packed weights, or as LiteRT, ONNX or a page for a web host, which run without TensorFlow."""
 
 import hashlib
 import json

@@ -33,7 +33,7 @@
 import { round } from "./geometry.js";
 
 export const state = {
-  uploadLimit: 0, // bytes
+  uploadLimit: Infinity, // bytes
   network: "",
   comparedNetwork: "", // empty: none
   /** @type {Photo[]} */

@@ -5,13 +5,17 @@ import { asJson, asPts } from "./formats.js";
 import { round } from "./geometry.js";
 import { loadPredictor } from "./model.js";
 import { readPicture } from "./pixels.js";
+import { setStatus, state } from "./state.js";
 
 /** Never thrown here: there is no server that could be away. */
 export class Unavailable extends Error {}
 
 /** @returns {Promise<{upload_limit: number, networks: string[]}>} */
 export async function fetchSettings() {
+  const before = state.status;
+  setStatus("Loading the network …");
   const { model } = await loadPredictor();
+  if (!state.photos.length) setStatus(before);
   return { upload_limit: Infinity, networks: [model.name] };
 }
 

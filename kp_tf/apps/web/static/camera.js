@@ -77,9 +77,12 @@ function stop() {
 }
 
 function show(isOn) {
+  document.body.classList.toggle("live", isOn);
+  canvas.classList.toggle("mirrored", facing === "user"); // as people know themselves
   byId("camera-view").hidden = !isOn;
   byId("camera").setAttribute("aria-pressed", isOn);
   if (isOn) byId("camera-status").textContent = "Starting the camera …";
+  byId("camera-rate").textContent = "";
 }
 
 /** Predicts and draws frame after frame until the camera is stopped. */
@@ -104,7 +107,10 @@ async function follow(own, predictor) {
 }
 
 /** The next frame of the video, or of the screen where a browser does not tell. */
-const nextFrame = () => new Promise((resolve) => (video.requestVideoFrameCallback ?? requestAnimationFrame).call(video, resolve));
+function nextFrame() {
+  if (!video.requestVideoFrameCallback) return new Promise(requestAnimationFrame);
+  return new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+}
 
 function draw(image, faces, model) {
   if (canvas.width !== image.width || canvas.height !== image.height) {
@@ -125,7 +131,7 @@ function report(faces, times, { calibration }) {
   const found = faces.length === 1 ? "1 face" : `${faces.length} faces`;
   const text = faces.length && calibration ? `${found}, confidence ${sure.join(", ")} %` : found;
   byId("camera-status").textContent = faces.length ? text : "Looking for a face. Come closer, and face the camera.";
-  byId("camera-rate").textContent = `${rate} frames a second`;
+  byId("camera-rate").textContent = faces.length && rate ? `${rate} frames a second` : "";
 }
 
 /** Opens the frame that is shown as a photograph, to be corrected and saved. */

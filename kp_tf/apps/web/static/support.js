@@ -1,4 +1,4 @@
-/* Says plainly when a browser cannot show the page. It is no module and uses old JavaScript alone, so that it runs there. */
+/* Says plainly when a browser cannot show the page; in old JavaScript and no module, so that it runs there. */
 (function () {
   function missing() {
     if (location.protocol === "file:") {

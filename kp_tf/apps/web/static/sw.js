@@ -1,6 +1,6 @@
 /* Keeps the site for use without a network. The first line, which the export writes, sets DIGEST and FILES. */
 
-const PREFIX = `kp_tf ${new URL(self.registration.scope).pathname} `; // other sites of this host have caches of their own
+const PREFIX = `kp_tf ${new URL(self.registration.scope).pathname} `; // other sites of the host have their own
 const VERSION = PREFIX + DIGEST;
 
 self.addEventListener("install", (event) => {

@@ -1,0 +1,161 @@
+"""The modules of the exported site in Chromium, against those of Python that they follow."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs
+from page_steps import CHROMIUM
+from PIL import Image
+from web_steps import RUNTIME, answer_with, static_host
+
+from kp_tf.apps.web.site import describe, site_files, write_site
+from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, overlaps, to_pixels, to_unit
+from kp_tf.core.images import crop_image
+from kp_tf.core.mean_face import MeanFace
+from kp_tf.predict.confidence import are_doubtful, confidence_of
+from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.tracking import OneEuro, Tracker
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
+
+RNG = np.random.default_rng(0)
+PICTURE = Image.fromarray(RNG.integers(0, 256, (90, 120), np.uint8))
+WINDOWS = [
+    *((10, 5, 64, 64), (0, 0, 120, 90), (-20, -15, 90, 90), (70, 40, 100, 100), (40, 40, 1, 1), (30, 20, 20, 20)),
+    *((20.3, 10.7, 50.2, 50.2, 30.0), (-12.5, 8.0, 70.0, 70.0, -100.0), (60.0, 30.5, 90.0, 80.0, 179.0)),
+]
+
+
+CROP = """(() => {
+  const [{ grey, width, height }, window, shape] = arguments;
+  return [...module.crop({ grey: Uint8Array.from(grey), width, height }, window, shape)];
+})()"""
+
+
+@pytest.fixture(scope="module")
+def call(browser, tmp_path_factory):
+    """Call a function of a module of the site, or run code on it, with arguments for JSON."""
+    folder = tmp_path_factory.mktemp("web") / "site"
+    write_site(folder, site_files(DISC_INFO, b"", RUNTIME))
+    with static_host(folder) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/model.json")  # any file: a page without the site's own scripts
+        answer_with(page, disc_network)
+
+        def call_module(module, code, *arguments):
+            if code.isidentifier():
+                code = f"module.{code}(...arguments)"
+            function = f"([module, ...arguments]) => import(module).then(async (module) => {code})"
+            return page.evaluate(function, [f"{address}/{module}.js", *json.loads(json.dumps(arguments))])
+
+        yield call_module
+        page.close()
+
+
+def as_picture(image):
+    pixels = np.asarray(image)
+    return {"grey": pixels.ravel().tolist(), "width": pixels.shape[1], "height": pixels.shape[0]}
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_crops_are_those_of_pillow(call, window):
+    for shape in ((32, 32), (24, 40)):
+        found = np.array(call("crop", CROP, as_picture(PICTURE), window, shape)).reshape(shape)
+        expected = crop_image(PICTURE, np.array(window), shape)
+        assert np.abs(found - expected).max() <= (1 if len(window) == 5 else 0)
+        assert (found == expected).mean() > 0.99
+
+
+def test_grey_is_that_of_pillow(call):
+    pixels = RNG.integers(0, 256, (5, 7, 4), np.uint8)
+    image = {"data": pixels.ravel().tolist(), "width": 7, "height": 5}
+    expected = np.asarray(Image.fromarray(pixels[..., :3]).convert("L"))
+    assert call("pixels", "[...module.greyPicture(...arguments).grey]", image) == expected.ravel().tolist()
+
+
+def test_windows(call):
+    boxes = [(10.5, 20.25, 31.0, 44.5), (-3, 5, 7, 7), (1.5, 2.5, 0.2, 0.1), (10.0, 20.0, 30.0, 40.0, 25.0)]
+    size = {"width": 100, "height": 60}
+    for box in boxes:
+        for scale in (1.36, None):
+            window = crop_windows(np.array([box]), scale)[0]
+            np.testing.assert_allclose(call("windows", "cropWindow", box, scale), window, atol=1e-9)
+    for window in np.array([(20.0, 10, 30, 30, 40), (90, 50, 40, 40, -10), (105, 70, 9, 9, 0), (99, 59, 20, 20, 5)]):
+        enclosing = call("windows", "enclosingWindow", window.tolist())
+        np.testing.assert_array_equal(enclosing, enclosing_windows(window[None])[0])
+        for one in (window, window[:4]):
+            missed = bool(misses_image(one[None], np.array([(100, 60)]))[0])
+            assert call("windows", "missesPicture", one.tolist(), size) == missed
+            point = (33.0, 12.5)
+            unit = to_unit(np.array([[point]]), one[None])[0, 0]
+            np.testing.assert_allclose(call("windows", "toUnit", point, one.tolist()), unit, atol=1e-9)
+            back = to_pixels(unit[None, None], one[None])[0, 0]
+            np.testing.assert_allclose(call("windows", "toPixels", unit.tolist(), one.tolist()), back, atol=1e-9)
+    expected = overlaps(np.array([boxes[0]]), np.array(boxes[3]))[0]
+    assert call("windows", "overlap", boxes[0], boxes[3]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_mean_face(call, count):
+    face = MeanFace(np.array([0.1, -0.05, 0.9, 1.1]), RNG.uniform(0, 1, (count, 2)))
+    points, frame = RNG.uniform(20, 80, (count, 2)), (12.0, 8.0, 60.0, 60.0)
+    arguments = face.to_json(), points.tolist(), frame
+    for name, boxes in (("boxAround", face.boxes_around), ("rotatedBoxAround", face.rotated_boxes_around)):
+        expected = boxes(points[None], np.array([frame]))[0]
+        np.testing.assert_allclose(call("mean-face", name, *arguments), expected, atol=1e-9)
+    np.testing.assert_allclose(call("mean-face", "boxIn", face.to_json(), frame), face.boxes_in(np.array([frame]))[0])
+
+
+def test_confidence(call):
+    variance, calibration = np.geomspace(1e-6, 1e-1, 12), (-6.1, -2.2)
+    found = call("confidence", "confidenceOf", variance.tolist(), calibration)
+    np.testing.assert_allclose(found, confidence_of(variance, calibration), atol=1e-12)
+    for scale in (0.1, 1, 10):
+        for largest in (None, 0.002, 0.02):
+            model = {"calibration": calibration, "max_deviation": largest}
+            doubtful = bool(are_doubtful(scale * variance[None], calibration, largest)[0])
+            assert call("confidence", "isDoubtful", (scale * variance).tolist(), model) == doubtful
+
+
+def test_the_filter(call):
+    smooth, points = OneEuro(), np.cumsum(RNG.normal(0, 1, (20, 4, 2)), axis=0)
+    seconds = np.cumsum(RNG.uniform(0, 0.05, 20))
+    seconds[7] = seconds[6]  # a frame without time
+    code = """(() => {
+      const filter = new module.OneEuro();
+      return arguments[0].map((points, k) => filter.filter(points, arguments[1][k], 50));
+    })()"""
+    found = call("one-euro", code, points.tolist(), seconds.tolist())
+    np.testing.assert_allclose(found, [smooth(*frame, 50) for frame in zip(points, seconds, strict=True)], atol=1e-9)
+
+
+TRACK = """(async () => {
+  const [model, frames, boxes] = arguments;
+  const { Predictor } = await import("./predictor.js");
+  const { loadAndCompile, Tensor } = await import("./runtime/index.js");
+  const compiled = await loadAndCompile();
+  const network = async (crop) => (await compiled.run([new Tensor(crop, [1, ...model.shape, 1])]))[0].toTypedArray();
+  const tracker = new module.Tracker(new Predictor(network, model, async () => boxes), { findEvery: Infinity });
+  const results = [];
+  for (const [k, { grey, width, height }] of frames.entries()) {
+    results.push(await tracker.update({ grey: Uint8Array.from(grey), width, height }, k / 30));
+  }
+  return results;
+})()"""
+
+
+def test_tracks_are_those_of_python(call):
+    starts, steps = [(60, 60), (200, 50)], [(6, 0), (-8, 1)]  # they meet and pass each other
+    frames = [draw_discs(*np.add(starts, np.multiply(steps, k))) for k in range(16)]
+    detector = FakeDetector(*starts)
+    tracker = Tracker(Predictor(DISC_INFO, disc_network, detector))
+    expected = [tracker.update(frame, k / 30) for k, frame in enumerate(frames)]
+    boxes = [(x - DISC_SIZE / 2, y - DISC_SIZE / 2, DISC_SIZE, DISC_SIZE) for x, y in starts]
+    pictures = [as_picture(frame) for frame in frames]
+    found = call("tracker", TRACK, describe(DISC_INFO) | {"calibration": None}, pictures, boxes)
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one["number"] == other.number
+            np.testing.assert_allclose(one["points"], other.points, atol=0.05)
+            np.testing.assert_allclose(one["box"], other.box, atol=0.05)

@@ -1,0 +1,249 @@
+"""The exported site in Chromium, with `compact`: its points, and what a person does on it."""
+
+import base64
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_steps import CHROMIUM, PHOTO, faces_of, save, show, wait_for_status
+from PIL import Image
+from web_steps import RUNTIME, answer_with, static_host
+
+from kp_tf.apps.web.site import site_files, write_site
+from kp_tf.artifacts.weights import FOLDER, committed
+from kp_tf.backends import load_network
+from kp_tf.core.geometry import boxes_around_points
+from kp_tf.data.imm import read_imm
+from kp_tf.data.synthetic.photographs import draw_ibug
+from kp_tf.predict.predictor import Predictor
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
+
+ARCHIVES = os.environ.get("KP_TF_LITERTJS")  # a folder with LiteRT.js, as `--runtime` takes it
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site of `compact`."""
+    folder = tmp_path_factory.mktemp("web") / "site"
+    if ARCHIVES:
+        from kp_tf.apps.export import export
+
+        return export("web", "compact", folder, runtime=Path(ARCHIVES))
+    write_site(folder, site_files(committed("compact"), b"", RUNTIME))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site_address(site):
+    with static_host(site) as address:
+        yield address
+
+
+@pytest.fixture
+def open_site(browser, site_address, errors):
+    """Open the site in a profile of its own; at the end it must have asked no other host and caused no error."""
+    contexts, requested = [], []
+
+    def open_page(in_browser=browser, script=None, **options):
+        contexts.append(in_browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options)))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        if not ARCHIVES:
+            answer_with(page, load_network(FOLDER / "compact.tflite")[1])
+        if script:
+            page.add_init_script(script)
+        page.goto(site_address)
+        if not script:
+            page.wait_for_selector("#network option", state="attached", timeout=60_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert [url for url in requested if not url.startswith((site_address, "blob:", "data:"))] == []
+
+
+@pytest.fixture
+def live_site(playwright, open_site, tmp_path):
+    """The site in a browser whose camera shows a photograph that moves."""
+    frames = []
+    for k in range(30):
+        frame, encoded = Image.new("RGB", (640, 480), "grey"), io.BytesIO()
+        with Image.open(PHOTO) as photo:
+            frame.paste(photo.resize((480, 480)), (80 + round(40 * np.sin(k / 30 * 2 * np.pi)), 0))
+        frame.save(encoded, "JPEG", quality=90)
+        frames.append(encoded.getvalue())
+    (tmp_path / "camera.mjpeg").write_bytes(b"".join(frames))
+    arguments = ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}"]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    yield open_site(browser)
+    browser.close()
+
+
+PREDICT = """([name, content, boxes]) => import("./api.js").then(async (api) => {
+  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  return api.predict(new File([bytes], name), { name, boxes });
+})"""
+
+
+def drawn_faces(folder, number=10):
+    """Photographs with one drawn face each, and their boxes."""
+    (folder / "sample").mkdir()
+    for k in range(number):
+        label = draw_ibug(folder, seed=3, test=False, number=k)
+        box = [float(re.search(rf"{name}='(-?\d+)'", label)[1]) for name in ("left", "top", "width", "height")]
+        yield folder / "sample" / f"{k:05}.jpg", box
+
+
+def imm_faces(folder, number=10):
+    """Photographs of IMM and the boxes around their points."""
+    samples = read_imm(folder)
+    boxes = boxes_around_points(samples.points)
+    for k in range(0, len(samples), len(samples) // number):
+        yield folder / samples.files[k], boxes[k].tolist()
+
+
+def check_parity(page, predictor, faces):
+    """The browser's points differ by at most 0.3 pixels of the crop."""
+    worst = 0.0
+    for path, box in faces:
+        content = base64.b64encode(path.read_bytes()).decode()
+        (found,) = page.evaluate(PREDICT, [path.name, content, [box]])["faces"]
+        (expected,) = predictor.predict(path, [box])
+        side = predictor.info.recipe.crop_scale * max(expected.box[2:]) / predictor.info.recipe.shape[0]
+        worst = max(worst, np.linalg.norm(np.array(found["points"]) - expected.points, axis=1).max() / side)
+        np.testing.assert_allclose(found["confidence"], expected.confidence, atol=0.01)
+    assert worst <= 0.3
+
+
+def test_parity_on_drawn_faces(open_site, tmp_path):
+    check_parity(open_site(), Predictor.load(), drawn_faces(tmp_path))
+
+
+@pytest.mark.skipif("KP_TF_DATA" not in os.environ, reason="needs IMM: set KP_TF_DATA")
+def test_parity_on_imm(open_site):
+    check_parity(open_site(), Predictor.load(), imm_faces(Path(os.environ["KP_TF_DATA"]) / "imm_face_db"))
+
+
+def test_a_photograph_is_opened_corrected_and_saved(open_site, tmp_path):
+    page = open_site(accept_downloads=True)
+    show(page, PHOTO)
+    (expected,) = Predictor.load().predict(PHOTO)
+    (found,) = faces_of(save(page, "json", tmp_path))
+    assert np.abs(np.array(found["points"]) - expected.points).mean() < 0.02 * expected.box[2], "found without dlib"
+    page.focus("#picture")
+    for key in (".", "ArrowRight", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    (moved,) = faces_of(save(page, "json", tmp_path))
+    np.testing.assert_allclose(moved["points"][0], np.add(found["points"][0], [1, 10]), atol=0.011)
+    assert moved["points"][1:] == found["points"][1:]
+    pts = save(page, "pts", tmp_path).read_text().splitlines()
+    np.testing.assert_allclose([float(value) for value in pts[3].split()], np.add(moved["points"][0], 1), atol=0.011)
+    with Image.open(save(page, "picture", tmp_path)) as drawn, Image.open(PHOTO) as photo:
+        assert drawn.size == photo.size
+    for name in ("#network", "#compare", "[data-save=xml]"):
+        assert page.locator(name).is_hidden(), "what needs the server"
+
+
+def test_a_turned_photograph_is_upright(open_site, tmp_path):
+    with Image.open(PHOTO) as photo:
+        exif = photo.getexif()
+        exif[274] = 6
+        photo.rotate(90, expand=True).save(tmp_path / "turned.jpg", quality=95, exif=exif)
+    page = open_site()
+    show(page, tmp_path / "turned.jpg")
+    (found,) = faces_of(save(page, "json", tmp_path))
+    (expected,) = Predictor.load().predict(PHOTO)
+    assert np.abs(np.array(found["points"]) - expected.points).mean() < 0.02 * expected.box[2]
+
+
+def test_files_that_are_no_photographs_are_named(open_site, tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "empty.jpg").touch()
+    page = open_site()
+    for name, reason in (("text", "it is not an image that this browser can open"), ("empty", "the file is empty")):
+        page.set_input_files("#files", str(tmp_path / f"{name}.jpg"))
+        wait_for_status(page, f"^{name}.jpg cannot be opened.$")
+        assert page.text_content("#error") == f"cannot read {name}.jpg: {reason}"
+
+
+def test_the_site_works_without_a_network_after_the_first_visit(open_site):
+    page = open_site()
+    page.evaluate("navigator.serviceWorker.ready.then(({ active }) => active.state)")
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("#network option", state="attached", timeout=60_000)
+    show(page, PHOTO)
+    assert page.locator(".dot").count() == 68
+
+
+def test_the_camera(live_site, tmp_path):
+    from playwright.sync_api import expect
+
+    live_site.click("#camera")
+    expect(live_site.locator("#camera-status")).to_have_text(re.compile("^1 face, confidence"), timeout=60_000)
+    expect(live_site.locator("#camera-rate")).to_have_text(re.compile("frames a second"), timeout=30_000)
+    assert live_site.locator("aside").is_hidden()
+    live_site.click("#camera-shot")
+    wait_for_status(live_site, "^1 face in camera-")
+    assert live_site.locator("#camera-view").is_hidden()
+    assert live_site.locator(".dot").count() == 68
+
+
+REFUSED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'ERROR'))"
+FORGET = "navigator.serviceWorker.getRegistrations().then((all) => Promise.all(all.map((one) => one.unregister())))"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (REFUSED.replace("ERROR", "NotAllowedError"), "the browser has not been given permission"),
+        (REFUSED.replace("ERROR", "NotFoundError"), "there is none"),
+        ("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })",
+         "a browser gives a page the camera only over https or on localhost"),
+    ],
+)  # fmt: skip
+def test_a_camera_that_cannot_be_used_is_one_message(open_site, script, reason):
+    page = open_site()
+    page.evaluate(f"() => {{ {script} }}")
+    page.click("#camera")
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.text_content("#error") == f"The camera cannot be used: {reason}."
+    assert page.locator("#camera-view").is_hidden()
+
+
+@pytest.mark.parametrize("script", ["delete globalThis.DecompressionStream", "delete Map.groupBy"])
+def test_a_browser_that_is_too_old_is_told(open_site, script):
+    page = open_site(script=script)
+    text = page.text_content("#unsupported:not([hidden])")
+    assert text.startswith("This browser is too old for this page: it has no ")
+
+
+def test_a_file_of_the_site_that_is_missing_is_named(open_site, site_address, errors):
+    page = open_site()
+    page.route("**/model.tflite", lambda route: route.abort())
+    page.evaluate(
+        "navigator.serviceWorker.getRegistrations().then((all) => Promise.all(all.map((one) => one.unregister())))"
+    )
+    page.reload()
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.text_content("#error") == "model.tflite cannot be loaded. Check the connection, and reload the page."
+    assert all("net::ERR_FAILED" in error for error in errors)
+    errors.clear()
+
+
+def test_a_narrow_screen(open_site):
+    page = open_site(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    show(page, PHOTO)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator(".dot").count() == 68
+    page.locator("[data-save=json]").scroll_into_view_if_needed()
+    assert page.locator("[data-save=json]").is_visible()
