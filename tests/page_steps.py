@@ -11,15 +11,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHOTO = Path(__file__).parents[1] / "docs" / "images" / "astronaut.jpg"
 
 
-def show(page, *files):
+def show(page, *files, seconds=30):
     page.set_input_files("#files", [str(file) for file in files])
-    wait_for_status(page, " in |No face|cannot")
+    wait_for_status(page, " in |No face|cannot", seconds)
 
 
-def wait_for_status(page, pattern):
+def wait_for_status(page, pattern, seconds=30):
     from playwright.sync_api import expect
 
-    expect(page.locator("#status")).to_have_text(re.compile(pattern), timeout=30_000)
+    expect(page.locator("#status")).to_have_text(re.compile(pattern), timeout=1000 * seconds)
 
 
 def save(page, kind, folder):

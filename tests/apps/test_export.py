@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +59,8 @@ def test_int8_says_what_it_costs_on_labelled_faces(exported, labels, tmp_path, c
         ({"to": "litert", "out": "a"}, r"a: the name must end in \.tflite"),
         ({"to": "litert", "out": "no/a.tflite"}, r"no/a\.tflite: there is no folder .*no"),
         ({"to": "litert", "run": "nothing"}, "nothing is not a run"),
+        ({"to": "litert", "runtime": Path("archives")}, "--runtime is for --to web alone"),
+        ({"to": "web", "runtime": Path("nowhere")}, "cannot read nowhere"),
     ],
 )
 def test_export_refuses_what_it_cannot_do(exported, tmp_path, options, message):

@@ -107,8 +107,9 @@ def test_the_mean_face(call, count):
     np.testing.assert_allclose(call("mean-face", "boxIn", face.to_json(), frame), face.boxes_in(np.array([frame]))[0])
 
 
-def test_confidence(call):
-    variance, calibration = np.geomspace(1e-6, 1e-1, 12), (-6.1, -2.2)
+@pytest.mark.parametrize("calibration", [(-6.1, -2.2), (-8.5, -1.6, -1.1)])
+def test_confidence(call, calibration):
+    variance = np.geomspace(1e-6, 1e-1, 12)
     found = call("confidence", "confidenceOf", variance.tolist(), calibration)
     np.testing.assert_allclose(found, confidence_of(variance, calibration), atol=1e-12)
     for scale in (0.1, 1, 10):

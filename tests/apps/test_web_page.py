@@ -23,6 +23,7 @@ from kp_tf.predict.predictor import Predictor
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
 
 ARCHIVES = os.environ.get("KP_TF_LITERTJS")  # a folder with LiteRT.js, as `--runtime` takes it
+SECONDS = 120  # that a search for faces may take with the runtime that asks Python
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
@@ -97,7 +98,7 @@ PREDICT = """([name, content, boxes]) => import("./api.js").then(async (api) => 
 def drawn_faces(folder, number=10):
     """Photographs with one drawn face each, and their boxes."""
     (folder / "sample").mkdir()
-    for k in range(number):
+    for k in range(1, number + 1):
         label = draw_ibug(folder, seed=3, test=False, number=k)
         box = [float(re.search(rf"{name}='(-?\d+)'", label)[1]) for name in ("left", "top", "width", "height")]
         yield folder / "sample" / f"{k:05}.jpg", box
@@ -135,7 +136,7 @@ def test_parity_on_imm(open_site):
 
 def test_a_photograph_is_opened_corrected_and_saved(open_site, tmp_path):
     page = open_site(accept_downloads=True)
-    show(page, PHOTO)
+    show(page, PHOTO, seconds=SECONDS)
     (expected,) = Predictor.load().predict(PHOTO)
     (found,) = faces_of(save(page, "json", tmp_path))
     assert np.abs(np.array(found["points"]) - expected.points).mean() < 0.02 * expected.box[2], "found without dlib"
@@ -159,7 +160,7 @@ def test_a_turned_photograph_is_upright(open_site, tmp_path):
         exif[274] = 6
         photo.rotate(90, expand=True).save(tmp_path / "turned.jpg", quality=95, exif=exif)
     page = open_site()
-    show(page, tmp_path / "turned.jpg")
+    show(page, tmp_path / "turned.jpg", seconds=SECONDS)
     (found,) = faces_of(save(page, "json", tmp_path))
     (expected,) = Predictor.load().predict(PHOTO)
     assert np.abs(np.array(found["points"]) - expected.points).mean() < 0.02 * expected.box[2]
@@ -181,7 +182,7 @@ def test_the_site_works_without_a_network_after_the_first_visit(open_site):
     page.context.set_offline(True)
     page.reload()
     page.wait_for_selector("#network option", state="attached", timeout=60_000)
-    show(page, PHOTO)
+    show(page, PHOTO, seconds=SECONDS)
     assert page.locator(".dot").count() == 68
 
 
@@ -193,7 +194,7 @@ def test_the_camera(live_site, tmp_path):
     expect(live_site.locator("#camera-rate")).to_have_text(re.compile("frames a second"), timeout=30_000)
     assert live_site.locator("aside").is_hidden()
     live_site.click("#camera-shot")
-    wait_for_status(live_site, "^1 face in camera-")
+    wait_for_status(live_site, "^1 face in camera-", SECONDS)
     assert live_site.locator("#camera-view").is_hidden()
     assert live_site.locator(".dot").count() == 68
 
@@ -230,9 +231,7 @@ def test_a_browser_that_is_too_old_is_told(open_site, script):
 def test_a_file_of_the_site_that_is_missing_is_named(open_site, site_address, errors):
     page = open_site()
     page.route("**/model.tflite", lambda route: route.abort())
-    page.evaluate(
-        "navigator.serviceWorker.getRegistrations().then((all) => Promise.all(all.map((one) => one.unregister())))"
-    )
+    page.evaluate(FORGET)
     page.reload()
     page.wait_for_selector("#error:not([hidden])")
     assert page.text_content("#error") == "model.tflite cannot be loaded. Check the connection, and reload the page."
@@ -242,7 +241,7 @@ def test_a_file_of_the_site_that_is_missing_is_named(open_site, site_address, er
 
 def test_a_narrow_screen(open_site):
     page = open_site(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    show(page, PHOTO)
+    show(page, PHOTO, seconds=SECONDS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator(".dot").count() == 68
     page.locator("[data-save=json]").scroll_into_view_if_needed()

@@ -2,14 +2,17 @@
 
 const NEAR = 0.03; // of the crop's side
 const UNCALIBRATED = [Math.log((Math.PI / 4) * NEAR ** 2), -2]; // for comparisons within one network alone
+const NARROWEST = 1e-30; // variance: exact zeros have no logarithm
 const MIN_CONFIDENCE = 0.7; // mean of a detection, of networks without a max_deviation
 const MARGIN = 1.35; // between the deviations of a network's own faces and the largest that a detection may have
 
 /** The probability that each point lies within 3 % of the crop's side of the truth; NaN without a calibration. */
 export function confidenceOf(variance, calibration) {
   if (!calibration) return variance.map(() => NaN);
-  const [a, b] = calibration;
-  return variance.map((value) => -Math.expm1(-Math.exp(a + (b * Math.log(value)) / 2)));
+  const [a, b, c = 0] = calibration; // c: of the mean width of the face's heatmaps, which not every network has
+  const widths = variance.map((value) => Math.log(Math.max(value, NARROWEST)) / 2);
+  const shared = a + c * mean(widths);
+  return widths.map((width) => -Math.expm1(-Math.exp(shared + b * width)));
 }
 
 /** As `confidenceOf`; what a network that is not calibrated gives tells a lost face from one that is seen. */

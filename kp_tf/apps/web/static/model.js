@@ -11,7 +11,7 @@
  * @property {boolean} takes_whole_photographs
  * @property {?import("./mean-face.js").MeanFace} mean_face
  * @property {?import("./mean-face.js").MeanFace} framing  relative to whole photographs
- * @property {?[number, number]} calibration
+ * @property {?number[]} calibration
  * @property {?number} max_deviation
  * @property {string[]} names  of the points
  * @property {Record<string, number[]>} groups

@@ -5,7 +5,7 @@ const VERSION = PREFIX + DIGEST;
 
 self.addEventListener("install", (event) => {
   const requests = FILES.map((file) => new Request(file, { cache: "reload" }));
-  event.waitUntil(caches.open(VERSION).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(VERSION).then((cache) => cache.addAll(requests)));
 });
 
 self.addEventListener("activate", (event) => {

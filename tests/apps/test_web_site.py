@@ -1,0 +1,191 @@
+"""The exported site as files: what it holds, where it is written, and how LiteRT.js is fetched."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import stat
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import INFO
+from web_steps import RUNTIME
+
+from kp_tf.apps.export import export
+from kp_tf.apps.web import runtime
+from kp_tf.apps.web.runtime import CORE, KINDS, LOADER, runtime_files
+from kp_tf.apps.web.site import check_folder, site_files, write_site
+from kp_tf.artifacts.weights import committed
+from kp_tf.core.errors import KpError
+
+
+@pytest.fixture(scope="module")
+def files():
+    return site_files(INFO, b"the network", RUNTIME)
+
+
+def test_every_file_that_a_site_names_is_in_it(files):
+    kept = json.loads(re.search(r"= \[\"[0-9a-f]{16}\", (\[.*\])\];", files["sw.js"].decode())[1])
+    assert set(kept) == {"./"} | set(files) - {"sw.js", "index.html"}
+    page = files["index.html"].decode()
+    for name in re.findall(r'(?:href|src)="([^"]+)"', page):
+        assert name in files
+    for name in [name for name in files if name.endswith(".js") and "/" not in name]:
+        text = files[name].decode()
+        for imported, source in re.findall(r'import \{([^}]*)\} from "\./([^"]+)"', text):
+            for one in imported.replace("\n", " ").split(","):
+                exported = rf"export (?:async )?(?:const|function|class) {one.strip()}\b"
+                assert not one.strip() or re.search(exported, files[source].decode()), (name, one, source)
+
+
+def test_the_module_that_computes_has_all_that_the_page_asks_the_server_for(files):
+    used = {
+        name
+        for page, content in files.items()
+        if page.endswith(".js") and "/" not in page
+        for name in re.findall(r"\bapi\.(\w+)\(", content.decode())
+    }
+    for name in used | {"Unavailable", "fetchSettings"}:
+        assert re.search(rf"export (?:async )?(?:const|function|class) {name}\b", files["api.js"].decode()), name
+
+
+def test_the_page_loads_nothing_from_elsewhere(files):
+    page = files["index.html"].decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)[1]
+    assert policy.startswith("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';")
+    assert not re.search(r"https?:|unsafe-inline|'unsafe-eval'|\*", policy)
+    assert page.index("Content-Security-Policy") < page.index("site.js")
+    for name, content in files.items():
+        if name.endswith((".js", ".html", ".css", ".webmanifest")) and not name.startswith("runtime/"):
+            addresses = set(re.findall(r"https?://[\w./-]+", content.decode()))
+            assert addresses <= {"http://www.w3.org/2000/svg"}, name
+
+
+def test_the_version_of_a_site_follows_from_its_files(files):
+    assert site_files(INFO, b"the network", RUNTIME) == files
+    assert site_files(INFO, b"another network", RUNTIME)["sw.js"] != files["sw.js"]
+
+
+def test_a_site_is_replaced_whole_and_nothing_else_is(files, tmp_path):
+    out = tmp_path / "site"
+    write_site(out, {**files, "old.js": b""})
+    check_folder(out)
+    write_site(out, files)
+    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == set(files)
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    refused = {
+        "mine": "the folder has other files",
+        "mine/letter.txt": "expected a folder, found a file",
+        "no/site": "there is no folder",
+    }
+    for name, reason in refused.items():
+        with pytest.raises(KpError, match=reason):
+            check_folder(tmp_path / name)
+
+
+def test_a_site_that_cannot_be_written_leaves_the_one_before(files, tmp_path):
+    out = tmp_path / "site"
+    write_site(out, files)
+    with pytest.raises(KpError, match=r"cannot write .*site: File name too long"):
+        write_site(out, {**files, "x" * 300: b""})
+    assert (out / "index.html").read_bytes() == files["index.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_the_included_network_fits_a_site():
+    description = json.loads(site_files(committed("compact"), b"", RUNTIME)["model.json"])
+    assert description["names"] == [f"{k:02}" for k in range(68)]
+    assert (description["shape"], description["num_passes"], len(description["mean_face"]["points"])) == (
+        [128, 128],
+        2,
+        68,
+    )
+
+
+@pytest.fixture
+def packages(monkeypatch):
+    """Archives like npm's by their names, which are the ones that are pinned."""
+    names = {
+        CORE: ["dist/index.js", *(f"wasm/{kind}.{end}" for kind in KINDS for end in ("js", "wasm"))],
+        LOADER: ["dist/index.js"],
+    }
+    archives = {}
+    for package, members in names.items():
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as archive:
+            for path in members:
+                text = b'import { createWasmLib } from "@litertjs/wasm-utils";' if package == CORE else b"loader"
+                member = tarfile.TarInfo(f"package/{path}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
+        digest = base64.b64encode(hashlib.sha512(content.getvalue()).digest()).decode()
+        archives[package.archive] = content.getvalue()
+        monkeypatch.setattr(
+            runtime, "CORE" if package == CORE else "LOADER", replace(package, integrity=f"sha512-{digest}")
+        )
+    return archives
+
+
+def install_npm(folder, monkeypatch, script):
+    """A program npm, and no other, on the path."""
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "npm"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:/bin:/usr/bin")
+
+
+def test_the_runtime_comes_from_a_folder_or_through_npm(packages, tmp_path, monkeypatch):
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    for name, content in packages.items():
+        (folder / name).write_bytes(content)
+    found = runtime_files(folder)
+    assert found["index.js"] == b'import { createWasmLib } from "./loader.js";'
+    assert set(found) == {"index.js", "loader.js", *(f"{kind}.{end}" for kind in KINDS for end in ("js", "wasm.gz"))}
+    # as the real one: npm pack … --pack-destination FOLDER NAME@VERSION …
+    install_npm(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/asked; cp {folder}/*.tgz "$5"')
+    assert runtime_files(None) == found
+    assert "@litertjs/core@2.5.3 @litertjs/wasm-utils@2.5.3" in (tmp_path / "asked").read_text()
+
+
+def test_a_runtime_that_cannot_be_had_is_one_message(packages, tmp_path, monkeypatch):
+    with pytest.raises(
+        KpError, match=r"cannot read .*core-2.5.3.tgz: No such file .*; `npm pack @litertjs/core@2.5.3` writes it"
+    ):
+        runtime_files(tmp_path)
+    for name, content in packages.items():
+        (tmp_path / name).write_bytes(content[:-1] + b"x")
+    with pytest.raises(KpError, match=r"litertjs-core-2.5.3.tgz is not @litertjs/core 2.5.3 as it was published"):
+        runtime_files(tmp_path)
+    install_npm(tmp_path, monkeypatch, 'echo "npm error code ENOTFOUND\nnpm error network is away" >&2; exit 1')
+    with pytest.raises(
+        KpError, match=r"npm could not fetch @litertjs/core@2.5.3 and .*: network is away; or use --runtime"
+    ):
+        runtime_files(None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        KpError, match=r"fetches LiteRT.js with npm, which is not installed: install Node.js, or name a folder"
+    ):
+        runtime_files(None)
+
+
+def test_a_network_is_exported_as_a_site(exported, packages, tmp_path, capsys):
+    from kp_tf.backends import load_network
+
+    for name, content in packages.items():
+        (tmp_path / name).write_bytes(content)
+    out = export("web", str(exported["run"]), tmp_path / "site", runtime=tmp_path)
+    assert re.match(r".*site: 0\.\d\d MB, float16 weights, of .*run\n", capsys.readouterr().out)
+    _, network = load_network(out / "model.tflite")
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_allclose(network(images), load_network(exported["a.tflite"])[1](images), atol=0.01)
+    from ai_edge_litert.interpreter import Interpreter
+
+    (image,) = Interpreter(str(out / "model.tflite")).get_input_details()
+    assert image["shape_signature"].tolist() == [1, 32, 32, 1], "LiteRT.js takes no other"
