@@ -10,6 +10,7 @@ from PIL import Image
 from web_steps import RUNTIME, answer_with, static_host
 
 from kp_tf.apps.web.site import describe, site_files, write_site
+from kp_tf.core.centres import decode
 from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, overlaps, to_pixels, to_unit
 from kp_tf.core.images import crop_image
 from kp_tf.core.mean_face import MeanFace
@@ -160,3 +161,16 @@ def test_tracks_are_those_of_python(call):
             assert one["number"] == other.number
             np.testing.assert_allclose(one["points"], other.points, atol=0.05)
             np.testing.assert_allclose(one["box"], other.box, atol=0.05)
+
+
+def test_the_cells_of_a_detector(call):
+    cells = RNG.normal(0, 1, (12, 20, 6)).astype(np.float32)
+    expected = decode(cells, 0.6)
+    assert len(expected.scores) > 5
+    code = "module.decode(Float32Array.from(arguments[0]), arguments[1], arguments[2])"
+    found = call("centres", code, cells.ravel().tolist(), 20, 0.6)
+    values = [[face[name] for name in ("x", "y", "side", "angle")] for face in found]
+    np.testing.assert_allclose(values, expected.faces, atol=1e-4)
+    np.testing.assert_allclose([face["score"] for face in found], expected.scores, atol=1e-6)
+    boxes = [call("centres", "boxOf", face)[:4] for face in found]
+    np.testing.assert_allclose(boxes, expected.boxes(), atol=1e-4)

@@ -51,7 +51,7 @@ def site_files(info: ModelInfo, network: bytes, runtime: Mapping[str, bytes]) ->
         network: it as LiteRT, for one picture at a time.
         runtime: the result of `runtime.runtime_files`.
     """
-    files = {path.name: path.read_bytes() for folder in (PAGE, STATIC) for path in sorted(folder.iterdir())}
+    files = {path.name: path.read_bytes() for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*"))}
     fragments = {name: files.pop(name).decode() for name in FRAGMENTS}
     worker, page = files.pop("sw.js").decode(), files["index.html"].decode()
     for name, anchor in FRAGMENTS.items():

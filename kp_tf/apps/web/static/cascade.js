@@ -15,7 +15,7 @@ import { crop } from "./crop.js";
 import { boxAround, boxIn, rotatedBoxAround } from "./mean-face.js";
 import { cropWindow, missesPicture, scaledBox, toPixels } from "./windows.js";
 
-const TURNS = [45, 90, 135, 180, 225, 270, 315]; // degrees by which the first window is rotated, if it is in doubt
+const TURNS = [45, 90, 135, 180, 225, 270, 315]; // degrees by which a first window in doubt is rotated further
 const KEPT_TURNS = 3; // of them, those with the sharpest heatmaps, go on to the next pass
 const UPRIGHT_BONUS = 0.95; // another rotation must have sharper heatmaps than the upright one by this factor
 const STEP = 0.5; // of the box, between the nine windows of a first pass over a whole photograph
@@ -27,16 +27,19 @@ const STEPS = [0, -STEP, STEP].flatMap((y) => [0, -STEP, STEP].map((x) => [x, y]
  * @param {Network} network
  * @param {import("./model.js").Model} model
  * @param {import("./crop.js").Picture} picture
- * @param {import("./windows.js").Window} box  of the face, with its angle if that is known, or the whole picture
+ * @param {import("./windows.js").Window} around  the box of the face, with its angle if that is known at least roughly,
+ *   or of the whole picture
  * @param {boolean} [framed]  the box is the whole picture
  * @returns {Promise<Output>}
  */
-export async function runCascade(network, model, picture, box, framed = false) {
+export async function runCascade(network, model, picture, around, framed = false) {
+  const [left, top, width, height, angle = 0] = around;
+  const box = model.rotated_windows ? [left, top, width, height, angle] : [left, top, width, height];
   const framing = framed ? model.framing : null;
   const meanFace = framing ?? model.mean_face;
   const passes = meanFace ? model.num_passes : 1;
   const start = framing ? boxIn(framing, box) : box;
-  const look = (around) => runPass(network, model, picture, around);
+  const look = (next) => runPass(network, model, picture, next);
   let tried = framing
     ? [await sharpestWindow(look, start, model.first_pass_scale)]
     : await firstPass(look, scaledBox(box, passes > 1 ? model.first_pass_scale : 1), model, passes);
@@ -64,10 +67,9 @@ export async function runPass(network, model, picture, box) {
 /** The first window and, if it is in doubt, the sharpest of its other rotations. */
 async function firstPass(look, box, model, passes) {
   const upright = await look(box);
-  const mayTurn = model.rotated_windows && passes > 1 && box.length === 4;
-  if (!mayTurn || !isUnusual(upright.variance, model)) return [upright];
+  if (!model.rotated_windows || passes === 1 || !isUnusual(upright.variance, model)) return [upright];
   const turned = [];
-  for (const angle of TURNS) turned.push(await look([...box, angle]));
+  for (const turn of TURNS) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
   const sorted = turned.sort((one, other) => meanDeviation(one.variance) - meanDeviation(other.variance));
   return [upright, ...sorted.slice(0, KEPT_TURNS)];
 }
@@ -76,7 +78,7 @@ async function firstPass(look, box, model, passes) {
 function nextBox(meanFace, points, box, start, model, picture) {
   const around = model.rotated_windows ? rotatedBoxAround(meanFace, points, box) : boxAround(meanFace, points, box);
   if (!missesPicture(cropWindow(around, model.crop_scale), picture)) return around;
-  return around.length > start.length ? [...start, 0] : start;
+  return around.length > start.length ? [...start, 0] : start; // a start within a framing has no angle
 }
 
 function sharpestTurn(tried) {
