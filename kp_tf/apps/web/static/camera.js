@@ -81,8 +81,8 @@ function show(isOn) {
   canvas.classList.toggle("mirrored", facing === "user"); // as people know themselves
   byId("camera-view").hidden = !isOn;
   byId("camera").setAttribute("aria-pressed", isOn);
-  if (isOn) byId("camera-status").textContent = "Starting the camera …";
-  byId("camera-rate").textContent = "";
+  say("camera-status", isOn ? "Starting the camera …" : "");
+  say("camera-rate", "");
 }
 
 /** Predicts and draws frame after frame until the camera is stopped. */
@@ -129,9 +129,14 @@ function report(faces, times, { calibration }) {
   const rate = times.length > 1 ? Math.round((times.length - 1) / (times.at(-1) - times[0])) : 0;
   const sure = faces.map(({ variance }) => Math.round(100 * mean(confidenceOf(variance, calibration))));
   const found = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-  const text = faces.length && calibration ? `${found}, confidence ${sure.join(", ")} %` : found;
-  byId("camera-status").textContent = faces.length ? text : "Looking for a face. Come closer, and face the camera.";
-  byId("camera-rate").textContent = faces.length && rate ? `${rate} frames a second` : "";
+  say("camera-status", faces.length ? found : "Looking for a face. Come closer, and face the camera.");
+  const details = calibration ? `confidence ${sure.join(", ")} %, ${rate} frames a second` : `${rate} frames a second`;
+  say("camera-rate", faces.length ? details : "");
+}
+
+/** Leaves equal text alone, so that screen readers do not repeat it. */
+function say(id, text) {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
 }
 
 /** Opens the frame that is shown as a photograph, to be corrected and saved. */
