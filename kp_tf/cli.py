@@ -293,11 +293,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] 
     "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),
     "evaluate": ("score a network on labelled photographs", _evaluate, "kp_tf.evaluate.command:evaluate"),
     "convert": ("convert labels between the formats of annotation tools", _convert, "kp_tf.data.convert:convert"),
-    "export": (
-        "write a network as a file that runs without TensorFlow, or as a web page",
-        _export,
-        "kp_tf.apps.export:export",
-    ),
+    "export": ("write a network as a file without TensorFlow, or as a web page", _export, "kp_tf.apps.export:export"),
     "pack": ("write the weights of a run as one small file", _pack, "kp_tf.apps.export:pack"),
     "demo": ("serve a web page to see, correct, label and save landmarks", _demo, "kp_tf.apps.demo.server:demo"),
     "download": ("download and unpack a published data set", _download, "kp_tf.data.download:download"),
