@@ -115,9 +115,10 @@ def test_confidence(call, calibration):
     np.testing.assert_allclose(found, confidence_of(variance, calibration), atol=1e-12)
     for scale in (0.1, 1, 10):
         for largest in (None, 0.002, 0.02):
-            model = {"calibration": calibration, "max_deviation": largest}
             doubtful = bool(are_doubtful(scale * variance[None], calibration, largest)[0])
-            assert call("confidence", "isDoubtful", (scale * variance).tolist(), model) == doubtful
+            for name, deviation in (("isDoubtful", "max_deviation"), ("isUnusual", "usual_deviation")):
+                model = {"calibration": calibration, deviation: largest}
+                assert call("confidence", name, (scale * variance).tolist(), model) == doubtful
 
 
 def test_the_filter(call):

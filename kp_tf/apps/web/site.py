@@ -35,6 +35,7 @@ def describe(info: ModelInfo) -> dict:
         "mean_face": info.mean_face and info.mean_face.to_json(),
         "framing": info.framing and info.framing.to_json(),
         "calibration": info.calibration,
+        "usual_deviation": info.usual_deviation,
         "max_deviation": info.max_deviation,
         "names": scheme.names,
         "groups": {group: list(indices) for group, indices in scheme.groups},

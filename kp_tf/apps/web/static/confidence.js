@@ -4,7 +4,6 @@ const NEAR = 0.03; // of the crop's side
 const UNCALIBRATED = [Math.log((Math.PI / 4) * NEAR ** 2), -2]; // for comparisons within one network alone
 const NARROWEST = 1e-30; // variance: exact zeros have no logarithm
 const MIN_CONFIDENCE = 0.7; // mean of a detection, of networks without a max_deviation
-const MARGIN = 1.35; // between the deviations of a network's own faces and the largest that a detection may have
 
 /** The probability that each point lies within 3 % of the crop's side of the truth; NaN without a calibration. */
 export function confidenceOf(variance, calibration) {
@@ -25,9 +24,7 @@ export const meanDeviation = (variance) => Math.exp(mean(variance.map(Math.log))
 export const isDoubtful = (variance, { calibration, max_deviation }) => exceeds(variance, calibration, max_deviation);
 
 /** Whether the heatmaps are wider than those of 95 of 100 faces, so that other rotations are worth a try. */
-export function isUnusual(variance, { calibration, max_deviation: largest }) {
-  return exceeds(variance, calibration, largest && largest / MARGIN);
-}
+export const isUnusual = (variance, { calibration, usual_deviation }) => exceeds(variance, calibration, usual_deviation);
 
 function exceeds(variance, calibration, largest) {
   if (largest) return meanDeviation(variance) > largest;

@@ -12,6 +12,7 @@
  * @property {?import("./mean-face.js").MeanFace} mean_face
  * @property {?import("./mean-face.js").MeanFace} framing  relative to whole photographs
  * @property {?number[]} calibration
+ * @property {?number} usual_deviation
  * @property {?number} max_deviation
  * @property {string[]} names  of the points
  * @property {Record<string, number[]>} groups
