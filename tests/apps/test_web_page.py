@@ -194,6 +194,9 @@ def test_the_camera(live_site, tmp_path):
     details = re.compile("^confidence .* frames a second$")
     expect(live_site.locator("#camera-rate")).to_have_text(details, timeout=30_000)
     assert live_site.locator("aside").is_hidden()
+    for width in (1280, 400):
+        live_site.set_viewport_size({"width": width, "height": 800})
+        assert live_site.locator("#live").bounding_box()["height"] > 400
     live_site.click("#camera-shot")
     wait_for_status(live_site, "^1 face in camera-", SECONDS)
     assert live_site.locator("#camera-view").is_hidden()
