@@ -1,7 +1,7 @@
 """Every setting of every recipe, each in one place.
 
 `course` is project 5 of Berkeley's CS194-26 as its page describes it. Times are for two cores of an AMD EPYC without a
-GPU; errors are on the validation faces.
+GPU; errors are on the validation faces. Those of the last two were measured before their windows were rotated.
 
     python train.py --part 1                    nose tip, IMM                    24 s, 26.1 px
     python train.py --part 2                    58 landmarks, IMM                91 s, 23.8 px
