@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,39 @@ def drag(page, start, end):
 
 def faces_of(path):
     return json.loads(path.read_text())["photographs"][0]["faces"]
+
+
+# writes what a training does, epoch by epoch, until it is interrupted
+FAKE = """
+import json, signal, sys, time
+from pathlib import Path
+options = sys.argv[1:]
+run, epochs = Path(options[options.index("--out") + 1]), int(options[options.index("--epochs") + 1])
+(run.parent / "options.json").write_text(json.dumps(options))
+if "--fail" in options:
+    sys.exit("error: no luck\\nmore")
+run.mkdir(exist_ok=True)
+stopped = []
+signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
+history = run / "history.csv"
+if not history.exists():
+    history.write_text("epoch,loss,val_loss,nme,val_nme,seconds\\n")
+for epoch in range(len(history.read_text().splitlines()) - 1, epochs):
+    with history.open("a") as file:
+        file.write(f"{epoch},{1 / (epoch + 1)},{2 / (epoch + 1)},{3 / (epoch + 1)},{4 / (epoch + 1)},120\\n")
+    points = [[5, 6], [9, 6]]
+    faces = [{"file": "1.png", "window": [0, 0, 30, 30], "points": points, "labels": points}]
+    (run / "progress.json").write_text(json.dumps({"epoch": epoch + 1, "faces": faces}))
+    while epoch + 1 >= int(options[0]) and not stopped:
+        time.sleep(0.01)
+    if stopped:
+        break
+(run / "metrics.json").write_text(json.dumps({"interrupted": "epoch 1"} if stopped else {"completed": "now"}))
+"""
+
+
+def fake_training(tmp_path, wait_in="999", *more):
+    """A training that waits in an epoch until it is stopped."""
+    script = tmp_path / "fake.py"
+    script.write_text(FAKE)
+    return [sys.executable, str(script), wait_in, *more]

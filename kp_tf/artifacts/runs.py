@@ -6,6 +6,7 @@ model.keras        the network, in float32
 architecture.txt   layers, output shapes, parameters
 history.csv        the loss by epoch, and its seconds
 checkpoint.npz     weights, optimizer and history so far, for --resume
+progress.json      points on some validation photographs after the last epoch, of points of a user's own
 metrics.json       figures and conditions; written last: it marks a run that is complete or was interrupted
 figures/, logs/    pictures; TensorBoard's files
 lock               held by the training while it runs; the empty file stays
@@ -39,6 +40,7 @@ OWN_FILES = (
     "architecture.txt",
     "history.csv",
     "checkpoint.npz",
+    "progress.json",
     "metrics.json",
     *FIGURES,
 )

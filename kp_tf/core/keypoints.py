@@ -169,8 +169,11 @@ def recognize(names: Sequence[str], first: Scheme | None = None) -> Scheme | Non
 
 def describe(scheme: Scheme) -> str | dict:
     """A scheme as JSON for `parse_scheme`: its name if it is one of SCHEMES, otherwise all of it."""
-    if SCHEMES.get(scheme.name) == scheme:
-        return scheme.name
+    return scheme.name if SCHEMES.get(scheme.name) == scheme else spell_out(scheme)
+
+
+def spell_out(scheme: Scheme) -> dict:
+    """All of a scheme as JSON for `parse_scheme`."""
     names, partners = scheme.names, scheme.flip_indices
     content = {
         "name": scheme.name,

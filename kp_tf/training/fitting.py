@@ -23,6 +23,7 @@ from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
 from kp_tf.training.model import compiled, start_from_init, teacher_points
 from kp_tf.training.own_model import check_shapes, uncompiled
+from kp_tf.training.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,8 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
     if is_chief:
         path, checkpoint = fitting.of_chief()
         callbacks = [checkpoint, keras.callbacks.TensorBoard(str(path / "logs"))]
+        if fitting.config.labels:
+            callbacks.append(Progress(path, fitting.trained, validation))
     if fitting.fitted.optimizer.use_ema:  # validation sees the averages, and `fit` leaves them in the end
         callbacks.append(keras.callbacks.SwapEMAWeights())
     check = StopOnNonFinite(lambda epoch, batch: next(iter(fitting.batches_from(epoch).skip(batch))))

@@ -134,7 +134,7 @@ def test_one_page_at_a_time_changes_the_project(ask, folder):
 
 def test_a_page_that_is_not_heard_of_any_more_is_gone(folder):
     now = [0.0]
-    service = ProjectService(Project(folder), Proposals(), lambda: now[0])
+    service = ProjectService(Project(folder), Proposals(), seconds=lambda: now[0])
     service.open(b"", "first")
     now[0] = AWAY - 1
     with pytest.raises(OtherPageError):

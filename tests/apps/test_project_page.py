@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import picture, serving_project
-from page_steps import CHROMIUM, PHOTO, drag, on_screen
+from helpers import picture, running, serving_project, write_xml
+from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen
 
 from kp_tf import Predictor
-from kp_tf.apps.demo.project import Project
+from kp_tf.apps.demo.project import Project, opened
+from kp_tf.apps.demo.server import project_server
+from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.core.keypoints import IBUG68, Scheme
 from kp_tf.data.dlib_xml import read_dlib_xml
 
@@ -293,7 +295,7 @@ def test_renaming_points_keeps_the_marks(window, named):
     assert points == {"left ear": [60, 50], "right ear": [120, 50], "nose": [90, 110]}
 
 
-@pytest.mark.parametrize("view", ["points", "mark"])
+@pytest.mark.parametrize("view", ["points", "mark", "train"])
 def test_the_page_fits_a_phone(window, named, view):
     with serving_project(named) as address:
         page = window(address, width=400)
@@ -306,3 +308,30 @@ def test_an_empty_folder_says_what_to_do(window, tmp_path):
     with serving_project(tmp_path) as address:
         page = window(address)
         wait(page, "#drop-hint", "^There are no photographs in .* Copy some into the folder and reload this page.$")
+
+
+def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without_the_page(window, named, tmp_path):
+    box = "<box left='1' top='2' width='90' height='80'>{}</box>"
+    parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
+    write_xml(named / "points.xml", [f"<image file='{number}.png'>{box.format(parts)}</image>" for number in range(2)])
+    with (
+        opened(named) as project,
+        running(project_server(project, trainings=Trainings(project, fake_training(tmp_path, "2")))) as address,
+    ):
+        page = window(address)
+        page.click("[data-view=train]")
+        wait(page, "#train-hint", "^The network learns from 2 photographs")
+        page.fill("#train-epochs", "4")
+        page.click("#train-start")
+        wait(page, "#train-state", "^Epoch 2 of 4 is done. About 4 minutes left.$")
+        wait(page, "#gallery figcaption", "^1.png$")
+        wait(page, "#plot-text", "^Error in % of the size: 200 on validation")
+        page.close()
+        page = window(address)  # closing the page does not stop it
+        page.click("[data-view=train]")
+        wait(page, "#train-state", "^Epoch 2 of 4 is done.")
+        page.click("#train-stop")
+        wait(page, "#train-state", "^The training was stopped. 2 epochs are done.$")
+        page.fill("#train-epochs", "2")
+        page.click("#train-on")
+        wait(page, "#train-state", "^The training is finished. 2 epochs are done.$")

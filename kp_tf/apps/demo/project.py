@@ -16,7 +16,7 @@ from kp_tf.apps.demo.scheme_files import colours_of, read_colours, read_own_sche
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import temporary_name, write_json
 from kp_tf.core.image_files import SUFFIXES
-from kp_tf.core.keypoints import Scheme, describe, parse_scheme
+from kp_tf.core.keypoints import parse_scheme, spell_out
 from kp_tf.data.names import check_name
 from kp_tf.data.samples import check_inside
 
@@ -88,8 +88,7 @@ class Project:
         scheme = parse_scheme(content, SCHEME)
         before = [renames.get(name, name) for name in self.scheme.names] if self.scheme else list(scheme.names)
         self.labels.change_points(renames, scheme.names, [name for name in scheme.names if name not in before])
-        described = describe(scheme)
-        write_json(self.folder / SCHEME, _spelled_out(scheme) if isinstance(described, str) else described)
+        write_json(self.folder / SCHEME, spell_out(scheme))
         write_json(self.folder / COLOURS, dict(colours))
         self.scheme, self.colours = scheme, dict(colours)
 
@@ -117,11 +116,6 @@ def opened(folder: Path) -> Iterator[Project]:
         yield Project(folder)
     finally:
         lock.release()
-
-
-def _spelled_out(scheme: Scheme) -> dict:
-    """All of a published scheme, with which people can go on."""
-    return {**describe(Scheme("", scheme.names, scheme.groups, scheme.flip_indices, scheme.eyes)), "name": scheme.name}  # type: ignore[dict-item]
 
 
 def _remove_leftovers(folder: Path) -> None:

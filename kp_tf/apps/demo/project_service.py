@@ -12,10 +12,11 @@ import numpy as np
 from kp_tf.apps.demo.labels import SourcedFace
 from kp_tf.apps.demo.mean_shape import mean_shape
 from kp_tf.apps.demo.messages import checked, face_to_stored, load_json, parsing, read_face
-from kp_tf.apps.demo.project import Project
+from kp_tf.apps.demo.project import RUNS, Project
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.scheme_files import KNOWN_SETS, check_colours, colours_of
 from kp_tf.apps.demo.service import upright_jpeg
+from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.images import read_orientation
@@ -23,6 +24,7 @@ from kp_tf.core.keypoints import Scheme
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
 
+MAX_EPOCHS = 100_000
 AWAY = 90  # seconds after which a page that has not been heard of is gone; hidden pages wake once a minute
 
 
@@ -33,15 +35,23 @@ class OtherPageError(KpError):
 class ProjectService:
     """Answers the requests of a project's page. One page at a time may change the project."""
 
-    def __init__(self, project: Project, proposals: Proposals, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        project: Project,
+        proposals: Proposals,
+        trainings: Trainings | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Serve a project.
 
         Args:
             project: to serve.
             proposals: points that a network proposes.
+            trainings: of the project.
             seconds: a clock.
         """
         self._project, self._proposals, self._seconds = project, proposals, seconds
+        self._trainings = trainings or Trainings(project)
         self._page, self._heard = "", 0.0
         self._shape: tuple[object, dict] | None = None
 
@@ -193,6 +203,42 @@ class ProjectService:
             upright = None if boxes is None else checked(np.array(boxes, np.float64).reshape(-1, 4))
         network, faces = self._proposals.faces(self._project, self._project.path(name), upright)
         return {"network": network, "faces": [writers.face_to_json(face.upright) for face in faces]}
+
+    def train(self, content: bytes, page: str) -> dict:
+        """Start a training, or continue the latest one.
+
+        Args:
+            content: JSON of epochs, init ("compact", a run of the project, or empty for none) and whether to go on.
+            page: the page that works on the project.
+
+        Returns:
+            As `training`.
+
+        Raises:
+            OtherPageError: if another page works on the project.
+            KpError: if the JSON is not of this form, or no training can be started.
+        """
+        self._check(page)
+        with parsing():
+            request = load_json(content)
+            epochs, init, go_on = int(request["epochs"]), str(request.get("init") or ""), bool(request.get("go_on"))
+            if not 1 <= epochs <= MAX_EPOCHS or init not in ("", "compact", *self._proposals.runs(self._project)):
+                raise ValueError(f"{epochs} epochs from {init}")
+        if go_on:
+            self._trainings.go_on(epochs)
+        else:
+            self._trainings.start(f"{RUNS}/{init}" if init.isdecimal() else init or None, epochs)
+        return self.training(b"")
+
+    def stop(self, content: bytes, page: str) -> dict:
+        """Ask the training to stop and keep its results. Raises OtherPageError if another page works on the project."""
+        self._check(page)
+        self._trainings.stop()
+        return self.training(b"")
+
+    def training(self, content: bytes) -> dict:
+        """How the latest training is, as `Trainings.status`, and the networks to begin another with (runs)."""
+        return self._trainings.status() | {"runs": self._proposals.runs(self._project)}
 
     def _check(self, page: str) -> None:
         if page != self._page:

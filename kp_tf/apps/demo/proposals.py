@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.apps.demo.project import RUNS, Project
-from kp_tf.artifacts.runs import is_complete
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.images import open_photograph
@@ -22,11 +21,15 @@ class Proposals:
         self._detector = detector
         self._loaded: tuple[str, Predictor] | None = None
 
+    def runs(self, project: Project) -> list[str]:
+        """The names of the project's networks, the newest first."""
+        runs = sorted((run for run in project.folder.joinpath(RUNS).glob("*") if run.name.isdecimal()), reverse=True)
+        return [run.name for run in runs if (run / "metrics.json").is_file() and (run / "model.keras").is_file()]
+
     def network(self, project: Project) -> tuple[str, str] | None:
         """A network that has the project's points: what the page calls it, and its source; None if there is none."""
-        for run in sorted(project.folder.joinpath(RUNS).glob("*"), reverse=True):
-            if is_complete(run):
-                return run.name, str(run)
+        for name in self.runs(project):
+            return name, str(project.folder / RUNS / name)
         fits = project.scheme is not None and project.scheme.names == IBUG68.names
         return ("compact", "compact") if fits else None
 
@@ -49,8 +52,9 @@ class Proposals:
         if found is None or (boxes is None and found[0] != "compact"):
             return (found[0] if found else ""), []
         name, source = found
-        if self._loaded is None or self._loaded[0] != source:
-            self._loaded = source, Predictor.load(source, self._detector)
+        key = f"{source} {_age(source)}"
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = key, Predictor.load(source, self._detector)
         predictor, photograph = self._loaded[1], open_photograph(path)
         if project.scheme and predictor.scheme.names != project.scheme.names:
             return "", []  # trained before the points were changed
@@ -59,3 +63,9 @@ class Proposals:
             return name, predictor.predict(photograph, stored)
         except KpError as error:
             raise KpError(f"no points proposed: {error}") from None
+
+
+def _age(source: str) -> float:
+    """When a run was written, which may have been trained on; 0 of the networks that come with kp_tf."""
+    model = Path(source, "model.keras")
+    return model.stat().st_mtime if model.is_file() else 0

@@ -22,6 +22,7 @@ from kp_tf.apps.demo.project import Project, opened
 from kp_tf.apps.demo.project_service import OtherPageError, ProjectService
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.service import DemoService
+from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.core.errors import KpError
 from kp_tf.predict.detectors import DEFAULT
 
@@ -142,15 +143,21 @@ def http_server(
     return _server("index.html", endpoints, settings, limits)
 
 
-def project_server(project: Project, limits: "Limits | None" = None, detector: str = DEFAULT) -> "uvicorn.Server":
+def project_server(
+    project: Project,
+    limits: "Limits | None" = None,
+    detector: str = DEFAULT,
+    trainings: Trainings | None = None,
+) -> "uvicorn.Server":
     """Build the server of a project's page, to be run with a socket.
 
     Args:
         project: to serve.
         limits: None takes the usual ones.
         detector: as `demo` takes it.
+        trainings: of the project; None: those of `kp-tf train`.
     """
-    service = ProjectService(project, Proposals(detector))
+    service = ProjectService(project, Proposals(detector), trainings)
     endpoints = {
         "/project/open": (service.open, "json"),
         "/project/alive": (service.alive, "json"),
@@ -161,6 +168,9 @@ def project_server(project: Project, limits: "Limits | None" = None, detector: s
         "/project/scheme": (service.change_scheme, "json"),
         "/project/shape": (service.shape, "json"),
         "/project/propose": (service.propose, "json"),
+        "/project/train": (service.train, "json"),
+        "/project/stop": (service.stop, "json"),
+        "/project/training": (service.training, "json"),
         "/preview": (service.preview, "jpeg"),
     }
     return _server("project/index.html", endpoints, {}, limits, slow=("/project/propose", "/preview"))

@@ -63,3 +63,22 @@ export const shape = () => ask("shape", "", {});
 
 /** @returns {Promise<{network: string, faces: object[]}>} */
 export const propose = (name, boxes) => ask("propose", JSON.stringify(boxes), { name });
+
+/**
+ * @typedef {object} Training
+ * @property {"none" | "running" | "finished" | "stopped" | "failed"} state
+ * @property {string[]} runs  the networks of the project, the newest first
+ * @property {string} [run]
+ * @property {number} [epochs]
+ * @property {Record<string, number>[]} [rows]  one for each epoch so far
+ * @property {?number} [seconds_left]
+ * @property {string} [message]
+ * @property {?{epoch: number, faces: {file: string, window: number[], points: object[], labels: object[]}[]}} [progress]
+ */
+
+/** @returns {Promise<Training>} */
+export const training = () => ask("training", "", {});
+export const stopTraining = () => ask("stop", "", { page });
+
+/** @param {{init: string, epochs: number, go_on: boolean}} content  @returns {Promise<Training>} */
+export const train = (content) => ask("train", JSON.stringify(content), { page });

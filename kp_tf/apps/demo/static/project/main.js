@@ -2,7 +2,7 @@
 
 import { renderCanvas, screenPixel } from "../canvas.js";
 import { connectPointer } from "../pointer.js";
-import { changed, onChange, onEdit, setError, setShown, setStatus, state, updatePhoto } from "../state.js";
+import { changed, currentPhoto, onChange, onEdit, setError, setShown, setStatus, state, updatePhoto } from "../state.js";
 import { showAll, showFace, zoomIn, zoomOut } from "../view.js";
 import * as api from "./api.js";
 import { beginDraft, clickedObject, clickPoint, draft, draftContent, isChanged } from "./editor.js";
@@ -13,7 +13,10 @@ import { nextToMark, showPhoto } from "./opening.js";
 import { connectPanel, renderPanel } from "./panel.js";
 import { adopt, project, setProject } from "./project.js";
 import { drawProposals, renderPrompt } from "./prompt.js";
+import { predictPhoto } from "./proposals.js";
 import { allSaved, isSaving, regain, saveSoon } from "./saving.js";
+import { watchTraining } from "./training.js";
+import { connectTraining, renderTraining } from "./training_view.js";
 
 const byId = (id) => document.getElementById(id);
 const HEARTBEAT = 5000; // milliseconds after which the server is told that this window is open
@@ -61,6 +64,8 @@ async function showView(view) {
   if (project.view === "points" && isChanged() && !confirm("The points are not saved. Discard the changes?")) return;
   beginDraft(project.scheme, true);
   setProject({ view });
+  if (view === "train") watchTraining();
+  else if (view === "mark" && currentPhoto()?.faces && !currentPhoto().predicted) predictPhoto(currentPhoto());
 }
 
 /** Saves the points and, if they were clicked on the photograph, the object there; then marking goes on. */
@@ -104,6 +109,7 @@ function beat() {
 onChange(() => {
   renderPanel();
   renderEditor();
+  renderTraining();
   renderPrompt();
   renderCanvas(project.view === "mark" ? drawProposals : drawDraft);
 });
@@ -119,6 +125,7 @@ for (const checkbox of document.querySelectorAll("[data-show]")) {
 }
 connectPanel();
 connectEditor(savePoints);
+connectTraining();
 connectPointer({ acceptBox: marking.acceptBox, replaceBox: marking.replaceBox, click });
 connectKeyboard();
 window.addEventListener("resize", changed);
@@ -126,3 +133,4 @@ window.addEventListener("beforeunload", (event) => (isSaving() || (project.view 
 window.addEventListener("pagehide", api.close);
 setInterval(beat, HEARTBEAT);
 await openProject();
+watchTraining();

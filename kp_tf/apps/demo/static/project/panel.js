@@ -18,19 +18,20 @@ export function renderPanel() {
   const photo = currentPhoto();
   setText(byId("folder"), project.folder);
   setText(byId("status"), state.status);
+  byId("status").hidden = project.view === "train"; // which has a status of its own
   setText(byId("error"), state.error);
   byId("error").hidden = !state.error;
   setText(byId("saved"), project.saved);
   byId("saved").classList.toggle("failed", project.failed);
   byId("blocked").hidden = !project.blocked;
   setText(byId("blocked-text"), project.blocked);
-  for (const view of ["points", "mark"]) {
+  for (const view of ["points", "mark", "train"]) {
     byId(`${view}-view`).hidden = project.view !== view;
     document.querySelector(`[data-view=${view}]`).setAttribute("aria-pressed", project.view === view);
   }
-  document.querySelector("[data-view=mark]").disabled = !project.scheme;
+  for (const view of ["mark", "train"]) document.querySelector(`[data-view=${view}]`).disabled = !project.scheme;
   byId("drop-hint").hidden = state.photos.length > 0;
-  byId("zoom").hidden = !photo?.faces;
+  byId("zoom").hidden = !photo?.faces || project.view === "train";
   byId("keys").hidden = project.view !== "mark";
   if (project.view !== "mark") return;
   renderPhotographs();

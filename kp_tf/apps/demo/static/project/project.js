@@ -10,7 +10,9 @@ export const project = {
   sets: {},
   /** @type {import("./api.js").Shape | {}} */
   shape: {},
-  view: "", // points or mark
+  view: "", // points, mark or train
+  /** @type {import("./api.js").Training} */
+  training: { state: "none", runs: [] },
   saved: "", // what is said about saving
   failed: false, // saving failed
   blocked: "", // why this window may not change the project

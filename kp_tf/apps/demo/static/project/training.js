@@ -1,0 +1,56 @@
+/** Training a network on what is marked, and watching it. */
+
+import { setError, state, updatePhoto } from "../state.js";
+import * as api from "./api.js";
+import { project, setProject } from "./project.js";
+import { allSaved } from "./saving.js";
+
+const PAUSE = 1500; // milliseconds between two questions while a training runs
+const WAIT = 10_000; // and while none does
+let timer = null;
+
+/** Asks how the training is, again and again. */
+export async function watchTraining() {
+  clearTimeout(timer);
+  const before = project.training;
+  if (project.view && !project.blocked) setProject({ training: await api.training().catch(() => before) });
+  if (newest(before) !== newest(project.training)) forgetProposals();
+  timer = setTimeout(watchTraining, project.training.state === "running" ? PAUSE : WAIT);
+}
+
+const newest = ({ runs, state: how, run }) => (how === "running" ? "" : `${runs?.[0]} ${how} ${run}`);
+
+/** Photographs that are opened from now on get proposals from the new network. */
+function forgetProposals() {
+  for (const photo of state.photos) updatePhoto(photo, { predicted: undefined });
+}
+
+export const startTraining = (init, epochs) => change(() => api.train({ init, epochs, go_on: false }));
+export const continueTraining = (epochs) => change(() => api.train({ init: "", epochs, go_on: true }));
+export const stopTraining = () => change(api.stopTraining);
+
+async function change(request) {
+  setError("");
+  try {
+    await allSaved();
+    setProject({ training: await request() });
+  } catch (error) {
+    setError(error.message);
+  }
+  watchTraining();
+}
+
+/** How long a training still takes, in words. */
+export function timeLeft(seconds) {
+  if (seconds === null) return "How long it takes is known after the second epoch.";
+  const minutes = Math.ceil(seconds / 60);
+  return seconds < 60 ? "Less than a minute left." : `About ${minutes} minute${minutes === 1 ? "" : "s"} left.`;
+}
+
+/** The error of each epoch for training and validation: NME if points measure the size, otherwise the loss. */
+export function errorsOf(rows) {
+  const unit = rows[0]?.nme === undefined ? "loss" : "nme";
+  const scale = unit === "nme" ? 100 : 1;
+  const [training, validation] = [unit, `val_${unit}`].map((name) => rows.map((row) => scale * row[name]));
+  return { training, validation, unit: unit === "nme" ? "% of the size" : "loss" };
+}

@@ -1,0 +1,144 @@
+/** The panel of a training: its controls, its errors by epoch, and the validation photographs. */
+
+import { state } from "../state.js";
+import { load } from "./opening.js";
+import { project } from "./project.js";
+import { continueTraining, errorsOf, startTraining, stopTraining, timeLeft } from "./training.js";
+
+const byId = (id) => document.getElementById(id);
+const SIDE = 320; // pixels of a validation photograph
+const FEWEST = 2; // photographs
+const STATES = { finished: "The training is finished.", stopped: "The training was stopped.", failed: "The training failed." };
+
+export function connectTraining() {
+  const epochs = () => Math.round(byId("train-epochs").valueAsNumber);
+  byId("train-start").addEventListener("click", () => startTraining(byId("train-init").value, epochs()));
+  byId("train-on").addEventListener("click", () => continueTraining(epochs()));
+  byId("train-stop").addEventListener("click", stopTraining);
+}
+
+export function renderTraining() {
+  const shown = project.view === "train";
+  byId("gallery").hidden = !shown;
+  if (!shown) return;
+  const { training } = project;
+  const finished = state.photos.filter((photo) => photo.state === "done").length;
+  const running = training.state === "running";
+  const words = finished < FEWEST
+    ? `Mark all points in at least ${FEWEST} photographs first; twenty or more give a useful network.`
+    : `The network learns from ${finished} photographs, of which a tenth is kept to measure its error.`;
+  setText(byId("train-hint"), words);
+  byId("train-start").disabled = running || finished < FEWEST;
+  byId("train-stop").hidden = !running;
+  byId("train-on").hidden = !["stopped", "finished"].includes(training.state);
+  renderInit(training.runs ?? []);
+  byId("train-progress").hidden = training.state === "none";
+  if (training.state !== "none") renderProgress(training, running);
+  renderGallery(training);
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function renderInit(runs) {
+  const select = byId("train-init");
+  const key = JSON.stringify(runs);
+  if (select.dataset.runs === key) return;
+  select.dataset.runs = key;
+  const chosen = select.value || "compact";
+  const own = runs.map((run) => new Option(`network ${run} of this project`, run));
+  select.replaceChildren(new Option("the network for faces", "compact"), ...own, new Option("nothing", ""));
+  select.value = chosen;
+}
+
+function renderProgress({ run, rows, epochs, message, seconds_left: left, state: how }, running) {
+  setText(byId("train-run"), `Network ${run}`);
+  const now = rows.length ? `Epoch ${rows.length} of ${epochs} is done. ${timeLeft(left)}` : "Starting …";
+  setText(byId("train-state"), running ? now : `${STATES[how]} ${how === "failed" ? message : `${rows.length} epochs are done.`}`);
+  Object.assign(byId("train-bar"), { max: epochs, value: rows.length });
+  byId("train-bar").hidden = !running;
+  drawPlot(rows, epochs);
+}
+
+/** Errors by epoch, from 0 to the largest of validation. */
+function drawPlot(rows, epochs) {
+  const { training, validation, unit } = errorsOf(rows);
+  byId("plot").toggleAttribute("hidden", !rows.length);
+  setText(byId("plot-text"), rows.length ? `Error in ${unit}: ${round(validation.at(-1))} on validation (blue), ${round(training.at(-1))} on the distorted training photographs (grey).` : "");
+  const top = Math.max(...validation, ...training.slice(1)) || 1;
+  const low = Math.min(0, ...validation, ...training);
+  const [left, bottom, width, height] = [34, 150, 260, 140];
+  const at = (value, index) => [
+    left + (width * (index + 1)) / Math.max(epochs, rows.length), bottom - (height * Math.min(value - low, top - low)) / (top - low),
+  ].map((number) => number.toFixed(1)).join(",");
+  const line = (values, kind) => shape("polyline", { points: values.map(at).join(" "), class: kind });
+  byId("plot").replaceChildren(
+    shape("line", { x1: left, y1: bottom, x2: left + width, y2: bottom, class: "axis" }),
+    shape("line", { x1: left, y1: bottom, x2: left, y2: bottom - height, class: "axis" }),
+    text(left - 4, bottom, round(low), "end"), text(left - 4, bottom - height + 8, round(top), "end"),
+    text(left, bottom + 14, "0", "middle"), text(left + width, bottom + 14, `${epochs} epochs`, "end"),
+    line(training, "training"), line(validation, "validation"),
+  );
+}
+
+const round = (value) => Number(value.toPrecision(3)).toString();
+
+function shape(name, attributes) {
+  const created = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  return created;
+}
+
+function text(x, y, words, anchor) {
+  return Object.assign(shape("text", { x, y, "text-anchor": anchor }), { textContent: words });
+}
+
+let drawn = ""; // what the gallery shows
+
+/** The validation photographs with the points of the last epoch. */
+async function renderGallery({ state: how, run, progress }) {
+  const key = `${run} ${progress?.epoch} ${how === "none"}`;
+  if (key === drawn) return;
+  drawn = key;
+  const gallery = byId("gallery");
+  if (!progress) {
+    const words = how === "none" ? "Here the points that the network finds are shown after each epoch." : "The first epoch is not done yet.";
+    gallery.replaceChildren(Object.assign(document.createElement("p"), { textContent: words }));
+    return;
+  }
+  const title = Object.assign(document.createElement("p"), {
+    textContent: `Photographs kept for validation, after epoch ${progress.epoch}: points of the network (yellow) and yours (white rings).`,
+  });
+  const figures = [];
+  for (const face of progress.faces) figures.push(await drawFace(face));
+  if (key === drawn) gallery.replaceChildren(title, ...figures.filter(Boolean));
+}
+
+async function drawFace({ file, window: [left, top, width, height], points, labels }) {
+  const photo = state.photos.find(({ name }) => name === file);
+  await (photo && load(photo).catch(() => {}));
+  if (!photo?.image) return null;
+  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
+  const context = canvas.getContext("2d");
+  const scale = SIDE / Math.max(width, height);
+  context.drawImage(photo.image, left, top, width, height, 0, 0, width * scale, height * scale);
+  const onCanvas = ([x, y]) => [(x + 0.5 - left) * scale, (y + 0.5 - top) * scale];
+  for (const label of labels) if (label) circle(context, onCanvas(label), 5, null);
+  for (const point of points) if (point) circle(context, onCanvas(point), 3, "#f0e442");
+  const figure = document.createElement("figure");
+  figure.append(canvas, Object.assign(document.createElement("figcaption"), { textContent: file }));
+  return figure;
+}
+
+function circle(context, [x, y], radius, fill) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.lineWidth = fill ? 1 : 1.5;
+  context.strokeStyle = fill ? "#000" : "#fff";
+  if (fill) {
+    context.fillStyle = fill;
+    context.fill();
+  }
+  context.stroke();
+}
