@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kp_tf.core.files import write_json
 from kp_tf.core.geometry import to_pixels
@@ -27,7 +28,7 @@ class Progress(keras.callbacks.Callback):
         self._path, self._network, self._epoch = run / PROGRESS, network, 0
         self._files = [faces.samples.files[index] for index in chosen]
         self._windows = faces.windows[chosen]
-        self._images = scale_pixels(faces.crops[chosen])
+        self._images = scale_pixels(tf.constant(faces.crops[chosen]))
         self._labels = faces.upright.labels[chosen]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

@@ -301,6 +301,7 @@ def test_killing_the_server_loses_at_most_the_last_mark(folder):
             assert save(ask, "a.jpg", face([[marks, 6], None], source)).status == 200
         server.kill()
         server.wait()
+        server.stdout.close()
         if marks:
             (kept,) = Project(folder).labels.faces("a.jpg")
             assert kept["points"]["rim"][0] == marks
