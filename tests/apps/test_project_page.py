@@ -92,7 +92,7 @@ def read(folder):
 def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, folder):
     with serving_project(folder) as address:
         page = window(address)
-        wait(page, "#status", "0.png")
+        wait(page, "#status", r"^0\.png$")
         page.click("#click-points")
         for position in FIRST:
             click(page, position)
@@ -268,7 +268,7 @@ def test_faces_with_68_points_are_proposed_by_the_network(window, tmp_path):
     shutil.copy(PHOTO, tmp_path)
     with serving_project(tmp_path) as address:
         page = window(address)
-        wait(page, "#status", PHOTO.name)
+        wait(page, "#status", f"^{PHOTO.name}$")
         page.select_option("#known", "68 points of a face")
         page.click("#save-points")
         wait(page, "#ask-more", "proposed")
