@@ -237,11 +237,9 @@ def _page_request(data: bytes) -> None:
 
 @cache
 def _application() -> tuple[Any, asyncio.AbstractEventLoop]:
-    from kp_tf.apps.demo.limits import Limits
-    from kp_tf.apps.demo.server import _application as build
-    from kp_tf.apps.demo.service import DemoService
+    from kp_tf.apps.demo.server import http_server
 
-    return build(DemoService({"compact": "compact"}), Limits()), asyncio.new_event_loop()
+    return http_server({"compact": "compact"}).config.app, asyncio.new_event_loop()
 
 
 READERS: dict[str, Callable[[bytes], object]] = {
