@@ -30,7 +30,10 @@ def crop_windows(boxes: np.ndarray, scale: float | None) -> np.ndarray:
         side = scale * size.max(axis=1, keepdims=True)
         corner, size = corner + (size - side) / 2, np.repeat(side, 2, axis=1)
     if boxes.shape[1] == 5:
-        return np.concatenate([corner, np.maximum(size, 1), boxes[:, 4:]], axis=1)
+        windows = np.concatenate([corner, np.maximum(size, 1), boxes[:, 4:]], axis=1)
+        upright = boxes[:, 4] == 0
+        windows[upright, :4] = crop_windows(boxes[upright, :4], scale)
+        return windows
     size = np.maximum(np.rint(size), 1)
     return np.concatenate([np.rint(corner), size], axis=1).astype(np.int32)
 

@@ -165,10 +165,10 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
     Returns:
         (H, W) uint8.
     """
-    if len(window) == 5:
+    if len(window) == 5 and window[4]:
         enclosing = enclosing_windows(window[None])[0]
         return rotate_crop(crop_image(grey, enclosing, enclosing_shape(shape)), enclosing, window, shape)
-    left, top, width, height = (int(value) for value in window)
+    left, top, width, height = (int(value) for value in window[:4])
     if width * height <= MAX_CROP_PIXELS:
         crop = grey.crop((left, top, left + width, top + height))
         return np.asarray(crop.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))

@@ -57,7 +57,11 @@ def load_crop(file: tf.Tensor, window: tf.Tensor, shape: tuple[int, int]) -> tf.
             of `tf.data`, a KpError if the file is not plain.
     """
     if window.shape[0] == 5:
-        return _rotated_crop(file, window, shape)
+        return tf.cond(
+            window[4] == 0,
+            lambda: load_crop(file, tf.cast(window[:4], tf.int32), shape),
+            lambda: _rotated_crop(file, window, shape),
+        )
     content = tf.io.read_file(file)
     plain = tf.numpy_function(lambda content: is_plain(_bytes(content)), [content], tf.bool, stateful=False)
     is_small = tf.reduce_prod(tf.cast(window[2:], tf.int64)) <= MAX_CROP_PIXELS

@@ -77,6 +77,7 @@ def test_grey_is_that_of_pillow(call):
 
 def test_windows(call):
     boxes = [(10.5, 20.25, 31.0, 44.5), (-3, 5, 7, 7), (1.5, 2.5, 0.2, 0.1), (10.0, 20.0, 30.0, 40.0, 25.0)]
+    boxes.append((10.3, 20.6, 30.2, 41.7, 0.0))
     size = {"width": 100, "height": 60}
     for box in boxes:
         for scale in (1.36, None):

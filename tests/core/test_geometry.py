@@ -109,3 +109,8 @@ def test_a_rotated_window_misses_the_photograph_as_its_enclosing_one_does():
 
 def test_scaled_boxes_keep_their_angle():
     np.testing.assert_allclose(scale_boxes(np.array([[10, 10, 20, 20, 33]]), 2.0), [[0, 0, 40, 40, 33]])
+
+
+def test_a_window_with_the_angle_0_is_that_of_the_upright_box():
+    box = [10.3, 20.6, 20.2, 41.7]
+    assert crop_windows(np.array([[*box, 0]]), 1.5)[0].tolist() == [*crop_windows(np.array([box]), 1.5)[0].tolist(), 0]

@@ -211,10 +211,11 @@ def test_a_crop_outside_tf_data_is_the_same(crops, name):
 
 
 @pytest.mark.parametrize("name", ["exif1.jpg", "exif6.jpg", "grey.png"])
-def test_rotated_windows_show_the_same_in_training_and_prediction(crops, name):
+@pytest.mark.parametrize("window", [(10.3, -6.2, 70.5, 70.5, 37), (10, -6, 70, 70, 0)])
+def test_rotated_windows_show_the_same_in_training_and_prediction(crops, name, window):
     path = crops[name][0]
     photograph = open_photograph(path)
-    window = np.array([10.3, -6.2, 70.5, 70.5, 37])
+    window = np.array(window, float)
     predicted = crop_image(photograph.upright.convert("L"), window, SHAPE).astype(int)
     trained = load_crop(str(path), tf.constant(window), SHAPE)[..., 0].numpy().astype(int)
     assert np.abs(trained - predicted).max() <= 2 * ROUNDING, "rounded before and after the rotation"

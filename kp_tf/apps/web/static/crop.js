@@ -21,7 +21,7 @@ const BITS = 22; // of the fixed-point weights
  * @returns {Uint8Array}
  */
 export function crop(picture, window, [rows, columns]) {
-  if (window.length === 4) return resample(picture, window, [rows, columns]);
+  if (!window[4]) return resample(picture, window, [rows, columns]);
   const enclosing = enclosingWindow(window);
   const side = Math.ceil(Math.hypot(rows, columns));
   const upright = { grey: resample(picture, enclosing, [side, side]), width: side, height: side };

@@ -29,8 +29,8 @@ export function cropWindow([left, top, width, height, ...angle], scale) {
     const side = scale * Math.max(width, height);
     [left, top, width, height] = [left + (width - side) / 2, top + (height - side) / 2, side, side];
   }
-  if (angle.length) return [left, top, Math.max(width, 1), Math.max(height, 1), ...angle];
-  return [rint(left), rint(top), Math.max(rint(width), 1), Math.max(rint(height), 1)];
+  if (angle[0]) return [left, top, Math.max(width, 1), Math.max(height, 1), ...angle];
+  return [rint(left), rint(top), Math.max(rint(width), 1), Math.max(rint(height), 1), ...angle];
 }
 
 /** A box scaled by a factor about its centre, without rounding. */
