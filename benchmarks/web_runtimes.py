@@ -105,7 +105,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _prepare(folder, options["archives"])
-        pages = {threads: stack.enter_context(_host(folder, threads)) for threads in (False, True)}
+        pages = {threads: stack.enter_context(host(folder, threads)) for threads in (False, True)}
         browser = stack.enter_context(_chromium())
         number, rounds = options["number"], options["rounds"]
         found: dict[str, list[list[float]]] = {name: [] for name in SIDES}
@@ -158,7 +158,7 @@ def _content(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 @contextmanager
-def _host(folder: Path, isolated: bool) -> Any:
+def host(folder: Path, isolated: bool = False) -> Any:
     """The address of a web server of the folder, with the headers that threads need or without."""
 
     class Handler(SimpleHTTPRequestHandler):

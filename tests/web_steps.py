@@ -2,10 +2,6 @@
 
 import base64
 import gzip
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
@@ -28,25 +24,6 @@ export const loadAndCompile = async () => ({
 });
 """
 RUNTIME = {"index.js": ASKS_PYTHON, **{f"{kind}.wasm.gz": gzip.compress(b"") for kind in KINDS}}
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def static_host(folder):
-    """The address of a plain web server of a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def answer_with(page, network):

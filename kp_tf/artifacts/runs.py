@@ -113,15 +113,31 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         KpError: if another training holds the lock, or it cannot be written.
     """
+    with exclusive(run / LOCK, f"another process is training in {run}", f"cannot write {run / LOCK}"):
+        yield
+
+
+@contextmanager
+def exclusive(file: Path, taken: str, unwritable: str) -> Iterator[None]:
+    """Hold the lock of a file. The system releases it when this process ends in any way.
+
+    Args:
+        file: of the lock; it is made if it is not there.
+        taken: the message if another process holds the lock.
+        unwritable: the message if the file cannot be written; the reason is added to it.
+
+    Raises:
+        KpError: with one of these messages.
+    """
     from filelock import FileLock, Timeout  # predicting needs none of it
 
-    lock = FileLock(run / LOCK, timeout=0)
+    lock = FileLock(file, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise KpError(f"another process is training in {run}") from None
+        raise KpError(taken) from None
     except OSError as error:
-        raise KpError(f"cannot write {run / LOCK}: {error.strerror}") from None
+        raise KpError(f"{unwritable}: {error.strerror}") from None
     try:
         yield
     finally:

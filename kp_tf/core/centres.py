@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kp_tf.core.geometry import clusters
+
 STRIDE = 8  # pixels of a cell
 COARSEST = 32  # pixels that the sides of a picture are multiples of
 SIDE = 32.0  # pixels of a box of which a cell says 0
@@ -51,13 +53,8 @@ def decode(cells: np.ndarray, threshold: float) -> Centres:
 
 def each_once(found: Centres) -> Centres:
     """Without those that overlap a surer one."""
-    order = np.argsort(-found.scores, kind="stable")
-    faces, scores, kept = found.faces[order], found.scores[order], []
-    shares = square_overlaps(faces, faces)
-    for k in range(len(faces)):
-        if not kept or shares[k, kept].max() < SAME:
-            kept.append(k)
-    return Centres(faces[kept], scores[kept])
+    kept = [same[0] for same in clusters(squares(found.faces), found.scores, SAME)]
+    return Centres(found.faces[kept], found.scores[kept])
 
 
 def squares(faces: np.ndarray) -> np.ndarray:

@@ -108,6 +108,23 @@ def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     return shared / (boxes[:, 2:4].prod(axis=1) + box[2:4].prod() - shared)
 
 
+def clusters(boxes: np.ndarray, scores: np.ndarray, largest: float) -> list[np.ndarray]:
+    """Detections (N, 4) of the same faces: for each face their indices, the one with the best score first.
+
+    Args:
+        boxes: (N, 4).
+        scores: (N,).
+        largest: intersection over union with a better box from which a box is of the same face.
+    """
+    order, found = np.argsort(-scores, kind="stable"), []
+    while len(order):
+        same = overlaps(boxes[order], boxes[order[0]]) >= largest
+        same[0] = True
+        found.append(order[same])
+        order = order[~same]
+    return found
+
+
 def median_scale_to_cover(points: np.ndarray, boxes: np.ndarray) -> float:
     """The scale at which half of the windows of boxes (N, 4) hold all points (N, K, 2) of their face."""
     boxes = np.asarray(boxes, np.float64)

@@ -7,8 +7,9 @@ import pytest
 from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs
 from page_steps import CHROMIUM
 from PIL import Image
-from web_steps import RUNTIME, answer_with, static_host
+from web_steps import RUNTIME, answer_with
 
+from benchmarks.web_runtimes import host
 from kp_tf.apps.web.site import describe, site_files, write_site
 from kp_tf.core.centres import decode
 from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, overlaps, to_pixels, to_unit
@@ -39,7 +40,7 @@ def call(browser, tmp_path_factory):
     """Call a function of a module of the site, or run code on it, with arguments for JSON."""
     folder = tmp_path_factory.mktemp("web") / "site"
     write_site(folder, site_files(DISC_INFO, b"", RUNTIME))
-    with static_host(folder) as address:
+    with host(folder) as address:
         page = browser.new_page()
         page.goto(f"{address}/model.json")  # any file: a page without the site's own scripts
         answer_with(page, disc_network)

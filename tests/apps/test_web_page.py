@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from page_steps import CHROMIUM, PHOTO, faces_of, save, show, wait_for_status
 from PIL import Image
-from web_steps import RUNTIME, answer_with, static_host
+from web_steps import RUNTIME, answer_with
 
+from benchmarks.web_runtimes import host
 from kp_tf.apps.web.site import site_files, write_site
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
@@ -41,7 +42,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site_address(site):
-    with static_host(site) as address:
+    with host(site) as address:
         yield address
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from kp_tf.core.errors import KpError
-from kp_tf.predict.detectors.boxes import angles_between, clusters, like_dlib, package_file
+from kp_tf.core.geometry import clusters
+from kp_tf.predict.detectors.boxes import angles_between, like_dlib, package_file
 
 UPRIGHT = np.array([[100.0, 50, 40, 60]])  # its centre is (120, 80)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kp_tf.apps.demo.labels_file import LabelsFile
 from kp_tf.apps.demo.scheme_files import colours_of, read_colours, read_own_scheme, scheme_of_labels
+from kp_tf.artifacts.runs import exclusive
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import temporary_name, write_json
 from kp_tf.core.image_files import SUFFIXES
@@ -100,22 +101,12 @@ def opened(folder: Path) -> Iterator[Project]:
     Raises:
         KpError: if another server has it open, it cannot be written, or as `Project`.
     """
-    from filelock import FileLock, Timeout
-
     if not folder.is_dir():
         Project(folder)  # says why not
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise KpError(f"{folder} is open already: another `kp-tf demo` serves it") from None
-    except OSError as error:
-        raise KpError(f"cannot write to {folder}: {error.strerror}") from None
-    try:
+    taken = f"{folder} is open already: another `kp-tf demo` serves it"
+    with exclusive(folder / LOCK, taken, f"cannot write to {folder}"):
         _remove_leftovers(folder)
         yield Project(folder)
-    finally:
-        lock.release()
 
 
 def _remove_leftovers(folder: Path) -> None:

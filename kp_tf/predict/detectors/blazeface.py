@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from kp_tf.core.environment import captured_stderr
+from kp_tf.core.geometry import clusters
 from kp_tf.core.hardware import available_cores
 from kp_tf.predict.detectors.boxes import (
     Detections,
     angles_between,
-    clusters,
     like_dlib,
     not_installed,
     package_file,

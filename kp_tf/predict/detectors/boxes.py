@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.geometry import overlaps
 
 
 @dataclass(frozen=True)
@@ -45,23 +44,6 @@ def angles_between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """The angles (N,) in degrees, clockwise, of the lines from left eyes (N, 2) of the picture to right ones."""
     across = right - left
     return np.degrees(np.arctan2(across[:, 1], across[:, 0]))
-
-
-def clusters(boxes: np.ndarray, scores: np.ndarray, largest: float) -> list[np.ndarray]:
-    """Detections (N, 4) of the same faces: for each face their indices, the one with the best score first.
-
-    Args:
-        boxes: (N, 4).
-        scores: (N,).
-        largest: intersection over union with a better box from which a box is of the same face.
-    """
-    order, found = np.argsort(-scores, kind="stable"), []
-    while len(order):
-        same = overlaps(boxes[order], boxes[order[0]]) >= largest
-        same[0] = True
-        found.append(order[same])
-        order = order[~same]
-    return found
 
 
 def package_file(package: str, name: str, install: str) -> Path:

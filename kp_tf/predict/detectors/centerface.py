@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from kp_tf.core.geometry import clusters
 from kp_tf.core.hardware import available_cores
 from kp_tf.predict.detectors.boxes import (
     Detections,
     angles_between,
-    clusters,
     like_dlib,
     not_installed,
     package_file,
