@@ -116,9 +116,11 @@ def _keras(data: bytes) -> None:
 
 
 def _litert(data: bytes) -> None:
-    from kp_tf.backends.litert import _read
+    from kp_tf.artifacts.weights import parse_description
+    from kp_tf.backends.litert_file import _read
 
-    _read(_written("a.tflite", data))
+    path = _written("a.tflite", data)
+    parse_description(path, _read(path)[0])
 
 
 def _onnx(data: bytes) -> None:

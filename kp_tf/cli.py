@@ -18,7 +18,7 @@ PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifact
 
 LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
 LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
-DETECTORS = ("dlib", "centerface", "mediapipe")  # those of predict.detectors
+DETECTORS = ("builtin", "dlib", "centerface", "mediapipe")  # those of predict.detectors
 MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
 MORE_VAL = "score these labelled faces as well, and calibrate the confidence on them; repeatable"
 OUTSIDE = "take photographs outside the folder of the labels as well"

@@ -1,11 +1,9 @@
 """Write a network as packed weights, or as LiteRT, ONNX or a page for a web host, which run without TensorFlow."""
 
-import hashlib
 import json
 import tempfile
 import time
 import warnings
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
 from kp_tf.artifacts.weights import describe_model, save_weights
 from kp_tf.backends import load_network
-from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.backends.litert_file import write_litert
 from kp_tf.backends.network import Network
 from kp_tf.backends.onnx import PROPERTY
 from kp_tf.core.environment import captured_stderr
@@ -51,7 +49,7 @@ def pack(run: Path, out: Path) -> None:
         raise KpError(f"{run}: only networks of the recipes can be packed, not a model of your own; use export")
     with captured_stderr():
         from kp_tf.backends.keras_backend import load_model
-    save_weights(out, load_model(info), info)
+    save_weights(out, load_model(info), describe_model(info))
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
@@ -100,7 +98,7 @@ def export(
         from kp_tf.backends.keras_backend import add_variance, for_prediction, load_model
     model = load_model(info)  # in float32, whatever it was trained in
     with replacing(out) as temporary:
-        write = _write_litert if to == "litert" else _write_onnx
+        write = write_litert if to == "litert" else _write_onnx
         write(add_variance(model, info), describe_model(info), precision, temporary)
         _, network = load_network(temporary)
         print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {info.path}")
@@ -116,7 +114,7 @@ def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None
     model = load_model(info)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
-        _write_litert(add_variance(model, info), describe_model(info), precision, path, batch=1)
+        write_litert(add_variance(model, info), describe_model(info), precision, path, batch=1)
         _, network = load_network(path)
         content = site_files(info, path.read_bytes(), files)
     write_site(out, content)
@@ -124,24 +122,6 @@ def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None
     _report(info, for_prediction(model, info), network, labels)
     print(f"to try it: python3 -m http.server --directory {out} --bind 127.0.0.1, then open http://127.0.0.1:8000")
     return out
-
-
-def _write_litert(model: "keras.Model", about: dict, precision: str, path: Path, batch: int | None = None) -> None:
-    import keras
-    import tensorflow as tf
-
-    quantised = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    settings = {
-        "float32": {},
-        "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
-        "int8": quantised,  # weights alone, so that no pictures are needed to measure ranges on
-    }[precision]
-    signature = [keras.InputSpec(shape=(batch, *model.input_shape[1:]), dtype="float32")]
-    model.export(str(path), format="litert", verbose=False, input_signature=signature, **settings)
-    content = path.read_bytes()
-    about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps(about))
 
 
 def _write_onnx(model: "keras.Model", about: dict, precision: str, path: Path) -> None:

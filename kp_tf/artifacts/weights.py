@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras  # takes seconds to import, and reading what a file says needs none of it
 
 FOLDER = Path(__file__).parents[1] / "weights"
-WEIGHTS = tuple(sorted(path.stem for path in FOLDER.glob("*.npz")))
+WEIGHTS = ("compact", "large")
 _WRITTEN = "weights as `python -m kp_tf pack` writes them"
 
 
@@ -46,13 +46,13 @@ def parse_description(path: Path, text: str) -> ModelInfo:
     return ModelInfo.from_json(path, about.get("config", {}), about.get("metrics", {}))
 
 
-def save_weights(path: Path, model: "keras.Model", info: ModelInfo) -> None:
+def save_weights(path: Path, model: "keras.Model", about: dict) -> None:
     """Write a model's weights: kernels in float16, the few other numbers in float32.
 
     Args:
         path: the `.npz`.
-        model: any model that `build_network` makes from the recipe.
-        info: of the network.
+        model: whose weights have names of their own.
+        about: what the file says of it, such as `describe_model`.
 
     Raises:
         KpError: if the file cannot be written.
@@ -60,9 +60,8 @@ def save_weights(path: Path, model: "keras.Model", info: ModelInfo) -> None:
     arrays = {
         weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32) for weight in model.weights
     }
-    about = json.dumps(describe_model(info))
     with replacing(path) as temporary:
-        np.savez(temporary, about=np.array(about), **arrays)
+        np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
 
 
 def load_weights(path: Path, model: "keras.Model") -> None:

@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import load_weights
-from kp_tf.backends.network import Network, pad_variance
+from kp_tf.backends.network import Cells, Network, pad_variance
 from kp_tf.backends.precision import resolve_precision
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import check_regular
 from kp_tf.models.build import build_network
+from kp_tf.models.detector import detector_network
 from kp_tf.models.heatmap import with_variance
 from kp_tf.models.layers import folded
 
@@ -92,6 +93,20 @@ def for_prediction(model: keras.Model, info: ModelInfo) -> Network:
         return pad_variance(compute(images).numpy())
 
     return predict
+
+
+def load_detector_with_keras(path: Path) -> Cells:
+    """The detector of packed weights. Raises KpError if the file is not that of a detector."""
+    model = detector_network()
+    load_weights(path, model)
+    return as_cells(folded(model))
+
+
+def as_cells(model: keras.Model) -> Cells:
+    """A detector's network, with its present weights at each call, as a function of arrays."""
+    pictures = tf.TensorSpec((None, None, None, 1), tf.float32)
+    compute = tf.function(lambda images: model(images, training=False), input_signature=[pictures])
+    return lambda images: compute(images).numpy()
 
 
 def add_variance(model: keras.Model, info: ModelInfo) -> keras.Model:

@@ -14,6 +14,10 @@ Network: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """(B, H, W, 1) float32 in [-0.5, 0.5] to (B, K, 3): x and y in the unit square, and their variance in units of the
 crop's side, NaN if the network has no heatmaps."""
 
+Cells: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""From grey pictures (B, H, W, 1) in [-0.5, 0.5], whose sides are multiples of 32, to cells (B, H / 8, W / 8, 6), see
+`models.detector.detector_network`."""
+
 MAX_FILE_BYTES = 500_000_000
 INSTALL = "pip install ai-edge-litert onnxruntime"
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kp_tf.core.centres import CHANNELS
-from kp_tf.models.heatmap import _block, _conv, _norm_relu, _up
+from kp_tf.models.blocks import add_upsampled, conv_norm_relu, residual_block
 from kp_tf.models.layers import layer_seeds
 
 layers: Any = keras.layers  # annotated for all backends at once
@@ -34,15 +34,15 @@ def detector_network(seed: int = 0, shape: tuple[int | None, int | None] = (None
     """
     seeds = layer_seeds(seed)
     image = layers.Input((*shape, 1), name="image")
-    x = _norm_relu(_conv(image, WIDTHS[0], 8, 4, seeds, name="stem"), name="stem")
+    x = conv_norm_relu(image, WIDTHS[0], 8, 4, seeds, name="stem")
     stages = []
     for stage, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True), 1):
         for block in range(1, depth + 1):
-            x = _block(x, width, 2 if block == 1 else 1, seeds, name=f"stage{stage}_block{block}")
+            x = residual_block(x, width, 2 if block == 1 else 1, seeds, name=f"stage{stage}_block{block}")
         stages.append(x)
     for stage in range(len(WIDTHS) - 1, 1, -1):
-        x = _up(x, stages[stage - 1], seeds, name=f"up{stage}")
-    x = _norm_relu(_conv(x, WIDTHS[1], 3, 1, seeds, name="top"), name="top")
+        x = add_upsampled(x, stages[stage - 1], seeds, name=f"up{stage}")
+    x = conv_norm_relu(x, WIDTHS[1], 3, 1, seeds, name="top")
     bias = [math.log(RARE / (1 - RARE))] + [0.0] * (CHANNELS - 1)
     start = keras.initializers.RandomNormal(stddev=0.01, seed=next(seeds))
     # float32 whatever the dtype policy: bfloat16 rounds a centre 2 cells away by up to 0.06 pixels and a side by 0.4 %

@@ -4,14 +4,15 @@ It uses `keras` alone, so it runs on every backend of Keras.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import KerasTensor
 
-from kp_tf.models.layers import BatchNormalization, layer_seeds
+from kp_tf.models.blocks import add_upsampled, conv_norm_relu, residual_block
+from kp_tf.models.layers import layer_seeds
 
 layers: Any = keras.layers  # annotated for all backends at once
 ops: Any = keras.ops
@@ -19,7 +20,6 @@ ops: Any = keras.ops
 STRIDE = 4  # of the first convolution
 FOLD = 2  # the heatmap has this many times the resolution of the features that its scores are computed from
 MARGIN = 1  # cells of these features around the window, so that a point can lie a little outside
-MOMENTUM = 0.97  # of batch norm: averages over hundreds of steps would lag behind in short trainings
 
 
 @keras.saving.register_keras_serializable("kp_tf")
@@ -83,17 +83,17 @@ def heatmap_network(
     seeds = layer_seeds(seed)
     image = layers.Input((*shape, 1), name="image")
     # kernels of twice the stride overlap, so an edge between two patches is seen by one of them
-    x = _norm_relu(_conv(image, widths[0], 2 * STRIDE, STRIDE, seeds, name="stem"), name="stem")
+    x = conv_norm_relu(image, widths[0], 2 * STRIDE, STRIDE, seeds, name="stem")
     stages = []
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), 1):
         for block in range(1, depth + 1):
             strides = 2 if stage > 1 and block == 1 else 1
-            x = _block(x, width, strides, seeds, name=f"stage{stage}_block{block}")
+            x = residual_block(x, width, strides, seeds, name=f"stage{stage}_block{block}")
         stages.append(x)
     for stage in range(len(widths) - 1, 1, -1):
-        x = _up(x, stages[stage - 1], seeds, name=f"up{stage}")
+        x = add_upsampled(x, stages[stage - 1], seeds, name=f"up{stage}")
     x = layers.ZeroPadding2D(MARGIN, name="margin")(x)
-    x = _norm_relu(_conv(x, widths[1], 3, 1, seeds, name="top"), name="top")
+    x = conv_norm_relu(x, widths[1], 3, 1, seeds, name="top")
     # float32, because bfloat16 rounds a score of 10 by up to 0.03, and the probability of its place by 3 %
     start = keras.initializers.HeNormal(seed=next(seeds))
     scores = layers.Conv2D(FOLD**2 * points, 1, kernel_initializer=start, dtype="float32", name="scores")(x)
@@ -112,36 +112,3 @@ def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds for one picture in the convolutions and dense layers; all others are less than 1 %."""
     counted = [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))]
     return sum(math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape) for layer in counted)
-
-
-def _conv(x: KerasTensor, filters: int, kernel: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
-    """A convolution without a bias, because batch norm follows."""
-    start = keras.initializers.HeNormal(seed=next(seeds))
-    return layers.Conv2D(
-        filters, kernel, strides, "same", use_bias=False, kernel_initializer=start, name=f"{name}_conv"
-    )(x)
-
-
-def _norm(x: KerasTensor, name: str) -> KerasTensor:
-    return BatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
-
-
-def _norm_relu(x: KerasTensor, name: str) -> KerasTensor:
-    return layers.ReLU(name=f"{name}_relu")(_norm(x, name))
-
-
-def _block(x: KerasTensor, width: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
-    """Two 3×3 convolutions and a shortcut, which is projected if the shape changes."""
-    y = _norm_relu(_conv(x, width, 3, strides, seeds, f"{name}_1"), f"{name}_1")
-    y = _norm(_conv(y, width, 3, 1, seeds, f"{name}_2"), f"{name}_2")
-    if strides != 1 or x.shape[-1] != width:
-        x = _conv(x, width, 1, strides, seeds, f"{name}_project")
-        x = _norm(x, f"{name}_project")
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
-
-
-def _up(x: KerasTensor, finer: KerasTensor, seeds: Iterator[int], name: str) -> KerasTensor:
-    """Project onto the filters of the finer stage, double the resolution and add."""
-    x = _norm(_conv(x, finer.shape[-1], 1, 1, seeds, name), name)
-    x = layers.UpSampling2D(2, name=f"{name}_larger")(x)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, finer]))

@@ -58,8 +58,8 @@ class Predictor:
 
         Args:
             source: a run directory, a file that `export` or `pack` wrote, "compact" or "large"; None: "compact".
-            detector: "dlib", "centerface", "mediapipe", or any function from an upright RGB picture to boxes, see
-                `detectors.Detector`.
+            detector: a name in `detectors.MODULES`, such as "builtin" or "dlib", or any function from an upright RGB
+                picture to boxes, see `detectors.Detector`.
 
         Raises:
             KpError: if there is no such network or detector, or the network's runtime is not installed.

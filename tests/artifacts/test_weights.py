@@ -6,7 +6,7 @@ import pytest
 from helpers import INFO, RECIPE, write_run
 
 from kp_tf.apps.export import pack
-from kp_tf.artifacts.weights import load_weights, read_weights, save_weights
+from kp_tf.artifacts.weights import describe_model, load_weights, read_weights, save_weights
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.errors import KpError
 from kp_tf.models.build import build_network
@@ -44,7 +44,7 @@ def test_a_packed_file_says_what_its_network_is(tmp_path, trained_run):
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    save_weights(tmp_path / "tiny.npz", build_network(RECIPE, 68, seed=1), INFO)
+    save_weights(tmp_path / "tiny.npz", build_network(RECIPE, 68, seed=1), describe_model(INFO))
     larger = build_network(replace(RECIPE, settings={"widths": (8, 16), "depths": (1, 1)}), 68, seed=0)
     with pytest.raises(KpError, match=r"tiny\.npz: the weights .* of shape .* are missing"):
         load_weights(tmp_path / "tiny.npz", larger)

@@ -13,7 +13,7 @@ from helpers import INFO, check_threads
 
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
-from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.backends.litert_file import DESCRIPTION
 from kp_tf.backends.network import check_tensors
 from kp_tf.core.errors import KpError
 

@@ -35,7 +35,7 @@ def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch, name, mi
 def test_there_are_the_detectors_that_the_command_offers():
     assert tuple(detectors.MODULES) == cli.DETECTORS
     assert cli.DETECTORS[0] == detectors.DEFAULT
-    with pytest.raises(KpError, match=r"there is no detector 'haar', but dlib, centerface, mediapipe"):
+    with pytest.raises(KpError, match=r"there is no detector 'haar', but builtin, dlib, centerface, mediapipe"):
         find_detector("haar")
 
 

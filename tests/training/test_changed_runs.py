@@ -17,7 +17,7 @@ from kp_tf.apps.export import export, pack
 from kp_tf.apps.kaggle import predict_kaggle, read_shards, write_shard
 from kp_tf.artifacts.runs import is_complete, read_run, read_split
 from kp_tf.artifacts.weights import parse_description, read_weights
-from kp_tf.backends.litert import DESCRIPTION
+from kp_tf.backends.litert_file import DESCRIPTION
 from kp_tf.core.errors import KpError
 from kp_tf.evaluate.command import evaluate
 from kp_tf.predict.command import predict

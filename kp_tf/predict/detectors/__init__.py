@@ -1,4 +1,5 @@
-"""Face detectors behind one small protocol. Each comes from an optional package, which is imported at the first use.
+"""Face detectors behind one small protocol. One comes with this package, the others from optional packages, which are
+imported at the first use.
 
 All of them give boxes like dlib's, which made most boxes of 300-W: they are moved and scaled by the median difference
 that `python -m benchmarks.detectors` measures. docs/predict.md compares them.
@@ -22,8 +23,13 @@ Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
 They may have a fifth column: the in-plane rotation of the faces in degrees, clockwise in the picture.
 """
 
-MODULES = {"dlib": "dlib_hog", "centerface": "centerface", "mediapipe": "blazeface"}  # by the names that users give
-DEFAULT = "dlib"
+MODULES = {  # by the names that users give
+    "builtin": "builtin",
+    "dlib": "dlib_hog",
+    "centerface": "centerface",
+    "mediapipe": "blazeface",
+}
+DEFAULT = "builtin"
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,16 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from kp_tf.artifacts.weights import save_weights
+from kp_tf.backends.keras_backend import as_cells
+from kp_tf.backends.litert_file import write_litert
 from kp_tf.core.centres import STRIDE
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json, replacing, write_json
 from kp_tf.input.batches import scale_pixels
 from kp_tf.models.detector import DetectorLoss, detector_network
-from kp_tf.predict.own_detector import Cells, find_centres
+from kp_tf.models.layers import folded
+from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.training.callbacks import StopOnInterrupt
 from kp_tf.training.checkpoint import Checkpoint
 from kp_tf.training.detector import scores
@@ -57,7 +61,7 @@ def train(
         processes: that draw canvases.
 
     Returns:
-        OUT, which has the network as `model.keras`.
+        OUT, which has the network as `detector.npz` and `detector.tflite`.
 
     Raises:
         KpError: if the pictures cannot be used, or OUT holds a training with other settings.
@@ -84,8 +88,7 @@ def train(
             verbose=1 if sys.stdout.isatty() else 2,  # pyright: ignore[reportArgumentType]
             shuffle=False,  # the canvases are drawn at random
         )
-    with replacing(out / "model.keras") as temporary:
-        model.save(temporary)
+    _write(model, settings, out)
     return out
 
 
@@ -102,17 +105,20 @@ class CountFaces(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % COUNT_EVERY and epoch + 1 < self._epochs:
             return
-        find = partial(find_centres, as_cells(self.model), threshold=min(scores.THRESHOLDS), square=True)
+        networks = (as_cells(self.model),) * len(SIDES)
+        find = partial(find_centres, networks, threshold=min(scores.THRESHOLDS))
         lines = [f"epoch {epoch + 1}", *scores.lines(scores.count_by_set(find, self._by_set))]
         with self._log.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         print(*lines, sep="\n", flush=True)
 
 
-def as_cells(model: keras.Model) -> Cells:
-    """A model as a function of arrays."""
-    compute = tf.function(lambda images: model(images, training=False))
-    return lambda images: compute(tf.constant(images)).numpy()
+def _write(model: keras.Model, settings: dict, out: Path) -> None:
+    """Write the files that `backends.detector` loads."""
+    about = {"detector": settings | {"pictures": Path(settings["pictures"]).name}}
+    save_weights(out / "detector.npz", model, about)
+    with replacing(out / "detector.tflite") as temporary:
+        write_litert(folded(model), about, "float16", temporary, batch=1)
 
 
 def _make_directory(out: Path, settings: dict) -> None:

@@ -1,34 +1,40 @@
-"""The detector that comes with the package, on pictures of every size."""
+"""The detector that comes with the package, see `models.detector`, through LiteRT or Keras."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from functools import cache
 
 import numpy as np
 from PIL import Image
 
+from kp_tf.backends.detector import load_detector
+from kp_tf.backends.network import Cells
 from kp_tf.core.centres import COARSEST, Centres, decode, each_once
+from kp_tf.predict.detectors.boxes import Detections
 
-Cells: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""From grey pictures (B, H, W, 1) in [-0.5, 0.5], whose sides are multiples of 32, to cells (B, H / 8, W / 8, 6)."""
-
+THRESHOLD = 0.3
 SIDES = (640, 320)  # pixels of the longer side; the smaller picture shows large faces
 MAX_ENLARGED = 2.0  # times
 
 
-def find_centres(network: Cells, picture: Image.Image, threshold: float, square: bool = False) -> Centres:
+def detect(picture: Image.Image, threshold: float = THRESHOLD) -> Detections:
+    """Detect faces in an upright RGB picture. Raises KpError if neither LiteRT nor TensorFlow is installed."""
+    found = find_centres(_networks(), picture, threshold)
+    return Detections(found.boxes(), found.scores, found.faces[:, 3])
+
+
+def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: float, square: bool = False) -> Centres:
     """Find the faces of a picture.
 
     Args:
-        network: of `models.detector.detector_network`.
+        networks: for each of SIDES; they may be the same.
         picture: upright.
         threshold: lowest score.
-        square: show the network squares alone.
+        square: show the networks squares alone.
 
     Returns:
         The faces, in pixels of the picture.
     """
     grey, found = picture.convert("L"), []
-    for longer in SIDES:
+    for network, longer in zip(networks, SIDES, strict=True):
         scale = min(MAX_ENLARGED, longer / max(grey.size))
         width, height = (max(1, round(side * scale)) for side in grey.size)
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
@@ -38,3 +44,9 @@ def find_centres(network: Cells, picture: Image.Image, threshold: float, square:
         centres = decode(network(image)[0], threshold)
         found.append(Centres(centres.faces / [scale, scale, scale, 1], centres.scores))
     return each_once(Centres(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+
+
+@cache
+def _networks() -> tuple[Cells, ...]:
+    """One for each size, so that none changes its size in photographs of one size."""
+    return tuple(load_detector() for _ in SIDES)

@@ -1,0 +1,111 @@
+"""Files of LiteRT. A `.tflite` of this project carries its description as JSON in a ZIP archive behind the model."""
+
+import hashlib
+import json
+import threading
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kp_tf.backends.network import INSTALL, check_file, not_exported
+from kp_tf.core.environment import captured_stderr
+from kp_tf.core.errors import KpError
+from kp_tf.core.hardware import available_cores
+
+if TYPE_CHECKING:
+    import keras
+
+DESCRIPTION = "kp_tf.json"  # in the archive
+_MAX_DESCRIPTION_BYTES = 1_000_000
+
+
+def write_litert(model: "keras.Model", about: dict, precision: str, path: Path, batch: int | None = None) -> None:
+    """Convert a model.
+
+    Args:
+        model: with one input and one output.
+        about: its description, as JSON.
+        precision: how the weights are stored: float32, float16 or int8. All compute in float32.
+        path: the `.tflite`.
+        batch: the only size of a batch that it takes; None: any.
+    """
+    import keras
+    import tensorflow as tf
+
+    quantised = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    settings = {
+        "float32": {},
+        "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
+        "int8": quantised,  # weights alone, so that no pictures are needed to measure ranges on
+    }[precision]
+    signature = [keras.InputSpec(shape=(batch, *model.input_shape[1:]), dtype="float32")]
+    model.export(str(path), format="litert", verbose=False, input_signature=signature, **settings)
+    content = path.read_bytes()
+    about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(DESCRIPTION, json.dumps(about))
+
+
+class LitertModel:
+    """The model of a `.tflite` of this project. Threads may share one.
+
+    Attributes:
+        description: the file's, as it was written.
+        tensors: the inputs and the outputs, see `network.Tensors`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load a file.
+
+        Raises:
+            KpError: if it is another file or was changed, or if `ai-edge-litert` is not installed.
+        """
+        check_file(path)
+        if not find_spec("ai_edge_litert"):
+            raise KpError(f"{path} needs ai-edge-litert: {INSTALL}")
+        self.description, content = _read(path)
+        with captured_stderr():  # it reports which delegate it has created
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=available_cores())
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                raise not_exported(path, error) from None
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.tensors = tuple(
+            [(each["shape_signature"].tolist(), each["dtype"] is np.float32) for each in kind]
+            for kind in (inputs, outputs)
+        )
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._lock = threading.Lock()  # an interpreter holds one input and one output
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Compute the first output of the first input."""
+        with self._lock:
+            if tuple(self._interpreter.get_input_details()[0]["shape"]) != images.shape:
+                self._interpreter.resize_tensor_input(self._input, images.shape)
+                self._interpreter.allocate_tensors()
+            self._interpreter.set_tensor(self._input, images)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output)
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """The description and the model of a file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo(DESCRIPTION)
+            if member.file_size > _MAX_DESCRIPTION_BYTES or member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("a description that is too long or compressed")
+            text = archive.read(DESCRIPTION).decode()
+        about = json.loads(text)
+        content = path.read_bytes()[: about["bytes"]]
+        if hashlib.sha256(content).hexdigest() != about["sha256"]:
+            raise ValueError("a model that was changed since")  # the runtime would crash on some
+    except (zipfile.BadZipFile, LookupError, TypeError, ValueError, OSError, RuntimeError, EOFError) as error:
+        raise not_exported(path, error) from None
+    return text, content
