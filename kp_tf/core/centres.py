@@ -11,6 +11,7 @@ COARSEST = 32  # pixels that the sides of a picture are multiples of
 SIDE = 32.0  # pixels of a box of which a cell says 0
 CHANNELS = 6  # of a cell: logit, x, y, logarithm of the side, cosine, sine
 SAME = 0.4  # intersection over union from which two boxes are of one face
+NESTED = 0.8  # so they are if this much of the smaller one lies in the other: its size was seen wrongly
 
 
 class Centres(NamedTuple):
@@ -53,7 +54,7 @@ def decode(cells: np.ndarray, threshold: float) -> Centres:
 
 def each_once(found: Centres) -> Centres:
     """Without those that overlap a surer one."""
-    kept = [same[0] for same in clusters(squares(found.faces), found.scores, SAME)]
+    kept = [same[0] for same in clusters(squares(found.faces), found.scores, SAME, NESTED)]
     return Centres(found.faces[kept], found.scores[kept])
 
 

@@ -108,17 +108,26 @@ def overlaps(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     return shared / (boxes[:, 2:4].prod(axis=1) + box[2:4].prod() - shared)
 
 
-def clusters(boxes: np.ndarray, scores: np.ndarray, largest: float) -> list[np.ndarray]:
+def nesting(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Of boxes (N, 4) and one box (4,) the part (N,) of the smaller one that lies in the other."""
+    area, other = boxes[:, 2:4].prod(axis=1), box[2:4].prod()
+    shared = overlaps(boxes, box)
+    return shared / (1 + shared) * (area + other) / np.minimum(area, other)
+
+
+def clusters(boxes: np.ndarray, scores: np.ndarray, largest: float, nested: float = np.inf) -> list[np.ndarray]:
     """Detections (N, 4) of the same faces: for each face their indices, the one with the best score first.
 
     Args:
         boxes: (N, 4).
         scores: (N,).
         largest: intersection over union with a better box from which a box is of the same face.
+        nested: so is one from this `nesting` on.
     """
     order, found = np.argsort(-scores, kind="stable"), []
     while len(order):
-        same = overlaps(boxes[order], boxes[order[0]]) >= largest
+        best = boxes[order[0]]
+        same = (overlaps(boxes[order], best) >= largest) | (nesting(boxes[order], best) >= nested)
         same[0] = True
         found.append(order[same])
         order = order[~same]

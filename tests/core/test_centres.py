@@ -36,6 +36,13 @@ def test_two_peaks_of_one_face_are_one():
     assert found.faces[:, 0] == pytest.approx([STRIDE * 5.5])
 
 
+@pytest.mark.parametrize(("x", "side", "count"), [(50, 20, 1), (37, 20, 1), (30, 20, 2)])
+def test_a_box_in_another_is_of_the_same_face(x, side, count):
+    faces = np.array([[x, 50, side, 0], [50, 50, 40, 0]], float)  # 100, 85 and 50 % of the small one lie in the other
+    for scores in ([0.5, 0.9], [0.9, 0.5]):
+        assert len(each_once(Centres(faces, np.array(scores))).scores) == count
+
+
 def test_faces_are_sorted_by_score_and_faces_apart_stay():
     faces = np.array([[10, 10, 20, 0], [60, 10, 20, 0], [61, 11, 20, 90]], float)
     found = each_once(Centres(faces, np.array([0.5, 0.6, 0.9])))

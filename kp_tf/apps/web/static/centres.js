@@ -13,6 +13,7 @@ const STRIDE = 8; // pixels of a cell
 const SIDE = 32; // pixels of a box of which a cell says 0
 const CHANNELS = 6; // of a cell: logit, x, y, logarithm of the side, cosine, sine
 const SAME = 0.4; // intersection over union from which two boxes are of one face
+const NESTED = 0.8; // so they are if this much of the smaller one lies in the other: its size was seen wrongly
 
 /**
  * The faces that a network's cells say: the peaks of its heatmap, each face once.
@@ -56,17 +57,16 @@ function centreOf(cells, row, column, columns) {
 export function eachOnce(found) {
   const kept = [];
   for (const face of [...found].sort((one, other) => other.score - one.score)) {
-    if (kept.every((surer) => shared(surer, face) < SAME)) kept.push(face);
+    if (!kept.some((surer) => areSame(surer, face))) kept.push(face);
   }
   return kept;
 }
 
-/** Intersection over union of two boxes. */
-function shared(one, other) {
+function areSame(one, other) {
   const least = Math.min(one.side, other.side);
   const along = (axis) => Math.min(Math.max((one.side + other.side) / 2 - Math.abs(one[axis] - other[axis]), 0), least);
   const both = along("x") * along("y");
-  return both / (one.side ** 2 + other.side ** 2 - both);
+  return both >= SAME * (one.side ** 2 + other.side ** 2 - both) || both >= NESTED * least ** 2;
 }
 
 /** The box of a face with its angle, in pixels whose centres are at whole numbers.  @param {Centre} face */
