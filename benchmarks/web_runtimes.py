@@ -67,12 +67,12 @@ MEASURE = """await predict();
   }
   return [ready, times.sort((one, other) => one - other)[number >> 1]];"""
 TRACK = """async ([picture, number, rate]) => {
-  const [{ loadPredictor }, { Tracker }, { greyPicture }] = await Promise.all(
+  const [{ loadPredictors }, { Tracker }, { greyPicture }] = await Promise.all(
     ["./model.js", "./tracker.js", "./pixels.js"].map((name) => import(name)));
   const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes]));
   const context = new OffscreenCanvas(640, 480).getContext("2d", { willReadFrequently: true });
-  const tracker = new Tracker(await loadPredictor(), { findEvery: Infinity });
+  const tracker = new Tracker((await loadPredictors()).live, { findEvery: Infinity });
   const frame = (k) => {
     context.drawImage(bitmap, 80 + 40 * Math.sin(k / 15), 0, 480, 480);
     return tracker.update(greyPicture(context.getImageData(0, 0, 640, 480)), k / rate);

@@ -7,6 +7,7 @@ import numpy as np
 
 from kp_tf.apps.web.runtime import KINDS
 from kp_tf.predict.cascade import scale_crops
+from kp_tf.predict.own_detector import SIDES
 
 ASKS_PYTHON = b"""
 export const supportsFeature = async () => true;
@@ -17,8 +18,8 @@ export class Tensor {
 }
 export const loadAndCompile = async () => ({
   async run([{ crop, shape }]) {
-    const bytes = Uint8Array.from(crop, (value) => Math.round((value + 0.5) * 255));
-    const values = await globalThis.runNetwork(btoa(String.fromCharCode(...bytes)), shape);
+    const bytes = Array.from(crop, (value) => String.fromCharCode(Math.round((value + 0.5) * 255)));
+    const values = await globalThis.runNetwork(btoa(bytes.join("")), shape);
     return [{ toTypedArray: () => Float32Array.from(values), delete() {} }];
   },
 });
@@ -26,11 +27,12 @@ export const loadAndCompile = async () => ({
 RUNTIME = {"index.js": ASKS_PYTHON, **{f"{kind}.wasm.gz": gzip.compress(b"") for kind in KINDS}}
 
 
-def answer_with(page, network):
-    """Let a network of Python answer the page's runtime."""
+def answer_with(page, network, detector=None):
+    """Let a network of Python, and that of a detector, answer the page's runtime."""
 
     def run_network(crop, shape):
         pixels = np.frombuffer(base64.b64decode(crop), np.uint8).reshape(shape)
-        return network(scale_crops(pixels)).ravel().astype(float).tolist()
+        asked = detector if shape[1] in SIDES else network
+        return asked(scale_crops(pixels)).ravel().astype(float).tolist()
 
     page.expose_function("runNetwork", run_network)

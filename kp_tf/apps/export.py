@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from kp_tf.apps.web.detector import detector_networks
 from kp_tf.apps.web.runtime import runtime_files
 from kp_tf.apps.web.site import check_folder, site_files, write_site
 from kp_tf.artifacts.find import find_model, say_network
@@ -116,7 +117,7 @@ def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None
         path = Path(folder, "model.tflite")
         write_litert(add_variance(model, info), describe_model(info), precision, path, batch=1)
         _, network = load_network(path)
-        content = site_files(info, path.read_bytes(), files)
+        content = site_files(info, path.read_bytes(), files, detector_networks(info))
     write_site(out, content)
     print(f"{out}: {sum(map(len, content.values())) / 1e6:.2f} MB, {precision} weights, of {info.path}")
     _report(info, for_prediction(model, info), network, labels)

@@ -1,23 +1,29 @@
 """The modules of the exported site in Chromium, against those of Python that they follow."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs
+from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs, picture
 from page_steps import CHROMIUM
 from PIL import Image
 from web_steps import RUNTIME, answer_with
 
 from benchmarks.web_runtimes import host
 from kp_tf.apps.web.site import describe, site_files, write_site
-from kp_tf.core.centres import decode
-from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, overlaps, to_pixels, to_unit
+from kp_tf.artifacts.weights import committed
+from kp_tf.core.centres import STRIDE, decode
+from kp_tf.core.face import Face
+from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, overlaps, rotated, to_pixels, to_unit
 from kp_tf.core.images import crop_image
+from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.confidence import are_doubtful, confidence_of
+from kp_tf.predict.own_detector import SIDES, find_centres
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.tracking import OneEuro, Tracker
+from kp_tf.predict.writers import face_to_json
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
 
@@ -43,7 +49,7 @@ def call(browser, tmp_path_factory):
     with host(folder) as address:
         page = browser.new_page()
         page.goto(f"{address}/model.json")  # any file: a page without the site's own scripts
-        answer_with(page, disc_network)
+        answer_with(page, disc_network, bright_cells)
 
         def call_module(module, code, *arguments):
             if code.isidentifier():
@@ -53,6 +59,13 @@ def call(browser, tmp_path_factory):
 
         yield call_module
         page.close()
+
+
+def bright_cells(images):
+    """Cells (1, H / 8, W / 8, 6) of pictures (1, H, W, 1): bright places are faces."""
+    height, width = (side // STRIDE for side in images.shape[1:3])
+    blocks = images[0, :, :, 0].reshape(height, STRIDE, width, STRIDE).mean(axis=(1, 3))
+    return np.stack([30 * blocks, blocks, -blocks, 4 * blocks, 1 + 0 * blocks, np.rot90(blocks, 2)], axis=-1)[None]
 
 
 def as_picture(image):
@@ -164,6 +177,43 @@ def test_tracks_are_those_of_python(call):
             assert one["number"] == other.number
             np.testing.assert_allclose(one["points"], other.points, atol=0.05)
             np.testing.assert_allclose(one["box"], other.box, atol=0.05)
+
+
+def test_the_json_has_the_pose_and_the_ratios_of_python(call):
+    compact = committed("compact")
+    for angle in (0, 40, -120):
+        points = rotated(200 * compact.mean_face.points + RNG.normal(0, 6, (68, 2)), angle)
+        for missing in ([], [30], [37, 61]):
+            points[missing] = np.nan
+            face = Face(np.array([5.0, 6, 200, 200]), points.round(2), np.full(68, 0.5), IBUG68)
+            expected = face_to_json(face)
+            one = {"file": "a.jpg", "width": 300, "height": 300, "faces": [expected]}
+            (found,) = json.loads(call("formats", "asJson", [one], describe(compact)))["photographs"][0]["faces"]
+            assert found["pose"] == (expected["pose"] and pytest.approx(expected["pose"], abs=0.11))
+            assert {**found, "pose": 0} == {**expected, "pose": 0}
+    nose = replace(DISC_INFO, scheme=NOSE)
+    one = {"file": "a.jpg", "width": 300, "height": 300, "faces": [{"box": [1, 2, 3, 4], "points": [[1, 2]]}]}
+    (found,) = json.loads(call("formats", "asJson", [one], describe(nose)))["photographs"][0]["faces"]
+    assert set(found) == {"box", "points"}
+
+
+DETECT = """(async () => {
+  const [{ grey, width, height }, sides] = arguments;
+  const { loadAndCompile, Tensor } = await import("./runtime/index.js");
+  const compiled = await loadAndCompile();
+  const run = async (pixels, side) => (await compiled.run([new Tensor(pixels, [1, side, side, 1])]))[0].toTypedArray();
+  const detectors = sides.map((side) => ({ side, network: (pixels) => run(pixels, side) }));
+  return module.detect(detectors, { grey: Uint8Array.from(grey), width, height }, 0.9);
+})()"""
+
+
+@pytest.mark.parametrize("size", [(120, 90), (500, 901)], ids=str)
+def test_faces_are_found_where_python_finds_them(call, size):
+    image = picture(*size).convert("L")
+    expected = find_centres(bright_cells, image, 0.9, square=True)
+    assert len(expected.scores) > 5
+    found = call("detector", DETECT, as_picture(image), SIDES)
+    np.testing.assert_allclose(found, np.column_stack([expected.boxes(), expected.faces[:, 3]]), atol=1e-3)
 
 
 def test_the_cells_of_a_detector(call):

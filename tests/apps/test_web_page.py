@@ -16,9 +16,11 @@ from benchmarks.web_runtimes import host
 from kp_tf.apps.web.site import site_files, write_site
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
+from kp_tf.core.centres import CHANNELS, SIDE, STRIDE
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.data.imm import read_imm
 from kp_tf.data.synthetic.photographs import draw_ibug
+from kp_tf.predict.own_detector import SIDES
 from kp_tf.predict.predictor import Predictor
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
@@ -46,22 +48,31 @@ def site_address(site):
         yield address
 
 
+@pytest.fixture(scope="module")
+def site_with_detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("web") / "site"
+    write_site(folder, site_files(committed("compact"), b"", RUNTIME, dict.fromkeys(SIDES, b"")))
+    with host(folder) as address:
+        yield address
+
+
 @pytest.fixture
 def open_site(browser, site_address, errors):
     """Open the site in a profile of its own; at the end it must have asked no other host and caused no error."""
-    contexts, requested = [], []
+    contexts, requested, addresses = [], [], []
 
-    def open_page(in_browser=browser, script=None, **options):
+    def open_page(in_browser=browser, script=None, address=site_address, detector=None, **options):
+        addresses.append(address)
         contexts.append(in_browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options)))
         page = contexts[-1].new_page()
         page.on("request", lambda request: requested.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        if not ARCHIVES:
-            answer_with(page, load_network(FOLDER / "compact.tflite")[1])
+        if detector or not ARCHIVES:
+            answer_with(page, load_network(FOLDER / "compact.tflite")[1], detector)
         if script:
             page.add_init_script(script)
-        page.goto(site_address)
+        page.goto(address)
         if not script:
             page.wait_for_selector("#network option", state="attached", timeout=60_000)
         return page
@@ -70,12 +81,12 @@ def open_site(browser, site_address, errors):
     for context in contexts:
         context.close()
     assert errors == []
-    assert [url for url in requested if not url.startswith((site_address, "blob:", "data:"))] == []
+    assert [url for url in requested if not url.startswith((*addresses, "blob:", "data:"))] == []
 
 
 @pytest.fixture
-def live_site(playwright, open_site, tmp_path):
-    """The site in a browser whose camera shows a photograph that moves."""
+def camera(tmp_path):
+    """The arguments with which a browser's camera shows a photograph that moves."""
     frames = []
     for k in range(30):
         frame, encoded = Image.new("RGB", (640, 480), "grey"), io.BytesIO()
@@ -84,8 +95,13 @@ def live_site(playwright, open_site, tmp_path):
         frame.save(encoded, "JPEG", quality=90)
         frames.append(encoded.getvalue())
     (tmp_path / "camera.mjpeg").write_bytes(b"".join(frames))
-    arguments = ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}"]
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    return ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}"]
+
+
+@pytest.fixture
+def live_site(playwright, open_site, camera):
+    """The site in a browser with this camera."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=camera)
     yield open_site(browser)
     browser.close()
 
@@ -153,6 +169,45 @@ def test_a_photograph_is_opened_corrected_and_saved(open_site, tmp_path):
         assert drawn.size == photo.size
     for name in ("#network", "#compare", "[data-save=xml]"):
         assert page.locator(name).is_hidden(), "what needs the server"
+
+
+class OneFace:
+    """A detector's network that says one face whatever it sees: a box in pictures whose longer side is known."""
+
+    def __init__(self, box, longer):
+        self.box, self.longer, self.asked = box, longer, []
+
+    def __call__(self, images):
+        side = images.shape[1]
+        self.asked.append(side)
+        cells = np.full((1, side // STRIDE, side // STRIDE, CHANNELS), -9, np.float32)
+        left, top, size = (value * side / self.longer for value in self.box[:3])
+        x, y = (left + size / 2) / STRIDE, (top + size / 2) / STRIDE
+        cells[0, int(y), int(x)] = 5, x % 1 - 0.5, y % 1 - 0.5, np.log(size / SIDE), 1, 0
+        return cells
+
+
+def test_the_detector_finds_the_faces_of_a_photograph(open_site, site_with_detector, tmp_path):
+    detector = OneFace((260, 230, 270, 270), longer=960)
+    page = open_site(address=site_with_detector, detector=detector, accept_downloads=True)
+    show(page, PHOTO, seconds=SECONDS)
+    (found,) = faces_of(save(page, "json", tmp_path))
+    assert detector.asked == list(SIDES)
+    np.testing.assert_allclose(found["box"], detector.box, atol=0.01)
+    (expected,) = Predictor.load().predict(PHOTO, [detector.box])
+    np.testing.assert_allclose(found["points"], expected.points, atol=0.3)
+
+
+def test_the_detector_finds_the_face_that_the_camera_follows(playwright, open_site, site_with_detector, camera):
+    from playwright.sync_api import expect
+
+    detector = OneFace((203, 150, 150, 150), longer=640)
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=camera)
+    page = open_site(browser, address=site_with_detector, detector=detector)
+    page.click("#camera")
+    expect(page.locator("#camera-status")).to_have_text("1 face", timeout=60_000)
+    assert set(detector.asked) == {min(SIDES)}, "the large squares would halt the picture"
+    browser.close()
 
 
 def test_a_turned_photograph_is_upright(open_site, tmp_path):

@@ -16,10 +16,14 @@ from web_steps import RUNTIME
 
 from kp_tf.apps.export import export
 from kp_tf.apps.web import runtime
+from kp_tf.apps.web.detector import detector_networks
 from kp_tf.apps.web.runtime import CORE, KINDS, LOADER, runtime_files
 from kp_tf.apps.web.site import check_folder, site_files, write_site
 from kp_tf.artifacts.weights import committed
+from kp_tf.core.centres import STRIDE
 from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import NOSE
+from kp_tf.predict.own_detector import SIDES
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,40 @@ def test_the_included_network_fits_a_site():
     )
 
 
+def test_a_detector_is_in_the_site_of_a_network_of_faces(tmp_path):
+    site = site_files(INFO, b"", RUNTIME, {640: b"large squares", 320: b"small ones"})
+    assert json.loads(site["model.json"])["detector"]["sides"] == [640, 320]
+    assert (site["detector-640.tflite"], site["detector-320.tflite"]) == (b"large squares", b"small ones")
+    assert '"detector-320.tflite"' in site["sw.js"].decode(), "kept for use offline"
+    assert json.loads(site_files(INFO, b"", RUNTIME)["model.json"])["detector"] is None
+    (tmp_path / "detector.tflite").write_bytes(b"not read")
+    assert detector_networks(replace(INFO, scheme=NOSE), tmp_path / "detector.tflite") == {}
+
+
+def test_a_network_for_every_size_becomes_one_for_squares(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra export is not installed")
+    import keras
+    from ai_edge_litert.interpreter import Interpreter
+
+    image = keras.Input((None, None, 1))
+    network = keras.Model(image, keras.layers.Conv2D(6, STRIDE, STRIDE, padding="same")(image))
+    path = tmp_path / "detector.tflite"
+    signature = [keras.InputSpec(shape=(1, None, None, 1), dtype="float32")]
+    network.export(str(path), format="litert", verbose=False, input_signature=signature)
+    networks = detector_networks(INFO, path)
+    assert tuple(networks) == SIDES
+    for side, content in networks.items():
+        interpreter = Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        (image,), (cells,) = interpreter.get_input_details(), interpreter.get_output_details()
+        assert image["shape_signature"].tolist() == [1, side, side, 1], "LiteRT.js takes no other"
+        assert cells["shape_signature"].tolist() == [1, side // STRIDE, side // STRIDE, 6]
+        square = np.random.default_rng(0).uniform(-0.5, 0.5, (1, side, side, 1)).astype(np.float32)
+        interpreter.set_tensor(image["index"], square)
+        interpreter.invoke()
+        np.testing.assert_allclose(interpreter.get_tensor(cells["index"]), network(square), atol=1e-5)
+
+
 @pytest.fixture
 def packages(monkeypatch):
     """Archives like npm's by their names, which are the ones that are pinned."""
@@ -181,7 +219,7 @@ def test_a_network_is_exported_as_a_site(exported, packages, tmp_path, capsys):
     for name, content in packages.items():
         (tmp_path / name).write_bytes(content)
     out = export("web", str(exported["run"]), tmp_path / "site", runtime=tmp_path)
-    assert re.match(r".*site: 0\.\d\d MB, float16 weights, of .*run\n", capsys.readouterr().out)
+    assert re.match(r".*site: \d\.\d\d MB, float16 weights, of .*run\n", capsys.readouterr().out)
     _, network = load_network(out / "model.tflite")
     images = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 32, 32, 1)).astype(np.float32)
     np.testing.assert_allclose(network(images), load_network(exported["a.tflite"])[1](images), atol=0.01)

@@ -11,18 +11,23 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from kp_tf.apps.demo.server import STATIC as PAGE
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
+from kp_tf.core.keypoints import IBUG68
+from kp_tf.core.pose import SHAPE
 from kp_tf.predict.drawing import point_colours
 
 STATIC = Path(__file__).with_name("static")
 FRAGMENTS = {"head.html": "</head>", "header.html": "</header>", "stage.html": "</section>"}  # and what each precedes
+THRESHOLD = 0.4  # lowest score of a face
 MODEL = "model.json"  # by which a folder is recognised as a site
 
 
 def describe(info: ModelInfo) -> dict:
-    """What the page has to know of a network; see static/model.js."""
+    """What the page has to know of a network, except for its detector; see static/model.js."""
     recipe, scheme = info.recipe, info.scheme
     return {
         "name": info.name,
@@ -41,17 +46,27 @@ def describe(info: ModelInfo) -> dict:
         "groups": {group: list(indices) for group, indices in scheme.groups},
         "colours": point_colours(scheme),
         "mirror": scheme.flip_indices,
+        "head": _head() if scheme == IBUG68 else None,
     }
 
 
-def site_files(info: ModelInfo, network: bytes, runtime: Mapping[str, bytes]) -> dict[str, bytes]:
+def _head() -> list[list[float]]:
+    """The inverse of the mean shape of eyes and nose, transposed, with which the page computes the pose: (21, 3)."""
+    return np.linalg.pinv(SHAPE - SHAPE.mean(axis=0)).T.round(6).tolist()
+
+
+def site_files(
+    info: ModelInfo, network: bytes, runtime: Mapping[str, bytes], detector: Mapping[int, bytes] | None = None
+) -> dict[str, bytes]:
     """The files of a site by their names.
 
     Args:
         info: of the network.
         network: it as LiteRT, for one picture at a time.
         runtime: the result of `runtime.runtime_files`.
+        detector: the result of `detector.detector_networks`. None: the network itself finds what it was trained on.
     """
+    description = describe(info) | {"detector": {"sides": [*detector], "threshold": THRESHOLD} if detector else None}
     files = {path.name: path.read_bytes() for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*"))}
     fragments = {name: files.pop(name).decode() for name in FRAGMENTS}
     worker, page = files.pop("sw.js").decode(), files["index.html"].decode()
@@ -59,8 +74,9 @@ def site_files(info: ModelInfo, network: bytes, runtime: Mapping[str, bytes]) ->
         page = page.replace(anchor, fragments[name] + anchor, 1)
     files |= {
         "index.html": page.encode(),
-        MODEL: json.dumps(describe(info), ensure_ascii=False).encode(),
+        MODEL: json.dumps(description, ensure_ascii=False).encode(),
         "model.tflite": network,
+        **{f"detector-{side}.tflite": content for side, content in (detector or {}).items()},
         **{f"runtime/{name}": content for name, content in runtime.items()},
     }
     names = ["./", *sorted(name for name in files if name != "index.html")]

@@ -3,7 +3,7 @@
 import { confidenceOf } from "./confidence.js";
 import { asJson, asPts } from "./formats.js";
 import { round } from "./geometry.js";
-import { loadPredictor } from "./model.js";
+import { loadPredictors } from "./model.js";
 import { readPicture } from "./pixels.js";
 import { setStatus, state } from "./state.js";
 
@@ -14,7 +14,7 @@ export class Unavailable extends Error {}
 export async function fetchSettings() {
   const before = state.status;
   setStatus("Loading the network …");
-  const { model } = await loadPredictor();
+  const { still: { model } } = await loadPredictors();
   if (!state.photos.length) setStatus(before);
   return { upload_limit: Infinity, networks: [model.name] };
 }
@@ -29,7 +29,7 @@ let latest = { file: null, read: null };
 export async function predict(file, { name, boxes }) {
   if (latest.file !== file) latest = { file, read: readPicture(file, name) };
   const { picture, scale, width, height } = await latest.read;
-  const predictor = await loadPredictor();
+  const { still: predictor } = await loadPredictors();
   const found = await predictor.predict(picture, boxes?.map((box) => scaled(box, scale)) ?? null);
   const { names, groups, colours, calibration } = predictor.model;
   const faces = found.map((face) => pageFace(face, scale, calibration));
@@ -61,7 +61,7 @@ export async function readLabels(_, path) {
 
 /** @param {{format: "json" | "pts", photographs: object[]}} request  @returns {Promise<Blob>} */
 export async function save({ format, photographs }) {
-  const { model } = await loadPredictor();
+  const { still: { model } } = await loadPredictors();
   return new Blob([format === "pts" ? asPts(photographs[0].faces[0]) : asJson(photographs, model)]);
 }
 

@@ -1,7 +1,7 @@
 /** The camera: live points in its frames, which are drawn on the stage and never leave the page. */
 
 import { confidenceOf, mean } from "./confidence.js";
-import { loadPredictor } from "./model.js";
+import { loadPredictors } from "./model.js";
 import { openFiles } from "./photographs.js";
 import { drawFace } from "./picture.js";
 import { greyPicture } from "./pixels.js";
@@ -52,7 +52,7 @@ async function start() {
   video.srcObject = own;
   try {
     await video.play();
-    await follow(own, await loadPredictor());
+    await follow(own, (await loadPredictors()).live);
   } catch (error) {
     if (own !== stream) return; // stopped meanwhile
     stop();
@@ -87,7 +87,8 @@ function show(isOn) {
 
 /** Predicts and draws frame after frame until the camera is stopped. */
 async function follow(own, predictor) {
-  const tracker = new Tracker(predictor, { findEvery: Infinity }); // the search would halt the picture
+  const options = predictor.model.detector ? {} : { findEvery: Infinity }; // a search would halt the picture
+  const tracker = new Tracker(predictor, options);
   const source = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   const context = source.getContext("2d", { willReadFrequently: true });
   const times = [];

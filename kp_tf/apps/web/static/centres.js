@@ -9,7 +9,7 @@
  * @property {number} score
  */
 
-const STRIDE = 8; // pixels of a cell
+export const STRIDE = 8; // pixels of a cell
 const SIDE = 32; // pixels of a box of which a cell says 0
 const CHANNELS = 6; // of a cell: logit, x, y, logarithm of the side, cosine, sine
 const SAME = 0.4; // intersection over union from which two boxes are of one face

@@ -1,8 +1,12 @@
 /** The files of points that `kp-tf predict --upright` writes too, see predict/writers.py. */
 
+import { describeHead } from "./head.js";
+
 /** One JSON text: what the points are, then each photograph with its faces, in pixels of the upright photograph. */
-export function asJson(photographs, { name, names, groups, mirror }) {
-  const face = ({ box, points, confidence }) => ({ box, points, confidence });
+export function asJson(photographs, { name, names, groups, mirror, head }) {
+  const face = ({ box, points, confidence }) => (
+    { box, points, confidence, ...(head ? describeHead(points, head) : {}) }
+  );
   const plain = photographs.map(({ file, width, height, faces }) => (
     { file, width, height, orientation: 1, faces: faces.map(face) }
   ));

@@ -18,15 +18,24 @@
  * @property {Record<string, number[]>} groups
  * @property {string[]} colours  one for each point
  * @property {?number[]} mirror
+ * @property {?number[][]} head  of the 68 points: see head.js
+ * @property {?{sides: number[], threshold: number}} detector  the sides of its squares, the largest first, and the
+ *   lowest score of a face; null if the network itself finds what it was trained on
  */
 
+import { detect } from "./detector.js";
 import { Predictor } from "./predictor.js";
 import { search } from "./search.js";
 
 let loading = null;
 
-/** The site's predictor, which is loaded once.  @returns {Promise<Predictor>} */
-export function loadPredictor() {
+/**
+ * The site's predictors, which are loaded once: one for photographs, and one for frames, which finds large faces alone
+ * but sooner.
+ *
+ * @returns {Promise<{still: Predictor, live: Predictor}>}
+ */
+export function loadPredictors() {
   loading ??= load().catch((error) => {
     loading = null; // so that it can be tried again
     throw error;
@@ -36,27 +45,38 @@ export function loadPredictor() {
 
 async function load() {
   const model = await (await fetchFile("model.json")).json();
-  const network = await loadNetwork(new Uint8Array(await (await fetchFile("model.tflite")).arrayBuffer()), model.shape);
-  return new Predictor(network, model, (picture) => search(network, model, picture));
+  const compile = await loadRuntime();
+  const { sides = [], threshold } = model.detector ?? {};
+  const loadDetector = async (side) => ({ side, network: await compile(`detector-${side}.tflite`, [side, side]) });
+  const networks = [compile("model.tflite", model.shape), ...sides.map(loadDetector)];
+  const [network, ...detectors] = await Promise.all(networks);
+  const predictorWith = (some) => new Predictor(network, model, (picture) => (
+    some.length ? detect(some, picture, threshold) : search(network, model, picture)
+  ));
+  return { still: predictorWith(detectors), live: predictorWith(detectors.slice(-1)) };
 }
 
-async function loadNetwork(weights, [rows, columns]) {
+/** The runtime: a function from a file and the rows and columns of its input to a network. */
+async function loadRuntime() {
   const { loadAndCompile, loadLiteRt, supportsFeature, Tensor } = await import("./runtime/index.js");
   const kind = (await supportsFeature("relaxedSimd")) ? "litert_wasm_internal" : "litert_wasm_compat_internal";
   // The binary is stored compressed, because not every host compresses; what it logs is of no use to the page's user.
   globalThis.Module = { wasmBinary: await unpack(`runtime/${kind}.wasm.gz`), print() {}, printErr() {} };
   await loadLiteRt(`./runtime/${kind}.js`);
-  const compiled = await loadAndCompile(weights, { accelerator: "wasm" });
-  return async (crop) => {
-    const input = new Tensor(crop, [1, rows, columns, 1]);
-    try {
-      const [output] = await compiled.run([input]);
-      const values = output.toTypedArray().slice();
-      output.delete();
-      return values;
-    } finally {
-      input.delete();
-    }
+  return async (path, [rows, columns]) => {
+    const weights = new Uint8Array(await (await fetchFile(path)).arrayBuffer());
+    const compiled = await loadAndCompile(weights, { accelerator: "wasm" });
+    return async (picture) => {
+      const input = new Tensor(picture, [1, rows, columns, 1]);
+      try {
+        const [output] = await compiled.run([input]);
+        const values = output.toTypedArray().slice();
+        output.delete();
+        return values;
+      } finally {
+        input.delete();
+      }
+    };
   };
 }
 

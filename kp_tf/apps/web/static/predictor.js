@@ -3,7 +3,8 @@
  *
  * @typedef {import("./cascade.js").Output & {box: number[]}} FoundFace  in pixels of the picture
  *
- * @typedef {(picture: import("./crop.js").Picture) => Promise<number[][]>} Finder  the boxes of the faces in a picture
+ * @typedef {(picture: import("./crop.js").Picture) => Promise<import("./windows.js").Window[]>} Finder  the boxes of
+ *   the faces in a picture
  */
 
 import { runCascade, runPass } from "./cascade.js";
@@ -35,9 +36,10 @@ export class Predictor {
   async predict(picture, boxes = null) {
     const { takes_whole_photographs: takesWhole } = this.model;
     const framed = !boxes && takesWhole;
-    const found = boxes ?? (takesWhole ? [[0, 0, picture.width, picture.height]] : await this.#find(picture));
-    const isOutside = (box) => missesPicture(cropWindow(box, this.model.crop_scale), picture);
-    if (!framed && found.some(isOutside)) throw new Error("The box lies outside the photograph.");
+    const isInside = (box) => !missesPicture(cropWindow(box, this.model.crop_scale), picture);
+    if (boxes && !boxes.every(isInside)) throw new Error("The box lies outside the photograph.");
+    const whole = [[0, 0, picture.width, picture.height]];
+    const found = boxes ?? (takesWhole ? whole : (await this.#find(picture)).filter(isInside));
     const faces = [];
     for (const box of found) {
       const output = await runCascade(this.#network, this.model, picture, box, framed);

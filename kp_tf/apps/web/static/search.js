@@ -1,4 +1,4 @@
-/** Finding faces without a detector: the network's own first pass at many places, where its heatmaps are sharp. */
+/** Finding things without a detector: the network's own first pass at many places, where its heatmaps are sharp. */
 
 import { runCascade, runPass } from "./cascade.js";
 import { isDoubtful, meanDeviation } from "./confidence.js";

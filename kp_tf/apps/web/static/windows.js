@@ -11,8 +11,8 @@
 
 const MAX_EMPTINESS = 50; // a window may be this many times as large as its part inside the picture
 
-/** Rounds as NumPy does: halves to the even neighbour. */
-function rint(value) {
+/** Rounds as NumPy does: halves to the even neighbour.  @param {number} value */
+export function rint(value) {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);
   return below % 2 === 0 ? below : below + 1;
