@@ -84,7 +84,7 @@ def lay(table: Image.Image, photograph: Image.Image, print_: Print) -> None:
     place = print_.centre[0] - sheet.width // 2, print_.centre[1] - sheet.height // 2
     shadow = Image.new("L", table.size)
     shadow.paste(sheet.getchannel("A"), (place[0] + SHADOW[0], place[1] + SHADOW[1]))
-    shadow = shadow.filter(ImageFilter.GaussianBlur(BLUR)).point(lambda value: value // 2)
+    shadow = shadow.filter(ImageFilter.GaussianBlur(BLUR)).point([value // 2 for value in range(256)])
     table.paste("black", (0, 0), shadow)
     table.paste(sheet, place, sheet)
 

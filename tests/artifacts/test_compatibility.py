@@ -87,7 +87,7 @@ def test_old_runs_give_their_points_for_files_and_with_flips(tmp_path, expected,
     np.testing.assert_allclose(outputs[..., 2], expected[f"{name}, samples"][..., 2], rtol=1e-3)
 
 
-@pytest.mark.parametrize("file", ["compact.tflite", "compact.npz", "large.npz"])
+@pytest.mark.parametrize("file", ["compact.tflite", "compact.npz", "large.tflite", "large.npz"])
 def test_committed_weights_give_the_points_they_gave(expected, file):
     need_runtime(file)
     check(predictor(FOLDER / file).predict(ASTRONAUT, FACE), expected[file])

@@ -113,18 +113,19 @@ def test_a_renamed_pickle_is_refused(exported, tmp_path):
         load_network(tmp_path / "a.keras")
 
 
-def test_compact_as_litert_is_compact_as_keras():
+@pytest.mark.parametrize(("name", "most_bytes"), [("compact", 3_000_000), ("large", 12_000_000)])
+def test_committed_weights_are_the_same_through_litert_and_keras(name, most_bytes):
     pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
-    path, packed = FOLDER / "compact.tflite", committed("compact")
-    assert path.stat().st_size <= 3_000_000
-    assert packed.path.stat().st_size <= 3_000_000
-    info, network = load_network("compact")
+    path, packed = FOLDER / f"{name}.tflite", committed(name)
+    assert path.stat().st_size <= most_bytes
+    assert packed.path.stat().st_size <= most_bytes
+    info, network = load_network(name)
     assert info.path == path
     assert (info.to_json(), info.metrics) == (packed.to_json(), packed.metrics)
-    images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 128, 128, 1)).astype(np.float32)
+    images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, *info.recipe.shape, 1)).astype(np.float32)
     _, keras_network = load_network(packed.path)
     difference = np.abs(network(images) - keras_network(images))
-    assert difference[..., :2].max() * 128 < 0.2, "pixels of the crop"
+    assert difference[..., :2].max() * info.recipe.shape[1] < 0.2, "pixels of the crop"
 
 
 def test_prediction_needs_no_tensorflow():
