@@ -3,9 +3,10 @@
     python -m benchmarks.agreement --photographs DIR/more_faces/wflwphotos --out agreement.json
     python -m benchmarks.detectors --data DIR --agreement agreement.json --out detectors
 
-All of them are those of `kp_tf.predict.detectors`, in an environment that has their packages. They take turns, picture
-by picture. Faces: 300-W's validation faces, the infants and hard faces of `more_faces`, a tenth of its whole
-photographs, against what CenterFace and BlazeFace agree on, and sheets of IMM's people 33–40, turned by any angle.
+All of them are those of `kp_tf.predict.detectors`, in an environment that has their packages; with `--check compact`,
+also without the faces that the network discards, as in `Predictor`. They take turns, picture by picture. Faces: 300-W's
+validation faces, the infants and hard faces of `more_faces`, a tenth of its whole photographs, against what CenterFace
+and BlazeFace agree on, and sheets of IMM's people 33–40, turned by any angle.
 Pictures without faces: backgrounds of those photographs, scikit-image's pictures, and drawn textures. Also the median
 difference of the boxes from 300 labelled training faces, from which the detectors' corrections are made. Writes
 OUT.json, OUT.md and OUT.png, the faces found by the number of false finds.
@@ -57,12 +58,15 @@ ANGLES = (0, 30, 90, 180)  # degrees: groups of the faces on sheets
 COLUMNS = ("300-W", "infanface", "infanface, validation", "wflw", "wflw, validation", "photographs")
 
 
-def compare(data: Path, agreement: Path, out: Path, detectors: list[str], limit: int | None = None) -> None:
-    """Measure the detectors; write OUT.json, OUT.md and OUT.png."""
+def compare(
+    data: Path, agreement: Path, out: Path, detectors: list[str], check: str | None, limit: int | None = None
+) -> None:
+    """Measure the detectors, also with the network CHECK if there is one; write OUT.json, OUT.md and OUT.png."""
     training = IbugDataset(data / FOLDERS["ibug"]).read_split().training
     training = training.take(np.linspace(0, len(training) - 1, CORRECTION_FACES).round().astype(int)[:limit])
     imm = read_imm(data / FOLDERS["imm"])
     workers = {name: _start(name) for name in detectors}
+    workers |= {f"{name} + {check}": _start(name, check) for name in detectors if check}
     with tempfile.TemporaryDirectory() as folder:
         groups = {name: scenes[:limit] for name, scenes in _scenes(data, agreement, Path(folder)).items()}
         files = [training.root / file for file in training.files]
@@ -90,8 +94,9 @@ def compare(data: Path, agreement: Path, out: Path, detectors: list[str], limit:
     save_table(out, result, _table(result))
 
 
-def _start(name: str) -> Worker:
-    return start_worker("detector", environment="detectors", detector=name, threshold=LOWEST.get(name, USUAL_LOWEST))
+def _start(name: str, check: str | None = None) -> Worker:
+    lowest = LOWEST.get(name, USUAL_LOWEST)
+    return start_worker("detector", environment="detectors", detector=name, threshold=lowest, check=check)
 
 
 def _detect(worker: Worker, file: Path) -> dict:
@@ -181,7 +186,8 @@ def _table(result: dict) -> list[str]:
         sets = row["sets"]
         cells = [f"{sets[column]['found']} of {sets[column]['faces']}" for column in (*COLUMNS, *sheets)]
         cells.append(", ".join(str(sets[column]["false"]) for column in false))
-        lines.append(f"| {name} | {' | '.join(cells)} | {'{} ({}–{})'.format(*row['ms'])} |")
+        time = "–" if " + " in name else "{} ({}–{})".format(*row["ms"])  # the network judges what no threshold lets in
+        lines.append(f"| {name} | {' | '.join(cells)} | {time} |")
     lines += ["", "Found when so many false finds in all pictures together are allowed:", ""]
     lines += ["| | set | " + " | ".join(map(str, FALSE_FINDS)) + " |", "|---" * (len(FALSE_FINDS) + 2) + "|"]
     for name, row in rows.items():
@@ -199,6 +205,7 @@ def main() -> int:
     add("--agreement", metavar="FILE", type=Path, required=True, help="what benchmarks.agreement wrote")
     add("--out", metavar="NAME", type=Path, default=Path("detectors"), help="without a suffix")
     add("--detectors", nargs="+", choices=MODULES, default=list(MODULES), metavar="NAME", help="default: all")
+    add("--check", metavar="RUN", help="also what remains of them after this network has discarded what is no face")
     add("--limit", metavar="N", type=int, help="pictures of each set, to try the program (default: all)")
     return exit_status("benchmarks.detectors:compare", **vars(parser.parse_args()))
 
