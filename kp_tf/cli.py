@@ -19,6 +19,7 @@ PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifact
 LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
 LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
 DETECTORS = ("builtin", "dlib", "centerface", "mediapipe")  # those of predict.detectors
+DETECTOR = f"what finds faces: {', '.join(DETECTORS)} or a run of train-detector (default: {DETECTORS[0]})"
 MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
 MORE_VAL = "score these labelled faces as well, and calibrate the confidence on them; repeatable"
 OUTSIDE = "take photographs outside the folder of the labels as well"
@@ -212,7 +213,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="left, top, width and height of a face, instead of detection; repeatable; --box=L,T,W,H if L is negative",
     )
-    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"finds faces (default: {DETECTORS[0]})")
+    add("--detector", metavar="NAME", default=DETECTORS[0], help=DETECTOR)
     add("--out", metavar="DIR", type=Path, help="write points and pictures to this folder (default: print the points)")
     add("--format", choices=("json", "csv", "pts", "xml"), default="json", help="default: json")
     add("--upright", action="store_true", help="give and take pixels of the upright photograph, not as stored")
@@ -229,7 +230,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detect", action="store_true", help="detect the faces, instead of taking their boxes")
     mode.add_argument("--flips", action="store_true", help="average with the prediction of the mirrored face")
-    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"with --detect (default: {DETECTORS[0]})")
+    add("--detector", metavar="NAME", default=DETECTORS[0], help=f"with --detect: {DETECTOR}")
     add("--precision", choices=PRECISIONS, default="float32", help="default: float32")
 
 
@@ -267,7 +268,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", nargs="?", type=Path, help="open a project: photographs, their labels and networks")
     add("--run", metavar="RUN", dest="runs", action="append", help=f"offer this network first: {RUN}; repeatable")
-    add("--detector", choices=DETECTORS, default=DETECTORS[0], help=f"finds faces (default: {DETECTORS[0]})")
+    add("--detector", metavar="NAME", default=DETECTORS[0], help=DETECTOR)
     add("--port", metavar="N", type=int, default=8000, help="port on this machine (default: 8000)")
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
 
@@ -285,8 +286,7 @@ def _box(text: str) -> list[float]:
     return [left, top, width, height]
 
 
-# a line of help, the options, and the function
-COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {  # help, options, function
     "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
     "train-detector": ("train the network that finds faces", _train_detector, "kp_tf.training.detector.train:train"),
     "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),

@@ -1,6 +1,7 @@
 """Detectors by name, and dlib's, which is the default."""
 
 import pickle
+import shutil
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from helpers import picture
 
 from kp_tf import cli
+from kp_tf.artifacts.weights import FOLDER
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
 from kp_tf.predict import detectors
@@ -42,6 +44,17 @@ def test_there_are_the_detectors_that_the_command_offers():
 def test_a_function_is_a_detector_and_named_ones_can_be_pickled():
     assert find_detector(len) is len
     assert pickle.loads(pickle.dumps(find_detector("dlib"))) == NamedDetector("dlib")
+
+
+def test_the_run_of_a_training_is_a_detector(tmp_path, drawn_face):
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    for suffix in ("tflite", "npz"):
+        shutil.copy(FOLDER / f"detector.{suffix}", tmp_path)
+    found = find_detector(str(tmp_path))(drawn_face[0])
+    assert found.tolist() == find_detector("builtin")(drawn_face[0]).tolist()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KpError, match=r"empty/detector\.tflite"):
+        find_detector(str(tmp_path / "empty"))(drawn_face[0])
 
 
 def test_dlib_finds_a_face_at_any_size(drawn_face):

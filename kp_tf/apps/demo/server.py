@@ -23,8 +23,9 @@ from kp_tf.apps.demo.project_service import OtherPageError, ProjectService
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.service import DemoService
 from kp_tf.apps.demo.trainings import Trainings
+from kp_tf.artifacts.weights import WEIGHTS
 from kp_tf.core.errors import KpError
-from kp_tf.predict.detectors import DEFAULT
+from kp_tf.predict.detectors import DEFAULT, find_detector
 
 if TYPE_CHECKING:  # optional dependencies
     import uvicorn
@@ -62,7 +63,7 @@ def demo(
         runs: networks to offer before those that come with kp_tf, each as `Predictor.load` takes it.
         port: the port on this machine; 0 lets the system choose.
         browser: open the page in the default browser.
-        detector: the name of one of `detectors.MODULES`.
+        detector: a name or directory, see `detectors.find_detector`.
         folder: of a project to open; None: the page that keeps nothing.
 
     Raises:
@@ -73,12 +74,12 @@ def demo(
         raise KpError("the demo needs Starlette and uvicorn: pip install starlette uvicorn")
     if folder and runs:
         raise KpError("--run cannot be used with a folder: a project proposes points with the networks in its runs")
+    find_detector(detector)  # which may not exist
     with ExitStack() as held:
         if folder:
             server = project_server(held.enter_context(opened(folder)), detector=detector)
         else:
-            included = ("compact", "large") if find_spec("tensorflow") else ("compact",)
-            server = http_server(name_networks(runs or (), included), detector=detector)
+            server = http_server(name_networks(runs or (), WEIGHTS), detector=detector)
         _serve(server, port, browser)
 
 

@@ -36,7 +36,7 @@ class DemoService:
 
         Args:
             sources: for each network the name that the page shows and what `Predictor.load` takes.
-            detector: the name of one of `detectors.MODULES`.
+            detector: see `detectors.find_detector`.
 
         Raises:
             KpError: if the first network cannot be loaded.

@@ -8,6 +8,7 @@ that `python -m benchmarks.detectors` measures. docs/predict.md compares them.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
@@ -37,7 +38,7 @@ class NamedDetector:
     """One of MODULES as a `Detector`; it can be pickled, and threads may share it.
 
     Attributes:
-        name: one of MODULES.
+        name: one of MODULES, or the directory of a run of `kp-tf train-detector`.
         threshold: of the score from which something counts as a face; None: the detector's own.
     """
 
@@ -55,24 +56,26 @@ class NamedDetector:
 
     def detect(self, picture: Image.Image) -> Detections:
         """The same with scores and angles. Raises KpError likewise."""
-        return self.module.detect(picture, self.module.THRESHOLD if self.threshold is None else self.threshold)
+        threshold = self.module.THRESHOLD if self.threshold is None else self.threshold
+        run = [] if self.name in MODULES else [Path(self.name)]
+        return self.module.detect(picture, threshold, *run)
 
     @property
     def module(self) -> ModuleType:
         """The module with its function `detect`, its THRESHOLD and, if it needs one, the CORRECTION of its boxes."""
-        return import_module(f"{__name__}.{MODULES[self.name]}")
+        return import_module(f"{__name__}.{MODULES.get(self.name, 'builtin')}")
 
 
 def find_detector(detector: str | Detector) -> Detector:
-    """The detector of a name; any other is returned as it is.
+    """The detector of a name or of a run's directory; any other is returned as it is.
 
     Raises:
         KpError: if there is none of this name.
     """
     if not isinstance(detector, str):
         return detector
-    if detector not in MODULES:
-        raise KpError(f"there is no detector {detector!r}, but {', '.join(MODULES)}")
+    if detector not in MODULES and not Path(detector).is_dir():
+        raise KpError(f"there is no detector {detector!r}, but {', '.join(MODULES)}, or a run of train-detector")
     return NamedDetector(detector)
 
 

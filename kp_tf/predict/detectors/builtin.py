@@ -1,10 +1,12 @@
 """The detector that comes with the package, see `models.detector`, through LiteRT or Keras."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from kp_tf.artifacts.weights import FOLDER
 from kp_tf.backends.detector import load_detector
 from kp_tf.backends.network import Cells
 from kp_tf.core.centres import COARSEST, Centres, decode, each_once
@@ -15,9 +17,9 @@ SIDES = (640, 320)  # pixels of the longer side; the smaller picture shows large
 MAX_ENLARGED = 2.0  # times
 
 
-def detect(picture: Image.Image, threshold: float = THRESHOLD) -> Detections:
-    """Detect faces in an upright RGB picture. Raises KpError if neither LiteRT nor TensorFlow is installed."""
-    found = find_centres(_networks(), picture, threshold)
+def detect(picture: Image.Image, threshold: float = THRESHOLD, folder: Path = FOLDER) -> Detections:
+    """Detect faces in an upright RGB picture, by the network in a folder; errors as of `load_detector`."""
+    found = find_centres(_networks(folder), picture, threshold)
     return Detections(found.boxes(), found.scores, found.faces[:, 3])
 
 
@@ -47,6 +49,6 @@ def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: f
 
 
 @cache
-def _networks() -> tuple[Cells, ...]:
+def _networks(folder: Path) -> tuple[Cells, ...]:
     """One for each size, so that none changes its size in photographs of one size."""
-    return tuple(load_detector() for _ in SIDES)
+    return tuple(load_detector(folder) for _ in SIDES)
