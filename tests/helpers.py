@@ -185,6 +185,14 @@ def running(server):
         listener.close()
 
 
+def wait_for(condition):
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it takes too long")
+
+
 class Answer:
     """A response of the server, successful or not."""
 

@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import picture, running, serving_project, write_xml
+from helpers import RECIPE, picture, running, serving_project, write_xml
 from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen
+from PIL import Image
 
 from kp_tf import Predictor
 from kp_tf.apps.demo.project import Project, opened
+from kp_tf.apps.demo.proposals import Key, Loaded, Proposals
+from kp_tf.apps.demo.scheme_files import read_own_scheme
 from kp_tf.apps.demo.server import project_server
 from kp_tf.apps.demo.trainings import Trainings
+from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.keypoints import IBUG68, Scheme
 from kp_tf.data.dlib_xml import read_dlib_xml
 
@@ -335,3 +339,43 @@ def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without
         page.fill("#train-epochs", "2")
         page.click("#train-on")
         wait(page, "#train-state", "^The training is finished. 2 epochs are done.$")
+
+
+def test_the_photographs_come_in_the_order_in_which_the_network_is_least_sure(window, named, monkeypatch):
+    box = "<box left='50' top='40' width='80' height='80'>{}</box>"
+    parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
+    write_xml(named / "points.xml", [f"<image file='0.png'>{box.format(parts)}</image>"])
+    info = ModelInfo(Path("own"), RECIPE, read_own_scheme(named / "scheme.json"))
+    for number, brightness in ((1, 0.9), (2, 0.3), (3, 0.6)):
+        with Image.open(named / f"{number}.png") as photo:
+            photo.point(lambda value, by=brightness: int(value * by)).save(named / f"{number}.png")
+
+    def network(crops):  # the darker, the less sure
+        points = np.tile([[0.3, 0.3, 0], [0.7, 0.3, 0], [0.5, 0.7, 0]], (len(crops), 1, 1))
+        points[..., 2] = (0.5 - crops.mean(axis=(1, 2, 3)))[:, None] ** 2
+        return points
+
+    monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
+    monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
+    monkeypatch.setattr(Proposals, "load", lambda *_: Loaded(info, network, Predictor(info, network)))
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#order-name", "^Begin with those that network 001 is least sure of$")
+        wait(page, "#photo-list", "2.png.*3.png.*1.png.*0.png")
+        page.locator("#photo-list").select_option("0")
+        page.press("#photo-list", "Enter")  # nothing to take there
+        wait(page, "#status", "^2.png$")
+        page.click("#previous")
+        page.click("#previous")
+        page.click("#next-open")
+        wait(page, "#status", "^2.png$")
+        wait(page, "#ask-more", "proposed")
+        page.keyboard.press("Enter")
+        wait(page, "#saved", "^All marks are saved$")
+        page.keyboard.press("Enter")
+        wait(page, "#status", "^3.png$")
+        wait(page, "#photo-list", "3.png.*1.png.*0.png.*2.png")
+        assert page.locator("optgroup").first.get_attribute("label") == "To mark, the least sure first"
+        page.uncheck("#in-order")
+        wait(page, "#photo-list", "0.png.*1.png.*2.png.*3.png")
+        assert not page.locator("optgroup").count()

@@ -1,10 +1,9 @@
 import json
 import os
 import signal
-import time
 
 import pytest
-from helpers import picture, write_xml
+from helpers import picture, wait_for, write_xml
 from page_steps import fake_training
 
 from kp_tf.apps.demo.project import Project
@@ -24,14 +23,6 @@ def folder(tmp_path):
         picture(60, 40, number).save(folder / f"{number}.png")
     write_xml(folder / "points.xml", [f"<image file='{number}.png'>{BOX}</image>" for number in range(2)])
     return folder
-
-
-def wait_for(condition):
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it takes too long")
 
 
 def test_a_training_is_watched_to_its_end(folder, tmp_path):

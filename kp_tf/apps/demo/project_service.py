@@ -12,6 +12,7 @@ import numpy as np
 from kp_tf.apps.demo.labels import SourcedFace
 from kp_tf.apps.demo.mean_shape import mean_shape
 from kp_tf.apps.demo.messages import checked, face_to_stored, load_json, parsing, read_face
+from kp_tf.apps.demo.next_to_mark import NextToMark
 from kp_tf.apps.demo.project import RUNS, Project
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.scheme_files import KNOWN_SETS, check_colours, colours_of
@@ -54,6 +55,7 @@ class ProjectService:
         self._trainings = trainings or Trainings(project)
         self._page, self._heard = "", 0.0
         self._shape: tuple[object, dict] | None = None
+        self._next = NextToMark(proposals)
 
     def open(self, content: bytes, page: str, take: str = "") -> dict:
         """Let a page work on the project, and say everything about it.
@@ -189,20 +191,25 @@ class ProjectService:
         """The points that a network proposes for a photograph.
 
         Args:
-            content: JSON of (N, 4) left, top, width, height; null detects faces, where the network is one for faces.
+            content: JSON of left, top, width and height of the box where the object is likely to be; null if that is
+                not known.
             name: of the photograph.
 
         Returns:
             The name of the network and the faces; the name is empty if there is no network for these points.
 
         Raises:
-            KpError: if the photograph, a box or the network cannot be used.
+            KpError: if the photograph, the box or the network cannot be used.
         """
         with parsing():
-            boxes = load_json(content)
-            upright = None if boxes is None else checked(np.array(boxes, np.float64).reshape(-1, 4))
+            box = load_json(content)
+            upright = None if box is None else checked(np.array(box, np.float64).reshape(4))
         network, faces = self._proposals.faces(self._project, self._project.path(name), upright)
-        return {"network": network, "faces": [writers.face_to_json(face.upright) for face in faces]}
+        return {"network": network, "faces": [writers.face_to_json(face) for face in faces]}
+
+    def next_to_mark(self, content: bytes) -> dict:
+        """The order of the photographs to mark, as `NextToMark.order`."""
+        return self._next.order(self._project, self.shape(b""))
 
     def train(self, content: bytes, page: str) -> dict:
         """Start a training, or continue the latest one.

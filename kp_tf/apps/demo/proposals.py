@@ -1,16 +1,39 @@
 """Points that a network proposes on the photographs of a project."""
 
+import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from kp_tf.apps.demo.finding import find_object
 from kp_tf.apps.demo.project import RUNS, Project
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.backends import load_network
+from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.images import open_photograph
+from kp_tf.core.images import Photograph, open_photograph
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.predict.detectors import DEFAULT
 from kp_tf.predict.predictor import Predictor
+
+INCLUDED = "compact"
+
+
+class Key(NamedTuple):
+    """A network that can be loaded: its source, as `load_network` takes it, and when it was written."""
+
+    source: str
+    written: float = 0
+
+
+class Loaded(NamedTuple):
+    """A network and its predictor."""
+
+    info: ModelInfo
+    network: Network
+    predictor: Predictor
 
 
 class Proposals:
@@ -19,53 +42,62 @@ class Proposals:
     def __init__(self, detector: str = DEFAULT) -> None:
         """Propose with this detector, where faces are detected; nothing is loaded yet."""
         self._detector = detector
-        self._loaded: tuple[str, Predictor] | None = None
+        self._loaded: tuple[Key, Loaded] | None = None
+        self._lock = threading.Lock()
 
     def runs(self, project: Project) -> list[str]:
         """The names of the project's networks, the newest first."""
         runs = sorted((run for run in project.folder.joinpath(RUNS).glob("*") if run.name.isdecimal()), reverse=True)
         return [run.name for run in runs if (run / "metrics.json").is_file() and (run / "model.keras").is_file()]
 
-    def network(self, project: Project) -> tuple[str, str] | None:
-        """A network that has the project's points: what the page calls it, and its source; None if there is none."""
+    def own(self, project: Project) -> tuple[str, Key] | None:
+        """The newest network of the project and what the page calls it; None if there is none."""
         for name in self.runs(project):
-            return name, str(project.folder / RUNS / name)
-        fits = project.scheme is not None and project.scheme.names == IBUG68.names
-        return ("compact", "compact") if fits else None
+            run = project.folder / RUNS / name
+            return name, Key(str(run), (run / "model.keras").stat().st_mtime)  # it may be trained on
+        return None
 
-    def faces(self, project: Project, path: Path, boxes: np.ndarray | None) -> tuple[str, list[Face]]:
+    def load(self, key: Key) -> Loaded:
+        """Load a network, or take the one that was loaded last. Raises KpError if it cannot be used."""
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != key:
+                info, network = load_network(key.source)
+                self._loaded = key, Loaded(info, network, Predictor(info, network, self._detector))
+            return self._loaded[1]
+
+    def faces(self, project: Project, path: Path, box: np.ndarray | None) -> tuple[str, list[Face]]:
         """Propose faces.
 
         Args:
             project: whose newest network is asked.
             path: of the photograph.
-            boxes: (N, 4) in pixels of the upright photograph. None detects faces with the network for faces, and
-                nothing with others.
+            box: (4,) where the object is likely to be, in pixels of the upright photograph. A network of the project
+                begins there, and without a box has nothing to propose. The network for faces detects them instead.
 
         Returns:
-            The name of the network, empty if there is none, and the faces.
+            The name of the network, empty if there is none, and the faces in pixels of the upright photograph.
 
         Raises:
-            KpError: if the network, the photograph or a box cannot be used.
+            KpError: if the network, the photograph or the box cannot be used.
         """
-        found = self.network(project)
-        if found is None or (boxes is None and found[0] != "compact"):
-            return (found[0] if found else ""), []
-        name, source = found
-        key = f"{source} {_age(source)}"
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = key, Predictor.load(source, self._detector)
-        predictor, photograph = self._loaded[1], open_photograph(path)
-        if project.scheme and predictor.scheme.names != project.scheme.names:
+        own = self.own(project)
+        if project.scheme is None or not (own or project.scheme.names == IBUG68.names):
+            return "", []
+        name, key = own or (INCLUDED, Key(INCLUDED))
+        predictor = self.load(key).predictor
+        if predictor.scheme.names != project.scheme.names:
             return "", []  # trained before the points were changed
-        stored = None if boxes is None else photograph.orientation.boxes_to_stored(boxes)
+        opened = open_photograph(path)
+        upright = Photograph(opened.name, opened.upright)
+        size, scale = upright.upright.size, predictor.info.recipe.crop_scale
+
+        def points(box: np.ndarray) -> np.ndarray:
+            return predictor.predict(upright, [box])[0].points
+
         try:
-            return name, predictor.predict(photograph, stored)
+            if own is None:
+                return name, predictor.predict(upright)
+            boxes = np.empty((0, 4)) if box is None else find_object(points, box, size, scale)[None]
+            return name, predictor.predict(upright, boxes)
         except KpError as error:
             raise KpError(f"no points proposed: {error}") from None
-
-
-def _age(source: str) -> float:
-    """When a run was written, which may have been trained on; 0 of the networks that come with kp_tf."""
-    model = Path(source, "model.keras")
-    return model.stat().st_mtime if model.is_file() else 0

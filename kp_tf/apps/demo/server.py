@@ -169,6 +169,7 @@ def project_server(
         "/project/scheme": (service.change_scheme, "json"),
         "/project/shape": (service.shape, "json"),
         "/project/propose": (service.propose, "json"),
+        "/project/next": (service.next_to_mark, "json"),
         "/project/train": (service.train, "json"),
         "/project/stop": (service.stop, "json"),
         "/project/training": (service.training, "json"),

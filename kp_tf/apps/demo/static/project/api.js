@@ -61,8 +61,22 @@ export const changeScheme = (content) => ask("scheme", JSON.stringify(content), 
 /** @returns {Promise<Shape>} */
 export const shape = () => ask("shape", "", {});
 
-/** @returns {Promise<{network: string, faces: object[]}>} */
-export const propose = (name, boxes) => ask("propose", JSON.stringify(boxes), { name });
+/**
+ * @param {string} name
+ * @param {?import("../geometry.js").Box} box  where the object is likely to be
+ * @returns {Promise<{network: string, faces: object[]}>}
+ */
+export const propose = (name, box) => ask("propose", JSON.stringify(box), { name });
+
+/**
+ * @typedef {object} Next
+ * @property {string} network  that puts photographs in order; empty if there is none
+ * @property {string[]} names  of the photographs to mark that it has seen, the most useful first
+ * @property {number} of  how many there are to mark
+ *
+ * @returns {Promise<Next>}
+ */
+export const next = () => ask("next", "", {});
 
 /**
  * @typedef {object} Training

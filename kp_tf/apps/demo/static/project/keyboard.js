@@ -48,13 +48,13 @@ function actionFor(event) {
   const { target } = event;
   const photo = currentPhoto();
   if (!photo || project.blocked || project.view !== "mark" || event.altKey) return undefined;
-  if (target.matches("input:not([type=checkbox]), select")) return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (target.matches("input:not([type=checkbox])") || (target.matches("select") && key !== "Enter")) return undefined;
   if (event.ctrlKey || event.metaKey) return key === "z" ? marking.back : undefined;
   if (key in PAGE_KEYS) return PAGE_KEYS[key];
   if (!photo.faces || !project.scheme) return undefined;
   const step = ARROWS[key]?.map((pixels) => pixels * (event.shiftKey ? 10 : 1));
-  const presses = target === svg || target === document.body;
+  const presses = target === svg || target === document.body || target.matches("select");
   if (state.draftBox) {
     if (step) return () => moveBox(step);
     return key === "Enter" && !presses ? undefined : BOX_KEYS[key];

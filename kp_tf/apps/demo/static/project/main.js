@@ -1,6 +1,6 @@
 /** Starts the page of a project: connects its controls and opens the project. */
 
-import { renderCanvas, screenPixel } from "../canvas.js";
+import { renderCanvas, screenPixel, svg } from "../canvas.js";
 import { connectPointer } from "../pointer.js";
 import { changed, currentPhoto, onChange, onEdit, setError, setShown, setStatus, state, updatePhoto } from "../state.js";
 import { showAll, showFace, zoomIn, zoomOut } from "../view.js";
@@ -64,8 +64,8 @@ async function showView(view) {
   if (project.view === "points" && isChanged() && !confirm("The points are not saved. Discard the changes?")) return;
   beginDraft(project.scheme, true);
   setProject({ view });
-  if (view === "train") watchTraining();
-  else if (view === "mark" && currentPhoto()?.faces && !currentPhoto().predicted) predictPhoto(currentPhoto());
+  if (view !== "points") watchTraining();
+  if (view === "mark" && currentPhoto()?.faces && !currentPhoto().predicted) predictPhoto(currentPhoto());
 }
 
 /** Saves the points and, if they were clicked on the photograph, the object there; then marking goes on. */
@@ -114,7 +114,12 @@ onChange(() => {
   renderCanvas(project.view === "mark" ? drawProposals : drawDraft);
 });
 onEdit(afterEdit);
-for (const [id, action] of Object.entries(BUTTONS)) byId(id).addEventListener("click", action);
+for (const [id, action] of Object.entries(BUTTONS)) {
+  byId(id).addEventListener("click", ({ detail }) => {
+    action();
+    if (detail) svg.focus({ preventScroll: true }); // by the pointer: Enter and Space are for the photograph again
+  });
+}
 for (const button of document.querySelectorAll("[data-view]")) {
   button.addEventListener("click", () => showView(button.dataset.view));
 }

@@ -44,11 +44,26 @@ export async function refreshShape() {
   setProject({ shape: await api.shape().catch(() => project.shape) });
 }
 
-/** The next photograph with points to mark, after the current one and then from the first; -1 if there is none. */
+const isToMark = ({ state: how }) => how === "new" || how === "begun";
+
+/** The photographs to mark, by index: the most useful first, if there is such an order, and then by name. */
+export function toMark() {
+  const indices = [...state.photos.keys()].filter((index) => isToMark(state.photos[index]));
+  if (!isOrdered()) return indices;
+  const rank = new Map(project.next.names.map((name, place) => [name, place]));
+  const place = (index) => rank.get(state.photos[index].name) ?? Infinity;
+  return indices.sort((one, other) => place(one) - place(other) || one - other);
+}
+
+export const isOrdered = () => project.inOrder && project.next.network !== "";
+
+/** The photograph to mark that follows the current one, the first after the last; -1 if there is none. */
 export function nextToMark() {
-  const count = state.photos.length;
-  const after = Array.from({ length: count - 1 }, (_, k) => (state.photoIndex + 1 + k) % count);
-  return after.find((index) => ["new", "begun"].includes(state.photos[index].state)) ?? -1;
+  const indices = toMark();
+  const at = indices.indexOf(state.photoIndex);
+  if (at >= 0) return indices.length > 1 ? indices[(at + 1) % indices.length] : -1;
+  const after = isOrdered() ? undefined : indices.find((index) => index > state.photoIndex);
+  return after ?? indices[0] ?? -1;
 }
 
 /** Loads the image and the objects of a photograph: once, or again if that failed. */

@@ -2,8 +2,8 @@
 
 import { currentFace, currentPhoto, setError, state } from "../state.js";
 import { askedPoint, chooseFace, choosePoint } from "./marking.js";
-import { nextToMark, showPhoto } from "./opening.js";
-import { project } from "./project.js";
+import { isOrdered, nextToMark, showPhoto, toMark } from "./opening.js";
+import { project, setProject } from "./project.js";
 import { canTake } from "./proposals.js";
 
 const byId = (id) => document.getElementById(id);
@@ -11,7 +11,10 @@ const SIGNS = { new: "○", begun: "◐", done: "●", none: "–", problem: "!"
 const WORDS = { new: "to mark", begun: "begun", done: "marked", none: "nothing to mark", problem: "cannot be used" };
 
 export function connectPanel() {
-  byId("photo-list").addEventListener("change", (event) => showPhoto(event.target.selectedIndex));
+  byId("photo-list").addEventListener("change", (event) => showPhoto(Number(event.target.value)));
+  const order = () => setProject({ inOrder: byId("in-order").checked });
+  byId("in-order").addEventListener("change", order);
+  order(); // a browser may keep the box of an earlier visit as it was
 }
 
 export function renderPanel() {
@@ -48,18 +51,45 @@ function setText(element, text) {
 
 function renderPhotographs() {
   const [list, { photos }] = [byId("photo-list"), state];
-  while (list.options.length > photos.length) list.lastElementChild.remove();
-  while (list.options.length < photos.length) list.append(new Option());
-  photos.forEach((photo, index) => {
-    setText(list.options[index], `${SIGNS[photo.state]} ${photo.name}`);
-    list.options[index].title = WORDS[photo.state];
-  });
-  if (list.selectedIndex !== state.photoIndex) list.selectedIndex = state.photoIndex;
+  fillList(list);
+  for (const option of list.options) {
+    const photo = photos[option.value];
+    setText(option, `${SIGNS[photo.state]} ${photo.name}`);
+    option.title = WORDS[photo.state];
+  }
+  if (list.value !== String(state.photoIndex)) list.value = state.photoIndex;
+  renderOrder();
   const marked = photos.filter((photo) => ["done", "none"].includes(photo.state)).length;
   setText(byId("position"), `${state.photoIndex + 1} of ${photos.length}, ${marked} finished`);
   byId("previous").disabled = state.photoIndex <= 0;
   byId("next").disabled = state.photoIndex >= photos.length - 1;
   byId("next-open").disabled = nextToMark() < 0;
+}
+
+/** All photographs by name or, once a network puts them in order, those to mark and then the others. */
+function fillList(list) {
+  const all = [...state.photos.keys()];
+  const open = new Set(isOrdered() ? toMark() : []);
+  const sections = [["To mark, the least sure first", [...open]], ["Others", all.filter((index) => !open.has(index))]];
+  const key = JSON.stringify([isOrdered(), state.photos.length, [...open]]);
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  const options = (indices) => indices.map((index) => new Option("", index));
+  const groups = sections.filter(([, indices]) => indices.length).map(([label, indices]) => {
+    const group = Object.assign(document.createElement("optgroup"), { label });
+    group.append(...options(indices));
+    return group;
+  });
+  list.replaceChildren(...(isOrdered() ? groups : options(all)));
+}
+
+/** Says in which order the photographs come, and why. */
+function renderOrder() {
+  const { network, names, of } = project.next;
+  byId("order").hidden = !network || !of;
+  setText(byId("order-name"), `Begin with those that network ${network} is least sure of`);
+  const seen = names.length < of ? ` Looked at so far: ${names.length} of ${of}.` : "";
+  setText(byId("order-hint"), `Its points are likely to be wrong there. Photographs that look alike are kept apart.${seen}`);
 }
 
 function renderFaces(photo) {

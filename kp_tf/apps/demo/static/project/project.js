@@ -13,6 +13,9 @@ export const project = {
   view: "", // points, mark or train
   /** @type {import("./api.js").Training} */
   training: { state: "none", runs: [] },
+  /** @type {import("./api.js").Next}  the order of the photographs to mark */
+  next: { network: "", names: [], of: 0 },
+  inOrder: true, // use it
   saved: "", // what is said about saving
   failed: false, // saving failed
   blocked: "", // why this window may not change the project

@@ -5,17 +5,12 @@ import * as api from "./api.js";
 import { project } from "./project.js";
 import { boxAround, shapeOn } from "./shape.js";
 
-const ROUNDS = 3; // of a network that finds the object in the whole photograph: each begins with the box of the last
-
 /** Asks a network, if there is one, for the points of a photograph that has none. */
 export async function predictPhoto(photo) {
   if (photo.predicted || photo.faces.length || photo.state === "none") return;
   try {
-    let { network, faces } = await api.propose(photo.name, null); // detects faces, if it is for faces
-    for (let round = 0; network && network !== "compact" && project.shape.points && round < ROUNDS; round += 1) {
-      const points = faces[0]?.points ?? shapeOn(project.shape, [], photo);
-      ({ network, faces } = await api.propose(photo.name, [boxAround(points)]));
-    }
+    const usual = project.shape.points ? boxAround(shapeOn(project.shape, [], photo)) : null;
+    const { network, faces } = await api.propose(photo.name, usual);
     updatePhoto(photo, { predicted: faces, network });
   } catch (error) {
     if (photo === currentPhoto()) setError(error.message);

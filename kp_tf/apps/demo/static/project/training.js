@@ -15,7 +15,17 @@ export async function watchTraining() {
   const before = project.training;
   if (project.view && !project.blocked) setProject({ training: await api.training().catch(() => before) });
   if (newest(before) !== newest(project.training)) forgetProposals();
-  timer = setTimeout(watchTraining, project.training.state === "running" ? PAUSE : WAIT);
+  const isWorking = await watchOrder();
+  clearTimeout(timer);
+  timer = setTimeout(watchTraining, project.training.state === "running" || isWorking ? PAUSE : WAIT);
+}
+
+/** Asks what to mark next; tells whether the network still looks at photographs. */
+async function watchOrder() {
+  if (!project.training.runs?.length || project.view !== "mark" || project.blocked) return false;
+  const next = await api.next().catch(() => project.next);
+  if (JSON.stringify(next) !== JSON.stringify(project.next)) setProject({ next });
+  return next.network !== "" && next.names.length < next.of;
 }
 
 const newest = ({ runs, state: how, run }) => (how === "running" ? "" : `${runs?.[0]} ${how} ${run}`);
