@@ -4,10 +4,10 @@ import base64
 import gzip
 
 import numpy as np
-from kp_tf.predict.own_detector import SIDES
 
 from kp_tf.apps.web.runtime import KINDS
 from kp_tf.predict.cascade import scale_crops
+from kp_tf.predict.detectors.builtin import SIDES
 
 ASKS_PYTHON = b"""
 export const supportsFeature = async () => true;

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import DISC_INFO, DISC_SIZE, FakeDetector, disc_network, draw_discs, picture
-from kp_tf.predict.own_detector import SIDES, find_centres
 from page_steps import CHROMIUM
 from PIL import Image
 from web_steps import RUNTIME, answer_with
@@ -21,6 +20,7 @@ from kp_tf.core.images import crop_image
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.confidence import are_doubtful, confidence_of
+from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.tracking import OneEuro, Tracker
 from kp_tf.predict.writers import face_to_json

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kp_tf.predict.own_detector import SIDES
 from page_steps import CHROMIUM, PHOTO, faces_of, save, show, wait_for_status
 from PIL import Image
 from web_steps import RUNTIME, answer_with
@@ -21,6 +20,7 @@ from kp_tf.core.centres import CHANNELS, SIDE, STRIDE
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.data.imm import read_imm
 from kp_tf.data.synthetic.photographs import draw_ibug
+from kp_tf.predict.detectors.builtin import SIDES
 from kp_tf.predict.predictor import Predictor
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]

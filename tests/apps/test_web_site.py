@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import INFO
-from kp_tf.predict.own_detector import SIDES
 from web_steps import RUNTIME
 
 from kp_tf.apps.export import export
@@ -24,6 +23,7 @@ from kp_tf.artifacts.weights import committed
 from kp_tf.core.centres import STRIDE
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import NOSE
+from kp_tf.predict.detectors.builtin import SIDES
 
 
 @pytest.fixture(scope="module")

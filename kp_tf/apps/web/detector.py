@@ -7,7 +7,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import FOLDER
 from kp_tf.core.centres import CHANNELS, STRIDE
 from kp_tf.core.keypoints import IBUG68
-from kp_tf.predict.own_detector import SIDES
+from kp_tf.predict.detectors.builtin import SIDES
 
 FILE = FOLDER / "detector.tflite"
 
