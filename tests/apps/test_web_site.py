@@ -111,14 +111,13 @@ def test_the_included_network_fits_a_site():
     )
 
 
-def test_a_detector_is_in_the_site_of_a_network_of_faces(tmp_path):
+def test_a_detector_is_in_the_site_of_a_network_of_faces():
     site = site_files(INFO, b"", RUNTIME, {640: b"large squares", 320: b"small ones"})
     assert json.loads(site["model.json"])["detector"]["sides"] == [640, 320]
     assert (site["detector-640.tflite"], site["detector-320.tflite"]) == (b"large squares", b"small ones")
     assert '"detector-320.tflite"' in site["sw.js"].decode(), "kept for use offline"
     assert json.loads(site_files(INFO, b"", RUNTIME)["model.json"])["detector"] is None
-    (tmp_path / "detector.tflite").write_bytes(b"not read")
-    assert detector_networks(replace(INFO, scheme=NOSE), tmp_path / "detector.tflite") == {}
+    assert detector_networks(replace(INFO, scheme=NOSE)) == {}
 
 
 def test_a_network_for_every_size_becomes_one_for_squares(tmp_path):

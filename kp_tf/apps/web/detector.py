@@ -22,7 +22,7 @@ def detector_networks(info: ModelInfo, path: Path = FILE) -> dict[int, bytes]:
     Returns:
         Nothing if the network is not one of faces.
     """
-    if info.scheme != IBUG68 or not path.is_file():
+    if info.scheme != IBUG68:
         return {}
     content = path.read_bytes()
     return {side: for_squares(content, side) for side in SIDES}

@@ -18,11 +18,11 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.pose import SHAPE
+from kp_tf.predict.detectors.builtin import THRESHOLD
 from kp_tf.predict.drawing import point_colours
 
 STATIC = Path(__file__).with_name("static")
 FRAGMENTS = {"head.html": "</head>", "header.html": "</header>", "stage.html": "</section>"}  # and what each precedes
-THRESHOLD = 0.4  # lowest score of a face
 MODEL = "model.json"  # by which a folder is recognised as a site
 
 

@@ -1,4 +1,4 @@
-/** Finding faces with the detector's network on squares, as predict/own_detector.py. */
+/** Finding faces with the detector's network on squares, as predict/detectors/builtin.py. */
 
 import { boxOf, decode, eachOnce, STRIDE } from "./centres.js";
 import { crop } from "./crop.js";
