@@ -4,12 +4,12 @@
     python -m benchmarks.detectors --data DIR --agreement agreement.json --out detectors
 
 All of them are those of `kp_tf.predict.detectors`, in an environment that has their packages; with `--check compact`,
-also without the faces that the network discards, as in `Predictor`. They take turns, picture by picture. Faces: 300-W's
-validation faces, the infants and hard faces of `more_faces`, a tenth of its whole photographs, against what CenterFace
-and BlazeFace agree on, and sheets of IMM's people 33–40, turned by any angle.
-Pictures without faces: backgrounds of those photographs, scikit-image's pictures, and drawn textures. Also the median
-difference of the boxes from 300 labelled training faces, from which the detectors' corrections are made. Writes
-OUT.json, OUT.md and OUT.png, the faces found by the number of false finds.
+the default one also without what the network discards, as in `Predictor`. They take turns, picture by picture. Faces:
+300-W's validation faces, the infants and hard faces of `more_faces`, a tenth of its whole photographs, against what
+CenterFace and BlazeFace agree on, and sheets of IMM's people 33–40, turned by any angle. Pictures without faces:
+backgrounds of those photographs, scikit-image's pictures, and drawn textures. Also the median difference of the boxes
+from 300 labelled training faces, from which the detectors' corrections are made. Writes OUT.json, OUT.md and OUT.png,
+the faces found by the number of false finds.
 """
 
 import argparse
@@ -47,7 +47,7 @@ from kp_tf.data.imm import read_imm
 from kp_tf.data.layout import FOLDERS
 from kp_tf.data.samples import Samples
 from kp_tf.evaluate.canvas import save_figure
-from kp_tf.predict.detectors import MODULES
+from kp_tf.predict.detectors import DEFAULT, MODULES
 
 LOWEST = {"dlib": -0.5}  # scores from which detections are taken here, to see what lower thresholds would do
 USUAL_LOWEST = 0.1
@@ -61,12 +61,13 @@ COLUMNS = ("300-W", "infanface", "infanface, validation", "wflw", "wflw, validat
 def compare(
     data: Path, agreement: Path, out: Path, detectors: list[str], check: str | None, limit: int | None = None
 ) -> None:
-    """Measure the detectors, also with the network CHECK if there is one; write OUT.json, OUT.md and OUT.png."""
+    """Measure the detectors, the default one also with the network CHECK; write OUT.json, OUT.md and OUT.png."""
     training = IbugDataset(data / FOLDERS["ibug"]).read_split().training
     training = training.take(np.linspace(0, len(training) - 1, CORRECTION_FACES).round().astype(int)[:limit])
     imm = read_imm(data / FOLDERS["imm"])
     workers = {name: _start(name) for name in detectors}
-    workers |= {f"{name} + {check}": _start(name, check) for name in detectors if check}
+    if check:
+        workers[f"{DEFAULT} + {check}"] = _start(DEFAULT, check)
     with tempfile.TemporaryDirectory() as folder:
         groups = {name: scenes[:limit] for name, scenes in _scenes(data, agreement, Path(folder)).items()}
         files = [training.root / file for file in training.files]
@@ -205,7 +206,11 @@ def main() -> int:
     add("--agreement", metavar="FILE", type=Path, required=True, help="what benchmarks.agreement wrote")
     add("--out", metavar="NAME", type=Path, default=Path("detectors"), help="without a suffix")
     add("--detectors", nargs="+", choices=MODULES, default=list(MODULES), metavar="NAME", help="default: all")
-    add("--check", metavar="RUN", help="also what remains of them after this network has discarded what is no face")
+    add(
+        "--check",
+        metavar="RUN",
+        help="also the default one after this network has discarded what is no face",
+    )
     add("--limit", metavar="N", type=int, help="pictures of each set, to try the program (default: all)")
     return exit_status("benchmarks.detectors:compare", **vars(parser.parse_args()))
 
