@@ -26,7 +26,8 @@ class ModelInfo:
         recipe: how it was trained: its network, input and passes.
         scheme: what its points are.
         is_sample: whether it was trained on synthetic faces.
-        mean_face: relative to the boxes of faces, for passes after the first; None if there is one pass.
+        mean_face: relative to the boxes of faces, for passes after the first and for networks that find things
+            themselves; None of other networks.
         framing: the mean face relative to whole photographs, if the network expects those.
         metrics: what its validation showed; empty while the training is not complete.
     """

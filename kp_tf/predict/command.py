@@ -19,12 +19,13 @@ from kp_tf.predict import writers
 from kp_tf.predict.detectors import DEFAULT, Detector, check_installed
 from kp_tf.predict.drawing import draw, save_picture
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.search import NETWORK
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
 
 OF_PHOTOGRAPHS = ("points", "faces")  # the files of the results of all photographs
 WHOLE = "this network was trained on photographs like IMM's, with one face in the middle, and takes every photograph so"
 CANNOT_USE = "files cannot be used"
-NO_FACE = "pass its box (--box L,T,W,H), cut out the part around a small face, or use another detector"
+NO_FACE = "pass its box (--box L,T,W,H), cut out the part around a small face, or use another --detector"
 MAX_STEM_BYTES = MAX_NAME_BYTES - 20  # a number and a suffix follow, as in -12_3.pts
 
 
@@ -113,7 +114,7 @@ def predict(
     if boxes is None:
         if predictor.info.recipe.takes_whole_photographs:
             print(f"note: {WHOLE}", file=sys.stderr)
-        else:
+        elif detector != NETWORK:
             check_installed(detector)
     made = [] if out is None else _make_folders(out)
     done = {}

@@ -22,6 +22,7 @@ from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
 from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
+from kp_tf.predict.search import NETWORK, search
 from kp_tf.predict.tracking import OneEuro, Tracker
 
 MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
@@ -43,13 +44,13 @@ class Predictor:
         Args:
             info: from `backends.load_network`.
             network: from `backends.load_network`.
-            detector: see `detectors.find_detector`.
+            detector: see `detectors.find_detector`; "network": the network itself, see `search.search`.
 
         Raises:
             KpError: if there is no detector of this name.
         """
         self.info, self.scheme = info, info.scheme
-        self._network, self._detector = network, find_detector(detector)
+        self._network, self._detector = network, detector if detector == NETWORK else find_detector(detector)
         self._source: str | None = None  # what `load` takes
 
     @classmethod
@@ -201,13 +202,18 @@ class Predictor:
             stored = check_boxes(photograph.name, boxes)
             upright = orientation.boxes_to_upright(stored)
         else:
-            upright = np.array([(0.0, 0.0, *size)]) if framed else self._detector(photograph.upright)
+            upright = np.array([(0.0, 0.0, *size)]) if framed else self._detect(photograph.upright)
             stored = orientation.boxes_to_stored(upright[:, :4])
         outside = misses_image(crop_windows(upright, self.info.recipe.crop_scale), np.array([size]))
         if outside.any() and not framed:
             raise box_outside(photograph.name, stored[outside.argmax()], size)
         detected = boxes is None and not framed
         return _Job(photograph, photograph.upright.convert("L"), stored, upright, framed, detected)
+
+    def _detect(self, picture: Image.Image) -> np.ndarray:
+        if isinstance(self._detector, str):
+            return search(self._network, self.info, picture.convert("L"))
+        return self._detector(picture)
 
     def _faces(self, jobs: list["_Job"]) -> Iterator[list[Face]]:
         """The faces of each photograph; all pass through the network together."""
@@ -238,7 +244,7 @@ class Predictor:
         return run_cascade(self._network, self.info, crop, boxes, sizes, framed)
 
 
-def _load_again(source: str, detector: Detector, info: ModelInfo) -> Predictor:
+def _load_again(source: str, detector: str | Detector, info: ModelInfo) -> Predictor:
     """Load a predictor that was pickled."""
     return Predictor.load(source, detector).with_info(info)
 

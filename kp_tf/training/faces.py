@@ -164,7 +164,10 @@ def _describe_network(config: TrainConfig, training: Samples, own_boxes: Samples
         scale = round(recipe.crop_margin * max(1.0, median_scale_to_cover(own.labels, own.boxes)), 3)
         stored_scale = round(scale * recipe.stored_shape[0] / recipe.shape[0], 3)
         recipe = replace(recipe, crop_scale=scale, stored_scale=stored_scale)
-    mean_face = MeanFace.from_faces(frames, own.boxes, own.labels) if recipe.num_passes > 1 else None
+    # with one pass, the mean face is what a network of a user's own points finds things by (predict/search.py)
+    has_all_points = not np.isnan(own.labels).all(axis=(0, 2)).any()
+    needs_it = recipe.num_passes > 1 or (recipe.dataset == "labels" and has_all_points)
+    mean_face = MeanFace.from_faces(frames, own.boxes, own.labels) if needs_it else None
     faces, photographs = (None, mean_face) if recipe.takes_whole_photographs else (mean_face, None)
     return ModelInfo(Path(), recipe, training.scheme, config.is_sample, mean_face=faces, framing=photographs)
 

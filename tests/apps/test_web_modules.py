@@ -22,6 +22,7 @@ from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.search import search
 from kp_tf.predict.tracking import OneEuro, Tracker
 from kp_tf.predict.writers import face_to_json
 
@@ -177,6 +178,23 @@ def test_tracks_are_those_of_python(call):
             assert one["number"] == other.number
             np.testing.assert_allclose(one["points"], other.points, atol=0.05)
             np.testing.assert_allclose(one["box"], other.box, atol=0.05)
+
+
+SEARCH = """(async () => {
+  const [model, { grey, width, height }] = arguments;
+  const { loadAndCompile, Tensor } = await import("./runtime/index.js");
+  const compiled = await loadAndCompile();
+  const network = async (crop) => (await compiled.run([new Tensor(crop, [1, ...model.shape, 1])]))[0].toTypedArray();
+  return module.search(network, model, { grey: Uint8Array.from(grey), width, height });
+})()"""
+
+
+def test_a_network_finds_things_itself_where_python_finds_them(call):
+    image = Image.fromarray(draw_discs((60, 60), (200, 50)))
+    info = replace(DISC_INFO, metrics={"max_deviation": 1.0})
+    expected = search(disc_network, info, image)
+    assert len(expected) > 1
+    np.testing.assert_allclose(call("search", SEARCH, describe(info), as_picture(image)), expected, atol=0.05)
 
 
 def test_the_json_has_the_pose_and_the_ratios_of_python(call):

@@ -26,6 +26,7 @@ from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.artifacts.weights import WEIGHTS
 from kp_tf.core.errors import KpError
 from kp_tf.predict.detectors import DEFAULT, find_detector
+from kp_tf.predict.search import NETWORK
 
 if TYPE_CHECKING:  # optional dependencies
     import uvicorn
@@ -74,7 +75,8 @@ def demo(
         raise KpError("the demo needs Starlette and uvicorn: pip install starlette uvicorn")
     if folder and runs:
         raise KpError("--run cannot be used with a folder: a project proposes points with the networks in its runs")
-    find_detector(detector)  # which may not exist
+    if detector != NETWORK:
+        find_detector(detector)  # which may not exist
     with ExitStack() as held:
         if folder:
             server = project_server(held.enter_context(opened(folder)), detector=detector)

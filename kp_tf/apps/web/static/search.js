@@ -1,18 +1,21 @@
-/** Finding things without a detector: the network's own first pass at many places, where its heatmaps are sharp. */
+/**
+ * Finding things without a detector: the network's own first pass at many places, where its heatmaps are sharp, as
+ * predict/search.py.
+ */
 
 import { runCascade, runPass } from "./cascade.js";
 import { isDoubtful, meanDeviation } from "./confidence.js";
 import { boxAround } from "./mean-face.js";
-import { overlap, scaledBox } from "./windows.js";
+import { cropWindow, missesPicture, overlap, scaledBox } from "./windows.js";
 
 const SIDES = [0.75, 0.5, 0.34]; // of the boxes, in units of the picture's shorter side
 const STEP = 0.5; // between boxes, in units of their side
 const TRIED = 6; // of the sharpest places go through all passes
-const SAME_FACE = 0.3; // intersection over union above which two boxes are of one face
+const SAME = 0.3; // intersection over union above which two boxes are of one thing
 const PAUSE_EVERY = 4; // passes, so that the page answers meanwhile
 
 /**
- * The boxes of the faces that are at least a quarter of the picture high, the surest first.
+ * The boxes of the things that are at least a quarter of the picture high, the surest first.
  *
  * @param {import("./cascade.js").Network} network
  * @param {import("./model.js").Model} model
@@ -30,8 +33,9 @@ export async function search(network, model, picture) {
   const found = [];
   for (const place of distinct(places).slice(0, TRIED)) {
     const { points, variance } = await runCascade(network, model, picture, place.box);
-    if (isDoubtful(variance, model)) continue;
-    found.push({ box: around(points, place.box), deviation: meanDeviation(variance) });
+    const box = around(points, place.box);
+    if (isDoubtful(variance, model) || missesPicture(cropWindow(box, model.crop_scale), picture)) continue;
+    found.push({ box, deviation: meanDeviation(variance) });
   }
   return distinct(found).map(({ box }) => box);
 }
@@ -54,7 +58,7 @@ function starts(length, side) {
 function distinct(places) {
   const kept = [];
   for (const place of [...places].sort((one, other) => one.deviation - other.deviation)) {
-    if (!kept.some(({ box }) => overlap(box, place.box) > SAME_FACE)) kept.push(place);
+    if (!kept.some(({ box }) => overlap(box, place.box) > SAME)) kept.push(place);
   }
   return kept;
 }
