@@ -137,7 +137,8 @@ def test_tenths_go_from_the_least_to_the_most_confident():
     said = np.linspace(0.5, 1, 21)[None]
     errors = np.where(np.arange(21) < 10, 0.1, 0.01)[None]
     errors[0, 20] = np.nan
-    tenths = calibration.tenths(said, errors)
+    mixed = np.random.default_rng(0).permutation(21)
+    tenths = calibration.tenths(said[:, mixed], errors[:, mixed])
     np.testing.assert_allclose(tenths[:, 0], said[0, :20].reshape(10, 2).mean(axis=1))
     assert tenths[:, 1].tolist() == [0] * 5 + [1] * 5
 

@@ -103,7 +103,7 @@ def test_a_teacher_is_not_believed_against_labels_or_where_it_is_in_doubt():
     points, variance = np.nan_to_num(labels, nan=0.2), np.full((3, 4), 0.5)
     points[0, 1] += 0.05  # one point wrong
     points[1, :3] += 0.06  # all points wrong
-    variance[2, 3], variance[0, 3] = 0.01**2, 0.2**2  # no label, and the teacher sure or not
+    variance[:, 3] = 0.2**2, 0.01**2, 0.01**2  # no label, and the teacher in doubt or sure
     kept = ~np.isnan(_believed(points, labels, variance)[..., 0])
     assert kept.tolist() == [[True, False, True, False], [False] * 4, [True] * 4]
 
