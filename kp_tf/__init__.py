@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors; `__getattr__` imports the same names from the same modules
+    from importlib.abc import Loader  # whose import takes as long as all else here
+
     from kp_tf.core.errors import KpError
     from kp_tf.core.face import Face
     from kp_tf.models.cnn import cnn
@@ -73,7 +74,7 @@ def _register_layers() -> None:
             importlib.import_module(f"kp_tf.{module}")
 
 
-class _KerasFinder(MetaPathFinder):
+class _KerasFinder:
     """Registers the project's layers when Keras is imported, because `import kp_tf` does not import Keras."""
 
     def find_spec(
@@ -84,15 +85,15 @@ class _KerasFinder(MetaPathFinder):
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(fullname, path, target)
             if spec and spec.loader:
-                spec.loader = _KerasLoader(spec.loader)
+                spec.loader = _KerasLoader(spec.loader)  # pyright: ignore[reportAttributeAccessIssue]
                 return spec
         return None
 
 
-class _KerasLoader(Loader):
+class _KerasLoader:
     """The loader of Keras, which registers the layers afterwards."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: "Loader") -> None:
         self._loader = loader
 
     def __getattr__(self, name: str) -> object:

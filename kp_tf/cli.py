@@ -10,7 +10,6 @@ from pathlib import Path
 from kp_tf import __version__
 from kp_tf.core.environment import captured_stderr, escape_output, is_stdout_closed, set_environment_defaults
 from kp_tf.core.errors import KpError, as_kp_error, printable
-from kp_tf.recipes import KEEP, PRECISIONS
 from kp_tf.training.detector.options import add_options as _train_detector
 
 RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
@@ -20,6 +19,7 @@ LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # t
 LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
 DETECTORS = ("builtin", "dlib", "centerface", "mediapipe")  # those of predict.detectors
 DETECTOR = f"finds faces: {', '.join(DETECTORS)}, a run of train-detector, or network: itself (default: {DETECTORS[0]})"
+KEEP, PRECISIONS = ("last", "best"), ("auto", "float32", "mixed_bfloat16")  # those of recipes
 MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
 MORE_VAL = "score these labelled faces as well, and calibrate the confidence on them; repeatable"
 OUTSIDE = "take photographs outside the folder of the labels as well"

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from helpers import picture
 
 import kp_tf
-from kp_tf import cli
+from kp_tf import cli, recipes
 from kp_tf.core.environment import DEFAULTS
 from kp_tf.training.options import Options
 
@@ -196,7 +198,28 @@ def test_help_imports_nothing_large(arguments):
     assert f"usage: {' '.join(arguments).replace('-m', 'python -m')}" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"argparse", "kp_tf.cli"} <= imported
-    assert not imported & {"tensorflow", "keras", "numpy", "pandas", "PIL"}
+    assert not imported & {"tensorflow", "keras", "numpy", "pandas", "PIL", "dataclasses", "importlib.resources"}
+
+
+@pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="needs LiteRT, without which TensorFlow predicts")
+def test_a_jpeg_is_predicted_without_what_other_files_need(drawn_jpeg):
+    """A cold start imports no reader of labels, no plugins of rare formats, and nothing that paints."""
+    code = "import sys; from kp_tf.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code, "predict", str(drawn_jpeg), "--box", "8,8,40,40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    imported = set(done.stderr.split())
+    assert {"numpy", "PIL.Image"} <= imported
+    assert not imported & {"tensorflow", "pandas", "xml.etree.ElementTree", "PIL.ImageDraw", "pillow_heif"}
+
+
+@pytest.fixture
+def drawn_jpeg(tmp_path):
+    picture(64, 64).save(tmp_path / "a.jpg")
+    return tmp_path / "a.jpg"
+
+
+def test_the_choices_are_those_of_the_recipes():
+    assert (cli.KEEP, cli.PRECISIONS) == (recipes.KEEP, recipes.PRECISIONS)
 
 
 @pytest.mark.parametrize(("program", "name"), [("train.py", "train"), ("predict_kaggle.py", "submit")])

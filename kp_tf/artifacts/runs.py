@@ -20,8 +20,7 @@ from pathlib import Path
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.schema import SplitEntry, parse
 from kp_tf.core.errors import KpError, printable
-from kp_tf.core.files import read_json, write_json
-from kp_tf.data.names import is_unicode
+from kp_tf.core.files import is_unicode, read_json, write_json
 
 RUNS = Path("runs")
 LOCK = "lock"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 import tokenize
 import zipfile
@@ -66,6 +67,11 @@ def shortened(name: str, most: int, ending: str = "") -> str:
     if len(os.fsencode(name)) <= most:
         return name
     return os.fsencode(name)[: max(most - len(os.fsencode(ending)), 0)].decode(errors="ignore") + ending
+
+
+def is_unicode(file: str) -> bool:
+    """Whether all bytes of a file name are in the encoding of file names."""
+    return not re.search(r"[\ud800-\udfff]", file)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -4,6 +4,7 @@ import io
 import math
 import threading
 import warnings
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ MAX_BYTES = 2**30  # of a file; some decoders read all of it at once
 # the formats that are tried, whatever a file's name; none of them starts another program, as EPS would;
 # JPEG includes MPO
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
+COMMON = FORMATS[:2]  # those that need no further imports
 _NAMES = "jpg jpeg jpe jfif mpo png apng webp tif tiff bmp gif ppm pgm pbm pnm jp2 j2k jpx jpf avif heic heif hif tga"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
@@ -59,21 +61,30 @@ def is_photograph(path: Path) -> bool:
 
 
 def _identified(path: Path, content: bytes | None) -> Image.Image:
-    has_heif = _register_heif()
-    missing = {name for name in ("AVIF", "HEIF") if name not in Image.OPEN}
-    if path.suffix.lower() != ".tga":  # TGA has no signature, so that other files could be taken for it
-        missing.add("TGA")
-    formats = [name for name in FORMATS if name not in missing]
-    try:
+    def open_as(formats: list[str] | tuple[str, ...]) -> Image.Image:
         return open_quietly(path if content is None else io.BytesIO(content), formats)
+
+    try:
+        with suppress(UnidentifiedImageError):
+            return open_as(COMMON)
+        return open_as(_formats(path))
     except Image.DecompressionBombError:
         raise _too_many_pixels(path) from None
     except UnidentifiedImageError:
-        if path.suffix.lower() in (".heic", ".heif") and not has_heif:
+        if path.suffix.lower() in (".heic", ".heif") and not _register_heif():
             raise KpError(f"cannot read {path}: HEIC needs pillow-heif (pip install pillow-heif)") from None
         raise KpError(f"cannot read {path}: not an image file") from None
     except Exception as error:  # a damaged header, whatever it leads Pillow to
         raise KpError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _formats(path: Path) -> list[str]:
+    """Those of FORMATS that can be opened and that a file may have."""
+    _register_heif()
+    missing = {name for name in ("AVIF", "HEIF") if name not in Image.OPEN}
+    if path.suffix.lower() != ".tga":  # TGA has no signature, so that other files could be taken for it
+        missing.add("TGA")
+    return [name for name in FORMATS if name not in missing]
 
 
 def open_quietly(source: Path | io.BytesIO, formats: list[str] | tuple[str, ...]) -> Image.Image:

@@ -1,7 +1,6 @@
 """The names of photographs in label files: what other tools write, and which file each of them means."""
 
 import os
-import re
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,11 +19,6 @@ def check_name(file: str) -> None:
     """
     if NOT_IN_XML.search(file):
         raise KpError(f"{printable(file)}: XML cannot hold this name; rename the file")
-
-
-def is_unicode(file: str) -> bool:
-    """Whether all bytes of a file name are in the encoding of file names."""
-    return not re.search(r"[\ud800-\udfff]", file)
 
 
 def spellings(file: str) -> list[str]:

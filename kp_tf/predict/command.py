@@ -17,7 +17,6 @@ from kp_tf.core.images import Photograph, read_orientation
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
 from kp_tf.predict.detectors import DEFAULT, Detector, check_installed
-from kp_tf.predict.drawing import draw, save_picture
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.search import NETWORK
 from kp_tf.predict.sources import DRAWN, Sources, count, find_sources
@@ -53,6 +52,8 @@ class _Output:
         if self.format == "pts":
             for number, face in enumerate(written, 1):
                 write_text(self.folder / f"{self.names[file]}_{number}.pts", writers.as_pts(face))
+        from kp_tf.predict.drawing import draw, save_picture  # what paints, which printing does not need
+
         save_picture(draw(photograph, faces), self.folder / DRAWN / f"{self.names[file]}.jpg")
 
     def finish(self, predictor: Predictor) -> None:

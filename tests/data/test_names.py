@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 
 from kp_tf.core.errors import KpError
-from kp_tf.data.names import PhotographFinder, check_name, is_unicode, spellings
+from kp_tf.core.files import is_unicode
+from kp_tf.data.names import PhotographFinder, check_name, spellings
 
 JOERG = "Jörg.jpg"
 AS_LATIN_1 = JOERG.encode().decode("latin-1")  # how a reader sees imglab's bytes

@@ -19,8 +19,9 @@ from kp_tf.apps.demo.unfinished import is_left_out, set_todo, todo_of
 from kp_tf.core.boxes import check_box_size
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
+from kp_tf.core.files import is_unicode
 from kp_tf.data.dlib_xml import parse_coordinate
-from kp_tf.data.names import is_unicode, spellings
+from kp_tf.data.names import spellings
 from kp_tf.data.xml_elements import MAX_DEPTH
 
 
