@@ -17,6 +17,12 @@ def show(page, *files, seconds=30):
     wait_for_status(page, " in |No face|cannot", seconds)
 
 
+def wait(page, selector, pattern):
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
+
+
 def wait_for_status(page, pattern, seconds=30):
     from playwright.sync_api import expect
 

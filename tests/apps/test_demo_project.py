@@ -247,6 +247,34 @@ def test_labels_without_a_scheme_name_the_points(folder):
     assert (folder / "points.xml").read_text() == text
 
 
+def test_a_frame_becomes_a_photograph_with_the_labels_that_it_has_already(ask, folder):
+    begin(ask)
+    content = (folder / "more/b.png").read_bytes()
+    assert ask("add", content, page="p", name="c 1.png").json() == {
+        "name": "frames/c 1.png",
+        "problem": "",
+        "state": "new",
+    }
+    assert (folder / "frames/c 1.png").read_bytes() == content
+    assert save(ask, "frames/c 1.png", face([[5, 6], [7, 8]])).json() == {"state": "done"}
+    assert ask("add", b"not read again", page="p", name="c 1.png").json()["state"] == "done"
+    assert ask("photograph", name="frames/c 1.png").content == content
+    (folder / "frames/c 1.png").unlink()
+    assert len(ask("open", page="p").json()["photographs"]) == 2
+    assert ask("add", content, page="p", name="c 1.png").json()["state"] == "done", "its entry is still there"
+
+
+@pytest.mark.parametrize("name", ["../c.png", "a/c.png", "a\\c.png", ".c.png", "c.xml", "", "\x00.png", "c.png\n"])
+def test_only_pictures_are_added_and_only_to_the_folder_of_frames(ask, folder, name):
+    begin(ask)
+    before = sorted(folder.rglob("*"))
+    content = (folder / "a.jpg").read_bytes()
+    assert ask("add", content, page="p", name=name).status == 422
+    assert ask("add", b"no picture", page="p", name="c.png").status == 422
+    assert ask("add", content, page="second", name="c.png").status == 409
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_the_mean_shape_is_that_of_the_finished_faces(ask):
     begin(ask)
     assert ask("shape").json() == {}

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import RECIPE, picture, running, serving_project, write_xml
-from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen
+from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen, wait
 from PIL import Image
 
 from kp_tf import Predictor
@@ -69,12 +68,6 @@ def window(browser):
         page.close()
     assert errors == []
     assert [url for url in requested if not url.startswith(("http://127.0.0.1:", "blob:"))] == []
-
-
-def wait(page, selector, pattern):
-    from playwright.sync_api import expect
-
-    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
 
 
 def click(page, position):

@@ -55,6 +55,13 @@ class LabelsFile:
             return ""
         return name if name in self._names else ""
 
+    def add_photograph(self, name: str) -> None:
+        """Let a photograph that has been added to the folder have labels, also those that the file has already."""
+        self._names.add(name)
+        finder = PhotographFinder(self.path.parent)
+        for entry in self._entries.pop("", []):
+            self._entries.setdefault(self._photograph(finder, entry["file"]), []).append(entry)
+
     def faces(self, name: str) -> list[dict]:
         """The faces of a photograph: source, box and points by name in pixels as stored, and the points to mark (todo).
 

@@ -7,6 +7,7 @@ FOLDER/runs/          the networks
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,16 @@ from kp_tf.apps.demo.labels_file import LabelsFile
 from kp_tf.apps.demo.scheme_files import colours_of, read_colours, read_own_scheme, scheme_of_labels
 from kp_tf.artifacts.runs import exclusive
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import temporary_name, write_json
+from kp_tf.core.files import replacing, temporary_name, write_json
 from kp_tf.core.image_files import SUFFIXES
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import parse_scheme, spell_out
 from kp_tf.data.names import check_name
 from kp_tf.data.samples import check_inside
 
 POINTS, SCHEME, COLOURS, RUNS, LOCK = "points.xml", "scheme.json", "colours.json", "runs", ".kp_tf.lock"
+FRAMES = "frames"  # of clips and of the camera
+FRAME = re.compile(r"[^./\\][^/\\]*\.png")
 DRAWN = "drawn"  # the pictures of `kp-tf predict`
 
 
@@ -73,6 +77,38 @@ class Project:
         if problem := self.photographs[name]:
             raise KpError(problem)
         return self.folder / name
+
+    def add_frame(self, name: str, content: bytes) -> str:
+        """Add a frame of a clip or of the camera to the photographs; one that is there already stays as it is.
+
+        Args:
+            name: of the file, which is written into the folder of frames.
+            content: an image file.
+
+        Returns:
+            The name of the photograph.
+
+        Raises:
+            KpError: if the name is not that of a PNG, or the content no image, or it cannot be written.
+        """
+        check_name(name)
+        if not FRAME.fullmatch(name):
+            raise KpError(f"cannot add {name!r}: expected the name of a .png")
+        photograph = f"{FRAMES}/{name}"
+        check_inside(self.folder, photograph)
+        path = self.folder / photograph
+        if not path.exists():
+            open_photograph(name, content)
+            try:
+                path.parent.mkdir(exist_ok=True)
+            except OSError as error:
+                raise KpError(f"cannot write {path.parent}: {error.strerror}") from None
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
+        if photograph not in self.photographs:
+            self.photographs[photograph] = ""
+            self.labels.add_photograph(photograph)
+        return photograph
 
     def change_scheme(self, content: object, colours: Mapping[str, str], renames: Mapping[str, str]) -> None:
         """Write the scheme and its colours, and let the labels follow.

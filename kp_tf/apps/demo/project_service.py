@@ -4,7 +4,7 @@ Boxes and points travel in pixels of the upright photograph; points.xml has them
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from kp_tf.apps.demo.messages import checked, face_to_stored, load_json, parsing
 from kp_tf.apps.demo.next_to_mark import NextToMark
 from kp_tf.apps.demo.project import RUNS, Project
 from kp_tf.apps.demo.proposals import Proposals
-from kp_tf.apps.demo.scheme_files import KNOWN_SETS, check_colours, colours_of
+from kp_tf.apps.demo.scheme_files import KNOWN_SETS, check_colours, scheme_to_json
 from kp_tf.apps.demo.service import upright_jpeg
 from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.core.errors import KpError
@@ -211,6 +211,20 @@ class ProjectService:
         """The order of the photographs to mark, as `NextToMark.order`."""
         return self._next.order(self._project, self.shape(b""))
 
+    def add(self, content: bytes, page: str, name: str) -> dict:
+        """Add a frame to the photographs, as `Project.add_frame`.
+
+        Returns:
+            Its name and state, as `open` has them.
+
+        Raises:
+            OtherPageError: if another page works on the project.
+            KpError: if it cannot be added.
+        """
+        self._check(page)
+        photograph = self._project.add_frame(name, content)
+        return self._photograph(photograph, "")
+
     def train(self, content: bytes, page: str) -> dict:
         """Start a training, or continue the latest one.
 
@@ -261,25 +275,13 @@ class ProjectService:
         project = self._project
         return {
             "folder": project.folder.name,
-            "scheme": _scheme_to_json(project.scheme, project.colours) if project.scheme else None,
-            "photographs": [
-                {"name": name, "problem": problem, "state": "problem" if problem else project.labels.state(name)}
-                for name, problem in project.photographs.items()
-            ],
-            "sets": {title: _scheme_to_json(scheme, {}) for title, scheme in KNOWN_SETS.items()},
+            "scheme": scheme_to_json(project.scheme, project.colours) if project.scheme else None,
+            "photographs": [self._photograph(name, problem) for name, problem in project.photographs.items()],
+            "sets": {title: scheme_to_json(scheme, {}) for title, scheme in KNOWN_SETS.items()},
         }
 
-
-def _scheme_to_json(scheme: Scheme, colours: Mapping[str, str]) -> dict:
-    partners = scheme.flip_indices
-    return {
-        "name": scheme.name,
-        "names": scheme.names,
-        "groups": {group: list(indices) for group, indices in scheme.groups},
-        "mirror": partners and [[k, other] for k, other in enumerate(partners) if k < other],
-        "eyes": scheme.eyes,
-        "colours": colours_of(scheme, colours),
-    }
+    def _photograph(self, name: str, problem: str) -> dict:
+        return {"name": name, "problem": problem, "state": "problem" if problem else self._project.labels.state(name)}
 
 
 def _labelled_face(face: dict, scheme: Scheme, orientation: Orientation) -> Face:

@@ -65,6 +65,20 @@ class Proposals:
                 self._loaded = key, Loaded(info, network, Predictor(info, network, self._detector))
             return self._loaded[1]
 
+    def current(self, project: Project) -> tuple[str, Loaded] | None:
+        """The network that proposes the project's points, and what the page calls it; None if there is none for them.
+
+        Raises:
+            KpError: if it cannot be used.
+        """
+        own = self.own(project)
+        if project.scheme is None or not (own or project.scheme.names == IBUG68.names):
+            return None
+        name, key = own or (INCLUDED, Key(INCLUDED))
+        loaded = self.load(key)
+        # one that was trained before the points were changed
+        return (name, loaded) if loaded.info.scheme.names == project.scheme.names else None
+
     def faces(self, project: Project, path: Path, box: np.ndarray | None) -> tuple[str, list[Face]]:
         """Propose faces.
 
@@ -80,24 +94,20 @@ class Proposals:
         Raises:
             KpError: if the network, the photograph or the box cannot be used.
         """
-        own = self.own(project)
-        if project.scheme is None or not (own or project.scheme.names == IBUG68.names):
+        current = self.current(project)
+        if current is None:
             return "", []
-        name, key = own or (INCLUDED, Key(INCLUDED))
-        predictor = self.load(key).predictor
-        if predictor.scheme.names != project.scheme.names:
-            return "", []  # trained before the points were changed
+        name, (info, _, predictor) = current
         opened = open_photograph(path)
         upright = Photograph(opened.name, opened.upright)
-        size, scale = upright.upright.size, predictor.info.recipe.crop_scale
 
         def points(box: np.ndarray) -> np.ndarray:
             return predictor.predict(upright, [box])[0].points
 
         try:
-            if own is None:
+            if name == INCLUDED:
                 return name, predictor.predict(upright)
-            boxes = np.empty((0, 4)) if box is None else find_object(points, box, size, scale)[None]
-            return name, predictor.predict(upright, boxes)
+            found = [] if box is None else [find_object(points, box, upright.upright.size, info.recipe.crop_scale)]
+            return name, predictor.predict(upright, np.reshape(found, (-1, 4)))
         except KpError as error:
             raise KpError(f"no points proposed: {error}") from None

@@ -70,3 +70,16 @@ def colours_of(scheme: Scheme, chosen: Mapping[str, str]) -> list[str]:
         for index in indices:
             colours[index] = chosen.get(group, colours[index])
     return colours
+
+
+def scheme_to_json(scheme: Scheme, colours: Mapping[str, str]) -> dict:
+    """A scheme with the colours of its points, as the page has it."""
+    partners = scheme.flip_indices
+    return {
+        "name": scheme.name,
+        "names": scheme.names,
+        "groups": {group: list(indices) for group, indices in scheme.groups},
+        "mirror": partners and [[k, other] for k, other in enumerate(partners) if k < other],
+        "eyes": scheme.eyes,
+        "colours": colours_of(scheme, colours),
+    }

@@ -18,6 +18,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kp_tf.apps.demo.live import LiveService
+from kp_tf.apps.demo.pages import static_routes
 from kp_tf.apps.demo.project import Project, opened
 from kp_tf.apps.demo.project_service import OtherPageError, ProjectService
 from kp_tf.apps.demo.proposals import Proposals
@@ -33,22 +35,11 @@ if TYPE_CHECKING:  # optional dependencies
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.routing import Route
 
     from kp_tf.apps.demo.limits import Limits, Uploads
 
 HOST = "127.0.0.1"
-STATIC = Path(__file__).with_name("static")
-MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-STATIC_HEADERS = {
-    # The page loads nothing from elsewhere and sends nothing elsewhere; blob: is for photographs in its memory.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
+SLOW = ("/project/propose", "/project/network", "/project/crop", "/preview")
 
 
 def demo(
@@ -160,7 +151,8 @@ def project_server(
         detector: as `demo` takes it.
         trainings: of the project; None: those of `kp-tf train`.
     """
-    service = ProjectService(project, Proposals(detector), trainings)
+    proposals = Proposals(detector)
+    service, live = ProjectService(project, proposals, trainings), LiveService(project, proposals)
     endpoints = {
         "/project/open": (service.open, "json"),
         "/project/alive": (service.alive, "json"),
@@ -172,12 +164,15 @@ def project_server(
         "/project/shape": (service.shape, "json"),
         "/project/propose": (service.propose, "json"),
         "/project/next": (service.next_to_mark, "json"),
+        "/project/add": (service.add, "json"),
+        "/project/network": (live.network, "json"),
+        "/project/crop": (live.crop, "bytes"),
         "/project/train": (service.train, "json"),
         "/project/stop": (service.stop, "json"),
         "/project/training": (service.training, "json"),
         "/preview": (service.preview, "jpeg"),
     }
-    return _server("project/index.html", endpoints, {}, limits, slow=("/project/propose", "/preview"))
+    return _server("project/index.html", endpoints, {}, limits, slow=SLOW)
 
 
 def _server(
@@ -244,7 +239,7 @@ def _application(
         ClientDisconnect: refusal(400, "the client has gone away"),
     }
     routes = [
-        *_static_routes(page),
+        *static_routes(page),
         Route("/settings", say_settings),
         *(
             Route(
@@ -258,22 +253,6 @@ def _application(
     # Another site's host name that resolves to this machine would let that site read the answers.
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     return Starlette(routes=routes, middleware=[trusted, Middleware(OwnPage)], exception_handlers=refusals)
-
-
-def _static_routes(page: str) -> "list[Route]":
-    """Routes to the files of the static folder, and to the page itself."""
-    from starlette.responses import FileResponse
-    from starlette.routing import Route
-
-    def serve(path: Path) -> Callable:
-        async def endpoint(request: "Request") -> "Response":
-            return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=STATIC_HEADERS)
-
-        return endpoint
-
-    files = sorted(path for path in STATIC.rglob("*") if path.suffix in MEDIA_TYPES)
-    named = (Route(f"/{path.relative_to(STATIC).as_posix()}", serve(path)) for path in files)
-    return [Route("/", serve(STATIC / page)), *named]
 
 
 def _endpoint(

@@ -13,41 +13,24 @@ from pathlib import Path
 
 import numpy as np
 
-from kp_tf.apps.demo.server import STATIC as PAGE
+from kp_tf.apps.demo import live
+from kp_tf.apps.demo.pages import PARTS, compose
+from kp_tf.apps.demo.pages import STATIC as PAGE
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.pose import SHAPE
 from kp_tf.predict.detectors.builtin import THRESHOLD
-from kp_tf.predict.drawing import point_colours
 
 STATIC = Path(__file__).with_name("static")
-FRAGMENTS = {"head.html": "</head>", "header.html": "</header>", "stage.html": "</section>"}  # and what each precedes
+# parts that the page has in a site, and what each precedes
+FRAGMENTS = {STATIC / "head.html": "</head>", STATIC / "header.html": "</header>", PARTS / "camera.html": "</section>"}
 MODEL = "model.json"  # by which a folder is recognised as a site
 
 
 def describe(info: ModelInfo) -> dict:
     """What the page has to know of a network, except for its detector; see static/model.js."""
-    recipe, scheme = info.recipe, info.scheme
-    return {
-        "name": info.name,
-        "shape": list(recipe.shape),
-        "crop_scale": recipe.crop_scale,
-        "num_passes": recipe.num_passes,
-        "first_pass_scale": recipe.first_pass_scale,
-        "rotated_windows": recipe.rotated_windows,
-        "takes_whole_photographs": recipe.takes_whole_photographs,
-        "mean_face": info.mean_face and info.mean_face.to_json(),
-        "framing": info.framing and info.framing.to_json(),
-        "calibration": info.calibration,
-        "usual_deviation": info.usual_deviation,
-        "max_deviation": info.max_deviation,
-        "names": scheme.names,
-        "groups": {group: list(indices) for group, indices in scheme.groups},
-        "colours": point_colours(scheme),
-        "mirror": scheme.flip_indices,
-        "head": _head() if scheme == IBUG68 else None,
-    }
+    return live.describe(info) | {"head": _head() if info.scheme == IBUG68 else None}
 
 
 def _head() -> list[list[float]]:
@@ -67,11 +50,11 @@ def site_files(
         detector: the result of `detector.detector_networks`. None: the network itself finds what it was trained on.
     """
     description = describe(info) | {"detector": {"sides": [*detector], "threshold": THRESHOLD} if detector else None}
-    files = {path.name: path.read_bytes() for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*"))}
-    fragments = {name: files.pop(name).decode() for name in FRAGMENTS}
-    worker, page = files.pop("sw.js").decode(), files["index.html"].decode()
-    for name, anchor in FRAGMENTS.items():
-        page = page.replace(anchor, fragments[name] + anchor, 1)
+    paths = [path for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*")) if path not in FRAGMENTS]
+    files = {path.name: path.read_bytes() for path in paths}
+    worker, page = files.pop("sw.js").decode(), compose(PAGE / "index.html")
+    for path, anchor in FRAGMENTS.items():
+        page = page.replace(anchor, path.read_text(encoding="utf-8") + anchor, 1)
     files |= {
         "index.html": page.encode(),
         MODEL: json.dumps(description, ensure_ascii=False).encode(),

@@ -29,8 +29,12 @@ function drawFaceNumbers(context, faces) {
   });
 }
 
-/** Draws a box and points, with lines, dots and numbers in proportion to the face. */
-export function drawFace(context, photo, face) {
+/**
+ * Draws a box and points, with lines, dots and numbers in proportion to the face.
+ *
+ * @param {number} [smallest]  radius of a dot, in pixels
+ */
+export function drawFace(context, photo, face, smallest = 0.75) {
   const [left, top, width, height] = face.box;
   const size = Math.max(width, height);
   context.lineWidth = Math.max(1, size / 150);
@@ -42,7 +46,7 @@ export function drawFace(context, photo, face) {
     context.strokeStyle = "#000000";
     context.lineWidth = size / 330;
     context.fillStyle = pointColour(photo, face, index);
-    drawDot(context, point, Math.max(0.75, size / 110));
+    drawDot(context, point, Math.max(smallest, size / 110));
   });
   if (state.show.numbers) drawPointNames(context, visible, photo.names, size);
 }

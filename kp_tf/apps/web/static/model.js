@@ -1,26 +1,5 @@
 /**
  * The network: its description, its weights and the runtime, LiteRT.js.
- *
- * @typedef {object} Model  as apps/web/site.py writes it
- * @property {string} name
- * @property {[number, number]} shape  rows and columns of the crop
- * @property {?number} crop_scale
- * @property {number} num_passes
- * @property {number} first_pass_scale
- * @property {boolean} rotated_windows
- * @property {boolean} takes_whole_photographs
- * @property {?import("./mean-face.js").MeanFace} mean_face
- * @property {?import("./mean-face.js").MeanFace} framing  relative to whole photographs
- * @property {?number[]} calibration
- * @property {?number} usual_deviation
- * @property {?number} max_deviation
- * @property {string[]} names  of the points
- * @property {Record<string, number[]>} groups
- * @property {string[]} colours  one for each point
- * @property {?number[]} mirror
- * @property {?number[][]} head  of the 68 points: see head.js
- * @property {?{sides: number[], threshold: number}} detector  the sides of its squares, the largest first, and the
- *   lowest score of a face; null if the network itself finds what it was trained on
  */
 
 import { detect } from "./detector.js";

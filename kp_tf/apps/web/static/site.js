@@ -1,7 +1,15 @@
 /** What the page needs when it is a site of static files: the camera, and everything kept for use without a network. */
 
-import { connectCamera } from "./camera.js";
+import { connectCamera, stopCamera } from "./camera.js";
+import { loadPredictors } from "./model.js";
+import { openFiles } from "./photographs.js";
 
-connectCamera();
+connectCamera({
+  load: async () => (await loadPredictors()).live,
+  take: (frame) => openFiles([frame]),
+  noun: "face",
+  looking: () => "Looking for a face. Come closer, and face the camera.",
+});
+for (const id of ["files", "folder"]) document.getElementById(id).addEventListener("change", stopCamera);
 // only pages on https or on localhost have one
 navigator.serviceWorker?.register("sw.js").catch((error) => console.warn(`not kept for use offline: ${error.message}`));

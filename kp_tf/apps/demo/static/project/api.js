@@ -96,3 +96,19 @@ export const stopTraining = () => ask("stop", "", { page });
 
 /** @param {{init: string, epochs: number, go_on: boolean}} content  @returns {Promise<Training>} */
 export const train = (content) => ask("train", JSON.stringify(content), { page });
+
+/**
+ * Adds a frame to the photographs.
+ *
+ * @param {File} file
+ * @returns {Promise<{name: string, problem: string, state: State}>}
+ */
+export const add = async (file) => (await post("/project/add", file, { page, name: file.name })).json();
+
+/** @returns {Promise<import("../predictor.js").Model & {network: string}>}  empty if there is no network */
+export const network = () => ask("network", "", {});
+
+/** The output of a network for a crop.  @param {string} name  @param {Float32Array} pixels  @returns {Promise<Float32Array>} */
+export async function runCrop(name, pixels) {
+  return new Float32Array(await (await post("/project/crop", pixels, { network: name })).arrayBuffer());
+}

@@ -4,9 +4,11 @@ import { svg } from "../canvas.js";
 import { cancelBox, moveBox, resizeBox } from "../draft.js";
 import { currentFace, currentPhoto, selectPoint, state } from "../state.js";
 import { showAll, showFace, zoomIn, zoomOut } from "../view.js";
+import { returnToClip } from "./clip.js";
 import * as marking from "./marking.js";
 import { showPhoto } from "./opening.js";
 import { project } from "./project.js";
+import { CLIP_KEYS } from "./trying.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SCALE = 1.05; // of a new box, at one press of + or -
@@ -19,6 +21,7 @@ const KEYS = {
   s: marking.skip,
   Backspace: marking.back,
   n: marking.newObject,
+  c: () => project.clip && returnToClip(),
   b: marking.toggleBox,
   e: marking.nothingHere,
   f: () => currentPhoto().faces.length && marking.chooseFace((state.faceIndex + 1) % currentPhoto().faces.length),
@@ -47,7 +50,9 @@ export function connectKeyboard() {
 function actionFor(event) {
   const { target } = event;
   const photo = currentPhoto();
-  if (!photo || project.blocked || project.view !== "mark" || event.altKey) return undefined;
+  const isPlain = !(project.blocked || event.altKey);
+  if (isPlain && project.view === "try") return clipAction(event);
+  if (!photo || !isPlain || project.view !== "mark") return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (target.matches("input:not([type=checkbox])") || (target.matches("select") && key !== "Enter")) return undefined;
   if (event.ctrlKey || event.metaKey) return key === "z" ? marking.back : undefined;
@@ -62,6 +67,12 @@ function actionFor(event) {
   if (step) return () => marking.nudge(step);
   if (key in PRESS_KEYS) return presses ? PRESS_KEYS[key] : undefined;
   return KEYS[key];
+}
+
+function clipAction({ key, target, ctrlKey, metaKey }) {
+  if (!project.clip || ctrlKey || metaKey || target.matches("input, select")) return undefined;
+  const presses = target.matches("button, summary") && [" ", "Enter"].includes(key);
+  return presses ? undefined : CLIP_KEYS[key];
 }
 
 function selectNeighbour(offset) {

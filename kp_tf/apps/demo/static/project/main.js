@@ -17,6 +17,7 @@ import { predictPhoto } from "./proposals.js";
 import { allSaved, isSaving, regain, saveSoon } from "./saving.js";
 import { watchTraining } from "./training.js";
 import { connectTraining, renderTraining } from "./training_view.js";
+import { connectTrying, leaveTrying, renderTrying } from "./trying.js";
 
 const byId = (id) => document.getElementById(id);
 const HEARTBEAT = 5000; // milliseconds after which the server is told that this window is open
@@ -62,6 +63,7 @@ async function openProject(take = false) {
 async function showView(view) {
   if (view === project.view) return;
   if (project.view === "points" && isChanged() && !confirm("The points are not saved. Discard the changes?")) return;
+  leaveTrying();
   beginDraft(project.scheme, true);
   setProject({ view });
   if (view !== "points") watchTraining();
@@ -110,6 +112,7 @@ onChange(() => {
   renderPanel();
   renderEditor();
   renderTraining();
+  renderTrying();
   renderPrompt();
   renderCanvas(project.view === "mark" ? drawProposals : drawDraft);
 });
@@ -131,6 +134,7 @@ for (const checkbox of document.querySelectorAll("[data-show]")) {
 connectPanel();
 connectEditor(savePoints);
 connectTraining();
+connectTrying();
 connectPointer({ acceptBox: marking.acceptBox, replaceBox: marking.replaceBox, click });
 connectKeyboard();
 window.addEventListener("resize", changed);

@@ -6,6 +6,7 @@ import {
   currentFace, currentPhoto, editFaces, removeFace, selectFace, selectPoint, setBox, setDraftBox, setStatus, state, undo,
   updatePhoto,
 } from "../state.js";
+import { returnToClip } from "./clip.js";
 import { nextToMark, showPhoto } from "./opening.js";
 import { project, setProject } from "./project.js";
 import { canTake, proposals } from "./proposals.js";
@@ -136,7 +137,12 @@ export function takeProposals() {
   goOn(0);
 }
 
+/** Goes on: back to the clip, if this photograph is a frame that was being corrected. */
 export function showNextToMark() {
+  if (project.returning && project.returning === currentPhoto()) {
+    returnToClip();
+    return;
+  }
   const next = nextToMark();
   if (next >= 0) showPhoto(next);
   else setStatus("All photographs are marked.");

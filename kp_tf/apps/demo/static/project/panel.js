@@ -21,20 +21,20 @@ export function renderPanel() {
   const photo = currentPhoto();
   setText(byId("folder"), project.folder);
   setText(byId("status"), state.status);
-  byId("status").hidden = project.view === "train"; // which has a status of its own
+  byId("status").hidden = ["train", "try"].includes(project.view); // which have a status of their own
   setText(byId("error"), state.error);
   byId("error").hidden = !state.error;
   setText(byId("saved"), project.saved);
   byId("saved").classList.toggle("failed", project.failed);
   byId("blocked").hidden = !project.blocked;
   setText(byId("blocked-text"), project.blocked);
-  for (const view of ["points", "mark", "train"]) {
+  for (const view of ["points", "mark", "train", "try"]) {
     byId(`${view}-view`).hidden = project.view !== view;
     document.querySelector(`[data-view=${view}]`).setAttribute("aria-pressed", project.view === view);
   }
-  for (const view of ["mark", "train"]) document.querySelector(`[data-view=${view}]`).disabled = !project.scheme;
-  byId("drop-hint").hidden = state.photos.length > 0;
-  byId("zoom").hidden = !photo?.faces || project.view === "train";
+  for (const view of ["mark", "train", "try"]) document.querySelector(`[data-view=${view}]`).disabled = !project.scheme;
+  byId("drop-hint").hidden = state.photos.length > 0 || project.view === "try";
+  byId("zoom").hidden = !photo?.faces || !["points", "mark"].includes(project.view);
   byId("keys").hidden = project.view !== "mark";
   if (project.view !== "mark") return;
   renderPhotographs();

@@ -1,6 +1,6 @@
 /** The project: its points, its photographs, and what the page asks for. Changed only by the functions below. */
 
-import { changed, setPhotos } from "../state.js";
+import { changed, setPhotos, state } from "../state.js";
 
 export const project = {
   folder: "",
@@ -10,12 +10,15 @@ export const project = {
   sets: {},
   /** @type {import("./api.js").Shape | {}} */
   shape: {},
-  view: "", // points, mark or train
+  view: "", // points, mark, train or try
   /** @type {import("./api.js").Training} */
   training: { state: "none", runs: [] },
   /** @type {import("./api.js").Next}  the order of the photographs to mark */
   next: { network: "", names: [], of: 0 },
   inOrder: true, // use it
+  clip: "", // the name of the clip that is open
+  /** The frame of the clip that is being corrected.  @type {?import("../state.js").Photo} */
+  returning: null,
   saved: "", // what is said about saving
   failed: false, // saving failed
   blocked: "", // why this window may not change the project
@@ -34,8 +37,19 @@ export function setProject(values) {
 
 /** Takes in what the server says about the project.  @param {import("./api.js").Content} content */
 export function adopt({ folder, scheme, photographs, sets }) {
-  setPhotos(photographs.map((photo) => ({
-    ...photo, entries: [], reviewed: false, changed: false, history: [], folder, failure: photo.problem || undefined,
-  })));
+  setPhotos(photographs.map((photo) => opened(photo, folder)));
   setProject({ folder, scheme, sets, shape: {}, beginning: false, from: 0, cursor: null });
+}
+
+const opened = (photo, folder) => ({
+  ...photo, entries: [], reviewed: false, changed: false, history: [], folder, failure: photo.problem || undefined,
+});
+
+/** Adds a photograph that the server has added; one that is there already stays.  @returns {import("../state.js").Photo} */
+export function addPhoto(photo) {
+  const known = state.photos.find(({ name }) => name === photo.name);
+  if (known) return known;
+  state.photos.push(opened(photo, project.folder));
+  changed();
+  return state.photos.at(-1);
 }

@@ -34,7 +34,8 @@ function wordsOf(photo, asked) {
   if (!photo.faces.length) return ["", "Nothing to mark here", "Enter for the next photograph, N to mark something after all"];
   const face = currentFace();
   if (state.pointIndex === null && face && !face.todo.length) {
-    return ["", "All points are marked", "Drag those that are wrong; Enter for the next photograph"];
+    const next = project.returning === photo ? "to go back to the clip" : "for the next photograph";
+    return ["", "All points are marked", `Drag those that are wrong; Enter ${next}`];
   }
   if (state.pointIndex === null) return null;
   return ["Selected: ", names[state.pointIndex], "Drag it or move it with the arrow keys; Enter to go on"];

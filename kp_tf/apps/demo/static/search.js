@@ -18,7 +18,7 @@ const PAUSE_EVERY = 4; // passes, so that the page answers meanwhile
  * The boxes of the things that are at least a quarter of the picture high, the surest first.
  *
  * @param {import("./cascade.js").Network} network
- * @param {import("./model.js").Model} model
+ * @param {import("./predictor.js").Model} model
  * @param {import("./crop.js").Picture} picture
  * @returns {Promise<number[][]>}
  */

@@ -20,7 +20,7 @@ export const comparableConfidence = (variance, calibration) => confidenceOf(vari
 /** The geometric mean of the heatmaps' standard deviations. */
 export const meanDeviation = (variance) => Math.exp(mean(variance.map(Math.log)) / 2);
 
-/** Whether a detection is probably no face.  @param {number[]} variance  @param {import("./model.js").Model} model */
+/** Whether a detection is probably no face.  @param {number[]} variance  @param {import("./predictor.js").Model} model */
 export const isDoubtful = (variance, { calibration, max_deviation }) => exceeds(variance, calibration, max_deviation);
 
 /** Whether the heatmaps are wider than those of 95 of 100 faces, so that other rotations are worth a try. */

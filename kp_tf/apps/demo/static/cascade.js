@@ -25,7 +25,7 @@ const STEPS = [0, -STEP, STEP].flatMap((y) => [0, -STEP, STEP].map((x) => [x, y]
  * Predicts the points of one face.
  *
  * @param {Network} network
- * @param {import("./model.js").Model} model
+ * @param {import("./predictor.js").Model} model
  * @param {import("./crop.js").Picture} picture
  * @param {import("./windows.js").Window} around  the box of the face, with its angle if that is known at least roughly,
  *   or of the whole picture

@@ -3,6 +3,27 @@
  *
  * @typedef {import("./cascade.js").Output & {box: number[]}} FoundFace  in pixels of the picture
  *
+ * @typedef {object} Model  as apps/demo/live.py and apps/web/site.py write it
+ * @property {string} name
+ * @property {[number, number]} shape  rows and columns of the crop
+ * @property {?number} crop_scale
+ * @property {number} num_passes
+ * @property {number} first_pass_scale
+ * @property {boolean} rotated_windows
+ * @property {boolean} takes_whole_photographs
+ * @property {?import("./mean-face.js").MeanFace} mean_face
+ * @property {?import("./mean-face.js").MeanFace} framing  relative to whole photographs
+ * @property {?number[]} calibration
+ * @property {?number} usual_deviation
+ * @property {?number} max_deviation
+ * @property {string[]} names  of the points
+ * @property {Record<string, number[]>} groups
+ * @property {string[]} colours  one for each point
+ * @property {?number[]} mirror
+ * @property {?number[][]} head  of the 68 points: see head.js
+ * @property {?{sides: number[], threshold: number}} detector  the sides of its squares, the largest first, and the
+ *   lowest score of a face; null if the network itself finds what it was trained on
+ *
  * @typedef {(picture: import("./crop.js").Picture) => Promise<import("./windows.js").Window[]>} Finder  the boxes of
  *   the faces in a picture
  */
@@ -17,7 +38,7 @@ export class Predictor {
 
   /**
    * @param {import("./cascade.js").Network} network
-   * @param {import("./model.js").Model} model
+   * @param {Model} model
    * @param {Finder} find
    */
   constructor(network, model, find) {

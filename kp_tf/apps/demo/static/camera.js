@@ -1,9 +1,7 @@
 /** The camera: live points in its frames, which are drawn on the stage and never leave the page. */
 
-import { confidenceOf, mean } from "./confidence.js";
-import { loadPredictors } from "./model.js";
-import { openFiles } from "./photographs.js";
-import { drawFace } from "./picture.js";
+import { mean } from "./confidence.js";
+import { asFaces, drawFrame, frameFile, nextFrame, readFrame } from "./live.js";
 import { greyPicture } from "./pixels.js";
 import { setError } from "./state.js";
 import { Tracker } from "./tracker.js";
@@ -19,23 +17,34 @@ const video = Object.assign(document.createElement("video"), { muted: true, play
 let stream = null;
 let facing = "user";
 
-/** Connects the controls of the camera. */
-export function connectCamera() {
+/**
+ * @typedef {object} Use
+ * @property {() => Promise<import("./predictor.js").Predictor>} load  the predictor of the frames
+ * @property {(frame: File) => void} take  a frame that is to be corrected
+ * @property {string} noun  what the points are on, such as face
+ * @property {(model: import("./predictor.js").Model) => string} looking  what is said while none is found
+ */
+
+/** @type {Use} */
+let use = null;
+
+/** Connects the controls of the camera.  @param {Use} chosen */
+export function connectCamera(chosen) {
+  use = chosen;
   canvas.id = "live";
   byId("camera-view").prepend(canvas);
-  byId("camera").addEventListener("click", () => (stream ? stop() : start()));
-  byId("camera-stop").addEventListener("click", stop);
+  byId("camera").addEventListener("click", () => (stream ? stopCamera() : start()));
+  byId("camera-stop").addEventListener("click", stopCamera);
   byId("camera-shot").addEventListener("click", takePicture);
   byId("camera-turn").addEventListener("click", () => {
     facing = facing === "user" ? "environment" : "user";
     return start();
   });
-  for (const id of ["files", "folder"]) byId(id).addEventListener("change", stop);
-  document.addEventListener("visibilitychange", () => document.hidden && stop());
+  document.addEventListener("visibilitychange", () => document.hidden && stopCamera());
 }
 
 async function start() {
-  stop();
+  stopCamera();
   setError("");
   try {
     if (!navigator.mediaDevices) throw new Error("a browser gives a page the camera only over https or on localhost");
@@ -52,10 +61,10 @@ async function start() {
   video.srcObject = own;
   try {
     await video.play();
-    await follow(own, (await loadPredictors()).live);
+    await follow(own, await use.load());
   } catch (error) {
     if (own !== stream) return; // stopped meanwhile
-    stop();
+    stopCamera();
     setError(`The camera cannot be used: ${error.message}`);
   }
 }
@@ -69,7 +78,7 @@ function reasonOf(error) {
   return reasons[error.name] ?? error.message;
 }
 
-function stop() {
+export function stopCamera() {
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = null;
   video.srcObject = null;
@@ -89,49 +98,26 @@ function show(isOn) {
 async function follow(own, predictor) {
   const options = predictor.model.detector ? {} : { findEvery: Infinity }; // a search would halt the picture
   const tracker = new Tracker(predictor, options);
-  const source = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  const context = source.getContext("2d", { willReadFrequently: true });
   const times = [];
   while (own === stream) {
-    await nextFrame();
-    if (source.width !== video.videoWidth) [source.width, source.height] = [video.videoWidth, video.videoHeight];
-    context.drawImage(video, 0, 0);
-    const image = context.getImageData(0, 0, source.width, source.height);
+    await nextFrame(video);
+    const image = readFrame(video);
     const seconds = performance.now() / 1000;
-    const faces = await tracker.update(greyPicture(image), seconds);
+    const faces = asFaces(await tracker.update(greyPicture(image), seconds), predictor.model);
     if (own !== stream) return;
-    draw(image, faces, predictor.model);
+    drawFrame(canvas, image, faces, predictor.model);
     times.push(seconds);
     while (times[0] < seconds - RATE_OVER) times.shift();
     report(faces, times, predictor.model);
   }
 }
 
-/** The next frame of the video, or of the screen where a browser does not tell. */
-function nextFrame() {
-  if (!video.requestVideoFrameCallback) return new Promise(requestAnimationFrame);
-  return new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-}
-
-function draw(image, faces, model) {
-  if (canvas.width !== image.width || canvas.height !== image.height) {
-    [canvas.width, canvas.height] = [image.width, image.height];
-  }
-  const context = canvas.getContext("2d");
-  context.resetTransform();
-  context.putImageData(image, 0, 0);
-  context.translate(0.5, 0.5); // (0, 0) is the centre of the top left pixel
-  for (const { box, points, variance } of faces) {
-    drawFace(context, model, { box, points, confidence: confidenceOf(variance, model.calibration) });
-  }
-}
-
-function report(faces, times, { calibration }) {
+function report(faces, times, model) {
   const rate = times.length > 1 ? Math.round((times.length - 1) / (times.at(-1) - times[0])) : 0;
-  const sure = faces.map(({ variance }) => Math.round(100 * mean(confidenceOf(variance, calibration))));
-  const found = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-  say("camera-status", faces.length ? found : "Looking for a face. Come closer, and face the camera.");
-  const details = calibration ? `confidence ${sure.join(", ")} %, ${rate} frames a second` : `${rate} frames a second`;
+  const sure = faces.map(({ confidence }) => Math.round(100 * mean(confidence)));
+  const found = `${faces.length} ${use.noun}${faces.length === 1 ? "" : "s"}`;
+  say("camera-status", faces.length ? found : use.looking(model));
+  const details = model.calibration ? `confidence ${sure.join(", ")} %, ${rate} frames a second` : `${rate} frames a second`;
   say("camera-rate", faces.length ? details : "");
 }
 
@@ -140,12 +126,10 @@ function say(id, text) {
   if (byId(id).textContent !== text) byId(id).textContent = text;
 }
 
-/** Opens the frame that is shown as a photograph, to be corrected and saved. */
+/** Takes the frame that is shown as a photograph, to be corrected and saved. */
 async function takePicture() {
-  const source = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  source.getContext("2d").drawImage(video, 0, 0);
-  const blob = await source.convertToBlob({ type: "image/png" });
-  stop();
   const name = `camera-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.png`;
-  await openFiles([new File([blob], name, { type: "image/png" })]);
+  const file = await frameFile(video, name);
+  stopCamera();
+  await use.take(file);
 }

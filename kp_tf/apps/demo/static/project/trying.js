@@ -1,0 +1,79 @@
+/** The view in which the network is tried: on the camera and on clips. */
+
+import { connectCamera, stopCamera } from "../camera.js";
+import { setError } from "../state.js";
+import { closeClip, correctShown, openClip, pauseClip, playOrPause, renderClip, returnToClip, show, step } from "./clip.js";
+import { correctFrame } from "./frames.js";
+import { loadPredictor } from "./network.js";
+import { project } from "./project.js";
+
+const byId = (id) => document.getElementById(id);
+const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
+
+/** What keys do while a clip is shown. */
+export const CLIP_KEYS = {
+  " ": playOrPause,
+  ArrowLeft: () => step(-1),
+  ArrowRight: () => step(1),
+  Enter: correctShown,
+  Escape: closeClip,
+};
+
+const BUTTONS = {
+  "clip-play": playOrPause,
+  "clip-back": () => step(-1),
+  "clip-on": () => step(1),
+  "clip-correct": correctShown,
+  "clip-close": closeClip,
+  "clip-return": returnToClip,
+};
+
+export function connectTrying() {
+  connectCamera({
+    load: loadPredictor,
+    take: (frame) => correctFrame(frame, []).catch((error) => setError(error.message)),
+    noun: "object",
+    looking: ({ shape }) => (shape ? "Looking for an object. Bring it closer." : "There is no network yet: take pictures to mark."),
+  });
+  for (const [id, action] of Object.entries(BUTTONS)) byId(id).addEventListener("click", action);
+  byId("clip-position").addEventListener("input", ({ target }) => show(target.valueAsNumber));
+  byId("clip-file").addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    target.value = ""; // so that the same file can be opened again
+    if (file) openClip(file);
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    byId("stage").classList.add("over");
+  });
+  document.addEventListener("dragleave", (event) => event.relatedTarget || byId("stage").classList.remove("over"));
+  document.addEventListener("drop", dropped);
+}
+
+function dropped(event) {
+  event.preventDefault();
+  byId("stage").classList.remove("over");
+  const [file] = event.dataTransfer.files;
+  if (!file || project.blocked) return;
+  if (!project.scheme) setError("Name the points first; then clips can be opened.");
+  else if (file.type.startsWith("video/") || VIDEO.test(file.name)) openClip(file);
+  else setError(`${file.name} is no clip. To add photographs, copy them into the folder ${project.folder} and reload this page.`);
+}
+
+/** Stops what runs when another view is chosen. */
+export function leaveTrying() {
+  stopCamera();
+  pauseClip();
+}
+
+export function renderTrying() {
+  const isShown = project.view === "try";
+  byId("try-empty").hidden = !isShown || Boolean(project.clip);
+  renderClip();
+  if (!isShown) return;
+  const [newest] = project.training.runs ?? [];
+  const words = newest
+    ? `Network ${newest} shows its points in every frame.`
+    : "There is no network of this project yet. You can take frames as photographs, to mark them.";
+  if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
+}

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from helpers import INFO
+
+from kp_tf.apps.demo.live import LiveService, describe, run_network
+from kp_tf.apps.demo.pages import STATIC, compose
+from kp_tf.apps.demo.proposals import Key, Loaded, Proposals
+from kp_tf.core.errors import KpError
+
+
+def network(crops):
+    return np.full((len(crops), 68, 3), crops.mean())
+
+
+def test_a_crop_goes_through_the_network_as_bytes():
+    crop = np.full((32, 32), 0.25, "<f4")
+    output = np.frombuffer(run_network(INFO, network, crop.tobytes()), "<f4")
+    np.testing.assert_array_equal(output, np.full(68 * 3, 0.25))
+
+
+@pytest.mark.parametrize("content", [b"", bytes(4), np.full((32, 32), 2, "<f4"), np.full((32, 32), np.nan, "<f4")])
+def test_what_is_no_crop_is_refused(content):
+    with pytest.raises(KpError, match="invalid request"):
+        run_network(INFO, network, bytes(content))
+
+
+def test_the_network_is_described_and_a_newer_one_is_told(tmp_path, monkeypatch):
+    project, proposals = type("Stub", (), {"scheme": INFO.scheme})(), Proposals()
+    monkeypatch.setattr(proposals, "own", lambda project: ("002", Key("002")))
+    monkeypatch.setattr(proposals, "load", lambda key: Loaded(INFO, network, None))
+    service = LiveService(project, proposals)
+    assert service.network(b"") == {"network": "002", **describe(INFO)}
+    assert len(service.crop(np.zeros((32, 32), "<f4").tobytes(), "002")) == 4 * 68 * 3
+    with pytest.raises(KpError, match="network 001 is no longer the newest; begin again"):
+        service.crop(b"", "001")
+    project.scheme = None
+    assert service.network(b"") == {}
+
+
+@pytest.mark.parametrize("page", ["index.html", "project/index.html"])
+def test_pages_have_all_their_parts(page):
+    text = compose(STATIC / page)
+    assert "<!--" not in text
+    assert text.count('id="zoom-face"') == 1
+    assert not {"NOUN", "LOWER"} & set(text.split('"'))
