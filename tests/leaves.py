@@ -1,6 +1,14 @@
-"""Drawn leaves: things that are no faces, in photographs with labels, each from a seed of its own."""
+"""Drawn leaves: things that are no faces, in photographs with labels, each from a seed of its own.
 
+    python tests/leaves.py FOLDER
+
+writes the sets of docs/own_points.md.
+"""
+
+import json
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -59,17 +67,27 @@ def draw_leaf(seed, number, size=(320, 240), turn=45.0, share=(0.35, 0.8)):
     return picture, points, np.array([*(low - margin), *(high - low + 2 * margin)])
 
 
-def write_leaves(folder, seed, count, first=0, **options):
+def write_leaves(folder, seed, count):
     """Photographs and `leaves.xml` in a folder. Returns the samples, in whole pixels as the file has them."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [draw_leaf(seed, first + k, **options) for k in range(count)]
-    files = tuple(f"leaf-{first + k:03}.png" for k in range(count))
+    drawn = [draw_leaf(seed, number) for number in range(count)]
+    files = tuple(f"leaf-{number:03}.png" for number in range(count))
     for file, (picture, _, _) in zip(files, drawn, strict=True):
         picture.save(folder / file)
     points, boxes = (np.array([leaf[k] for leaf in drawn]).round() for k in (1, 2))
     samples = Samples(folder, files, boxes, points, LEAF, files)
     write_dlib_xml(folder / "leaves.xml", samples, files)
     return samples
+
+
+def write_sets(folder, training=120, test=60):
+    """The folders `training` and `test` with leaves of their own, and the scheme `leaf.json`. Returns the test's."""
+    write_leaves(folder / "training", 1, training)
+    groups = {group: [NAMES[k] for k in points] for group, points in LEAF.groups}
+    eyes = [NAMES[k] for k in LEAF.eyes]
+    scheme = {"name": LEAF.name, "names": NAMES, "mirror": list(PAIRS.items()), "eyes": eyes, "groups": groups}
+    (folder / "leaf.json").write_text(json.dumps(scheme))
+    return write_leaves(folder / "test", 2, test)
 
 
 def _spokes(rng, spokes):
@@ -135,3 +153,7 @@ def _side(start, end):
 def _curve(start, control, end):
     t = np.linspace(0, 1, 12)[:, None]
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
+
+
+if __name__ == "__main__":
+    write_sets(Path(sys.argv[1]))

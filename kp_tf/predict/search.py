@@ -20,6 +20,7 @@ NETWORK = "network"  # the name of this search among those of the detectors
 SIDES = (0.75, 0.5, 0.34)  # of the boxes, in units of the picture's shorter side
 STEP = 0.5  # between boxes, in units of their side
 TRIED = 6  # of the sharpest places go through all passes
+SHARP = 1.1  # of the network's usual deviation: dozens of windows without anything are seen, and none may pass
 SAME = 0.3  # intersection over union from which two boxes are of one thing
 
 
@@ -48,7 +49,8 @@ def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
     outputs = run_cascade(network, info, crop, boxes, np.repeat([grey.size], len(boxes), axis=0))
     boxes = _around(info, outputs[..., :2], boxes)
     outside = misses_image(crop_windows(boxes, info.recipe.crop_scale), np.array([grey.size]))
-    things = ~outside & ~are_doubtful(outputs[..., 2], info.calibration, info.max_deviation)
+    limit = SHARP * info.usual_deviation if info.usual_deviation else info.max_deviation
+    things = ~outside & ~are_doubtful(outputs[..., 2], info.calibration, limit)
     return boxes[things][_distinct(boxes[things], outputs[things, :, 2])]
 
 

@@ -191,7 +191,7 @@ SEARCH = """(async () => {
 
 def test_a_network_finds_things_itself_where_python_finds_them(call):
     image = Image.fromarray(draw_discs((60, 60), (200, 50)))
-    info = replace(DISC_INFO, metrics={"max_deviation": 1.0})
+    info = replace(DISC_INFO, metrics={"max_deviation": 0.01, "usual_deviation": 0.9})
     expected = search(disc_network, info, image)
     assert len(expected) > 1
     np.testing.assert_allclose(call("search", SEARCH, describe(info), as_picture(image)), expected, atol=0.05)

@@ -55,6 +55,13 @@ def test_each_disc_is_found_once_and_nothing_where_there_is_none():
     assert Predictor(INFO, disc_network, "network").predict(draw_discs()) == []
 
 
+def test_what_is_less_sharp_than_usual_is_left_out():
+    disc = Image.fromarray(draw_discs((60, 60)))
+    for usual, count in ((0.02, 1), (0.005, 0)):  # its heatmaps have 0.01
+        info = replace(INFO, metrics={"max_deviation": 0.1, "usual_deviation": usual})
+        assert len(search(disc_network, info, disc)) == count
+
+
 def test_a_network_without_heatmaps_cannot(tmp_path):
     info = replace(INFO, recipe=replace(INFO.recipe, network="resnet18"))
     with pytest.raises(KpError, match="discs has no heatmaps, by which a network finds things itself: pass a box"):
