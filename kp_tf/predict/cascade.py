@@ -15,7 +15,7 @@ from kp_tf.predict.confidence import are_doubtful, mean_deviation
 BATCH_SIZE = 64  # crops through the network at once
 TURNS = range(45, 360, 45)  # degrees by which the first window is rotated, if the upright one is in doubt
 KEPT_TURNS = 3  # of them, those with the sharpest heatmaps, go on to the next pass
-UPRIGHT_BONUS = 0.95  # another rotation must have sharper heatmaps than the upright one by this factor
+UPRIGHT_BONUS = 0.85  # another rotation must have sharper heatmaps than the upright one by this factor
 STEP = 0.5  # of the box, between the nine windows of a first pass over whole photographs
 
 

@@ -17,7 +17,7 @@ import { cropWindow, missesPicture, scaledBox, toPixels } from "./windows.js";
 
 const TURNS = [45, 90, 135, 180, 225, 270, 315]; // degrees by which a first window in doubt is rotated further
 const KEPT_TURNS = 3; // of them, those with the sharpest heatmaps, go on to the next pass
-const UPRIGHT_BONUS = 0.95; // another rotation must have sharper heatmaps than the upright one by this factor
+const UPRIGHT_BONUS = 0.85; // another rotation must have sharper heatmaps than the upright one by this factor
 const STEP = 0.5; // of the box, between the nine windows of a first pass over a whole photograph
 const STEPS = [0, -STEP, STEP].flatMap((y) => [0, -STEP, STEP].map((x) => [x, y]));
 
