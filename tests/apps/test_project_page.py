@@ -292,7 +292,7 @@ def test_renaming_points_keeps_the_marks(window, named):
     assert points == {"left ear": [60, 50], "right ear": [120, 50], "nose": [90, 110]}
 
 
-@pytest.mark.parametrize("view", ["points", "mark", "train"])
+@pytest.mark.parametrize("view", ["points", "mark", "train", "try"])
 def test_the_page_fits_a_phone(window, named, view):
     with serving_project(named) as address:
         page = window(address, width=400)

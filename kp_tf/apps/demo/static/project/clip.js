@@ -21,8 +21,6 @@ let clip = null;
 let [at, faces] = [0, []]; // the time of the frame that is shown, and what is found in it
 let [wanted, isShowing] = [null, false]; // the time to show next
 
-export const isClipOpen = () => clip !== null;
-
 /** Opens a clip in place of the one that is open.  @param {File} file */
 export async function openClip(file) {
   closeClip();

@@ -40,7 +40,7 @@ export async function showPhoto(index) {
 }
 
 /** Asks for the mean shape of the objects that are finished by now. */
-export async function refreshShape() {
+async function refreshShape() {
   setProject({ shape: await api.shape().catch(() => project.shape) });
 }
 
