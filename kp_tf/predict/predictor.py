@@ -205,9 +205,11 @@ class Predictor:
             upright = np.array([(0.0, 0.0, *size)]) if framed else self._detect(photograph.upright)
             stored = orientation.boxes_to_stored(upright[:, :4])
         outside = misses_image(crop_windows(upright, self.info.recipe.crop_scale), np.array([size]))
-        if outside.any() and not framed:
-            raise box_outside(photograph.name, stored[outside.argmax()], size)
         detected = boxes is None and not framed
+        if detected:  # by a window that hangs over the edge
+            stored, upright = stored[~outside], upright[~outside]
+        elif outside.any() and not framed:
+            raise box_outside(photograph.name, stored[outside.argmax()], size)
         return _Job(photograph, photograph.upright.convert("L"), stored, upright, framed, detected)
 
     def _detect(self, picture: Image.Image) -> np.ndarray:

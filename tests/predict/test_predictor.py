@@ -58,6 +58,13 @@ def predictor(network):
     return Predictor(INFO, network, no_faces)
 
 
+def test_a_detection_beside_the_photograph_is_no_face_and_the_others_stay(network):
+    found = Predictor(INFO, network, lambda picture: np.array([(500, 500, 20, 20), BOX], float)).predict(
+        picture(150, 200)
+    )
+    assert [face.box.tolist() for face in found] == [[*BOX]]
+
+
 def test_a_predictor_gives_the_points_of_samples(network, predictor, tmp_path):
     boxes = np.array([BOX, (10, 60, 90, 90), (-20, -30, 100, 100)], float)
     files = tuple(f"{k}.png" for k in range(3))
