@@ -2,8 +2,7 @@
 
     python -m benchmarks.any_angle --data DIR --astronaut astronaut.png --out docs/images/any_angle.jpg
 
-The prints are scikit-image's astronaut (NASA, public domain) and faces of IMM. Writes also OUT-bare.jpg without the
-points, which is what `kp-tf predict` was given.
+The prints are scikit-image's astronaut (NASA, public domain) and faces of IMM.
 """
 
 import argparse
@@ -53,7 +52,7 @@ PRINTS = (
 
 
 def make(data: Path, astronaut: Path, out: Path) -> None:
-    """Write OUT and OUT-bare.jpg.
+    """Write OUT.
 
     Raises:
         KpError: if a photograph is missing.
@@ -65,11 +64,9 @@ def make(data: Path, astronaut: Path, out: Path) -> None:
             raise KpError(f"there is no {path}")
         with Image.open(path) as photograph:
             lay(table, photograph.convert("RGB"), print_)
-    bare = out.with_stem(f"{out.stem}-bare")
-    table.save(bare, quality=92)
     faces = Predictor.load().predict(table)
-    draw(table, faces).save(out, quality=88, optimize=True)
-    print(f"{len(faces)} faces in {len(PRINTS)} prints; wrote {bare} and {out}")
+    draw(table, faces).crop((0, 0, *SIZE)).save(out, quality=88, optimize=True)  # without the enlarged faces below
+    print(f"{len(faces)} faces in {len(PRINTS)} prints; wrote {out}")
 
 
 def lay(table: Image.Image, photograph: Image.Image, print_: Print) -> None:
