@@ -12,7 +12,7 @@ from kp_tf.backends.network import Cells
 from kp_tf.core.centres import COARSEST, Centres, decode, each_once
 from kp_tf.predict.detectors.boxes import Detections
 
-THRESHOLD = 0.3
+THRESHOLD = 0.25
 SIDES = (640, 320)  # pixels of the longer side; the smaller picture shows large faces
 MAX_ENLARGED = 2.0  # times
 
