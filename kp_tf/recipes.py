@@ -6,7 +6,7 @@ GPU; errors are on the validation faces. Those of the last two were measured bef
     python train.py --part 1                    nose tip, IMM                    24 s, 26.1 px
     python train.py --part 2                    58 landmarks, IMM                91 s, 23.8 px
     python train.py --part 3                    68 landmarks, 300-W              56 min, NME 7.26 %
-    python train.py --part 1 --recipe strong    nose tip, from `compact`         1¾ min, 2.6 px
+    python train.py --part 1 --recipe strong    nose tip, from `compact`         1¾ min, 2.5 px
     python train.py --part 2 --recipe strong    58 landmarks, from `compact`     2 min, 4.6 px
     python train.py --part 3 --recipe strong    trains `compact`                 1 h, NME 3.47 %
     python train.py --part 3 --recipe large     trains `large`                   2 h, NME 3.29 %
