@@ -96,7 +96,7 @@ def compare(
 
 
 def _start(name: str, check: str | None = None) -> Worker:
-    lowest = LOWEST.get(name, USUAL_LOWEST)
+    lowest = None if check else LOWEST.get(name, USUAL_LOWEST)  # the network takes its time for all that is let in
     return start_worker("detector", environment="detectors", detector=name, threshold=lowest, check=check)
 
 
