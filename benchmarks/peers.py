@@ -26,8 +26,8 @@ from kp_tf.data.splits import in_validation, is_mirror
 from kp_tf.evaluate import metrics, plots
 
 TOOLS = {  # by label: worker, its settings, what may be in its training data
-    "kp_tf compact": ("predictor", {"network": "compact"}, "300-W without the photographs of validation, and other sets"),
-    "kp_tf large": ("predictor", {"network": "large"}, "300-W without the photographs of validation, and other sets"),
+    "kp_tf compact": ("predictor", {"network": "compact"}, "300-W without these photographs, and other sets"),
+    "kp_tf large": ("predictor", {"network": "large"}, "300-W without these photographs, and other sets"),
     "dlib 68 points": ("dlib", {}, "all of 300-W, these photographs too"),
     "MediaPipe FaceMesh": ("mediapipe", {}, "Google's own photographs; its points are other ones, mapped to 68"),
 }
