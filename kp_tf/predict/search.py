@@ -1,6 +1,6 @@
 """Finding things without a detector: the network's first pass at many places, where its heatmaps are sharp.
 
-The exported page does the same (apps/web/static/search.js).
+The exported page does the same (apps/demo/static/search.js).
 """
 
 from collections.abc import Iterator
