@@ -173,7 +173,8 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
     content = json.loads(json.dumps(faces.info.to_json())) if "format" in config else {}
     if content:
         content["recipe"]["epochs"] = config["recipe"]["epochs"]  # it may be trained for more
-        content["mean_face"] = config["mean_face"] and content["mean_face"]  # earlier versions left it out of some runs
+        if not config.get("mean_face"):  # earlier versions left it out of some runs
+            content.pop("mean_face", None)
     changed = [name for name, value in content.items() if config.get(name) != value]
     if (job.begun / "split.json").is_file():
         begun = read_split(job.begun)
