@@ -1,6 +1,7 @@
 """The pages by axe-core, which finds what people with a screen reader, a keyboard or weak eyes stumble over."""
 
 import json
+import time
 
 import pytest
 from helpers import picture, serving_project
@@ -96,3 +97,5 @@ def test_the_page_of_a_project_while_it_marks_trains_and_tries(browser, folder, 
         check(page)
         page.close()
     trainings.stop()
+    while trainings.status()["state"] == "running":  # a process that is left behind is a warning in a later test
+        time.sleep(0.05)
