@@ -17,16 +17,14 @@ def show(page, *files, seconds=30):
     wait_for_status(page, " in |No face|cannot", seconds)
 
 
-def wait(page, selector, pattern):
+def wait(page, selector, pattern, seconds=30):
     from playwright.sync_api import expect
 
-    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
+    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=1000 * seconds)
 
 
 def wait_for_status(page, pattern, seconds=30):
-    from playwright.sync_api import expect
-
-    expect(page.locator("#status")).to_have_text(re.compile(pattern), timeout=1000 * seconds)
+    wait(page, "#status", pattern, seconds)
 
 
 def save(page, kind, folder):

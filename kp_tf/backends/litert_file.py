@@ -44,7 +44,7 @@ def write_litert(model: "keras.Model", about: dict, precision: str, path: Path, 
     signature = [keras.InputSpec(shape=(batch, *model.input_shape[1:]), dtype="float32")]
     model.export(str(path), format="litert", verbose=False, input_signature=signature, **settings)
     content = path.read_bytes()
-    about |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    about = about | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(about))
 

@@ -2,14 +2,13 @@
 
 import base64
 import os
-import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import serving_project
-from page_steps import CHROMIUM, on_screen
+from page_steps import CHROMIUM, on_screen, wait
 from web_steps import RUNTIME, answer_with
 
 from benchmarks.web_runtimes import host
@@ -70,12 +69,6 @@ def test_two_hundred_photographs_become_a_site(browser, tmp_path):
     check_site(
         browser, find_model(str(run)), load_network(run)[1], predictor, [folder / name for name in shown], tmp_path
     )
-
-
-def wait(page, selector, pattern, seconds=30):
-    from playwright.sync_api import expect
-
-    expect(page.locator(selector)).to_have_text(re.compile(pattern), timeout=1000 * seconds)
 
 
 def name_points(page, positions):
