@@ -41,16 +41,16 @@ def run_cascade(
     Each pass after the first takes the mean face's box, moved and scaled onto the landmarks just predicted. So the
     result depends little on who or what made the first box, and the first window may be larger.
 
-    If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face with unusually
-    wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven other rotations; the
-    sharpest go through the next passes as well, and the sharpest of all is kept.
+    If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face of unknown
+    angle with unusually wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven
+    other rotations; the sharpest go through the next passes as well, and the sharpest of all is kept.
 
     Args:
         network: from `backends.load_network`.
         info: its recipe, mean face and flip partners.
         crop: yields the crops of windows in pixels of the upright photographs.
         boxes: (N, 4) of the faces or, if framed, of whole photographs; in pixels of the upright photographs. (N, 5) if
-            the angles of the faces are known, at least roughly.
+            the angles of some faces are known, at least roughly; NaN for the others.
         sizes: (N, 2) width and height of the upright photographs.
         framed: the boxes are whole photographs. The first pass tries nine windows around the place where faces lie on
             average and keeps the one in which the heatmaps are sharpest.
@@ -61,7 +61,9 @@ def run_cascade(
         the crop's side, NaN if the network has no heatmaps.
     """
     recipe, framing = info.recipe, info.framing if framed else None
-    boxes = with_angles(boxes) if recipe.rotated_windows else boxes[:, :4]
+    boxes = with_angles(boxes)
+    of_unknown_angle = np.isnan(boxes[:, 4])
+    boxes = np.nan_to_num(boxes) if recipe.rotated_windows else boxes[:, :4]
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
@@ -79,7 +81,8 @@ def run_cascade(
         first = scale_boxes(boxes, recipe.first_pass_scale if num_passes > 1 else 1.0)
         outputs = run_pass(faces, first, last=num_passes == 1)
         if recipe.rotated_windows and num_passes > 1:
-            faces, outputs = _with_turns(run_pass, first, outputs, info)
+            in_doubt = are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation)
+            faces, outputs = _with_turns(run_pass, first, outputs, np.flatnonzero(of_unknown_angle & in_doubt))
     for number in range(1, num_passes):
         around = _boxes_around(mean_face, outputs[..., :2], boxes[faces], recipe.rotated_windows)
         # stray landmarks must not lead out of the photograph
@@ -128,15 +131,14 @@ def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, 
 
 
 def _with_turns(
-    run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo
+    run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, doubtful: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Try other rotations of the boxes (N, 5) whose outputs (N, K, 3) are in doubt.
+    """Try other rotations of some of the boxes (N, 5) with outputs (N, K, 3): those with the indices `doubtful`.
 
     Returns:
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
     """
     everyone = np.arange(len(boxes))
-    doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))
     if not len(doubtful):
         return everyone, outputs
     faces = np.repeat(doubtful, len(TURNS))

@@ -21,7 +21,8 @@ from kp_tf.predict.detectors.boxes import Detections
 Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
 """From an upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0.
 
-They may have a fifth column: the in-plane rotation of the faces in degrees, clockwise in the picture.
+They may have a fifth column: the in-plane rotation of the faces in degrees, clockwise in the picture; NaN if the
+detector does not tell it. A face of unknown rotation that is in doubt is tried at several.
 """
 
 MODULES = {  # by the names that users give
@@ -46,13 +47,13 @@ class NamedDetector:
     threshold: float | None = None
 
     def __call__(self, picture: Image.Image) -> np.ndarray:
-        """Detect faces in an upright RGB picture: their boxes (N, 5) with angles, 0 where these are not known.
+        """Detect faces in an upright RGB picture: their boxes (N, 5) with angles, NaN where these are not known.
 
         Raises:
             KpError: if a package that it needs is not installed.
         """
         found = self.detect(picture)
-        return np.column_stack([found.boxes, np.nan_to_num(found.angles)])
+        return np.column_stack([found.boxes, found.angles])
 
     def detect(self, picture: Image.Image) -> Detections:
         """The same with scores and angles. Raises KpError likewise."""
