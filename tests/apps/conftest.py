@@ -3,8 +3,18 @@
 from types import SimpleNamespace
 
 import pytest
-from helpers import serving
+from helpers import picture, serving
 from page_steps import CHROMIUM
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of four photographs for a project."""
+    folder = tmp_path / "animals"
+    folder.mkdir()
+    for number in range(4):
+        picture(200, 160, number).save(folder / f"{number}.png")
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from helpers import picture, serving_project
+from helpers import serving_project
 from page_steps import CHROMIUM, PHOTO, fake_training, show, wait
 
 from kp_tf.apps.demo.project import Project
@@ -36,15 +36,6 @@ def test_the_page_that_keeps_nothing(page):
     page.click("#draw-box")
     page.select_option("#compare", "again")
     check(page)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "animals"
-    folder.mkdir()
-    for number in range(3):
-        picture(200, 160, number).save(folder / f"{number}.png")
-    return folder
 
 
 def test_the_page_of_a_new_project(browser, folder):

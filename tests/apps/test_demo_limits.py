@@ -184,15 +184,15 @@ def test_connections_beyond_the_limit_are_told_that_the_server_is_busy():
 def test_networks_of_the_same_name(tmp_path):
     (tmp_path / "v1.2").mkdir()
     mine, run = "mine/compact.npz", str(tmp_path / "v1.2")
-    assert name_networks([mine, "other/compact.npz", run], ("compact", "large")) == {
+    assert name_networks([mine, "other/compact.npz", run]) == {
         "compact": mine,
         "compact 2": "other/compact.npz",
         "v1.2": run,
         "compact 3": "compact",
         "large": "large",
     }
-    assert list(name_networks([mine], ("compact",)).items()) == [("compact", mine), ("compact 2", "compact")]
-    assert name_networks(["large", "compact"], ("compact", "large")) == {"large": "large", "compact": "compact"}
+    assert list(name_networks([mine])) == ["compact", "compact 2", "large"], "the user's own first"
+    assert name_networks(["large", "compact"]) == {"large": "large", "compact": "compact"}
 
 
 def test_requests_are_answered_one_at_a_time_in_one_thread(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import RECIPE, picture, running, serving_project, write_xml
+from helpers import RECIPE, running, serving_project, write_xml
 from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen, wait
 from PIL import Image
 
@@ -30,15 +30,6 @@ ANIMAL = Scheme("animal", NAMES, ())
 FIRST = np.array([[60, 50], [120, 50], [90, 110]])
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "animals"
-    folder.mkdir()
-    for number in range(4):
-        picture(200, 160, number).save(folder / f"{number}.png")
-    return folder
 
 
 @pytest.fixture

@@ -29,9 +29,11 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
+from kp_tf.core.files import write_json
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
 from kp_tf.evaluate.command import evaluate
 from kp_tf.training.config import TrainConfig, new_config
+from kp_tf.training.faces import load
 from kp_tf.training.fitting import fit
 from kp_tf.training.options import Options
 from kp_tf.training.pictures import draw_run
@@ -260,6 +262,21 @@ def test_resume_refuses_other_data_and_damaged_checkpoints(work, imm, begun_run)
         Path("mine/checkpoint.npz").write_bytes(damaged)
         with pytest.raises(KpError, match=r"mine/checkpoint.npz: expected a checkpoint, found"):
             train(resume=True, out=Path("mine"))
+
+
+def test_resume_takes_a_run_of_an_earlier_version_without_its_mean_face(work, monkeypatch):
+    config = small(new_config(Options(labels=write_own_labels(work / "own"))))
+    info = load(config, "CPU").info.to_json()
+    mean_face = info.pop("mean_face")
+    Path("mine").mkdir()
+    write_json(Path("mine/config.json"), {"format": 2, **config.to_json(), **info})
+    monkeypatch.setattr("kp_tf.training.train.build", lambda *_: sys.exit("goes on"))
+    with pytest.raises(SystemExit, match="goes on"):
+        train(resume=True, out=Path("mine"))
+    mean_face["points"][0][0] += 0.1
+    write_json(Path("mine/config.json"), {"format": 2, **config.to_json(), **info, "mean_face": mean_face})
+    with pytest.raises(KpError, match="mine: the labels or photographs have changed since the run began"):
+        train(resume=True, out=Path("mine"))
 
 
 @pytest.mark.long

@@ -72,7 +72,7 @@ def demo(
         if folder:
             server = project_server(held.enter_context(opened(folder)), detector=detector)
         else:
-            server = http_server(name_networks(runs or (), WEIGHTS), detector=detector)
+            server = http_server(name_networks(runs or ()), detector=detector)
         _serve(server, port, browser)
 
 
@@ -90,18 +90,17 @@ def _serve(server: "uvicorn.Server", port: int, browser: bool) -> None:
             server.run(sockets=[listener])
 
 
-def name_networks(runs: Sequence[str], included: Sequence[str]) -> dict[str, str]:
-    """Name the networks: those of the user first; a name that is taken already gets a number.
+def name_networks(runs: Sequence[str]) -> dict[str, str]:
+    """Name the user's networks and, after them, those of WEIGHTS; a name that is taken already gets a number.
 
     Args:
         runs: what the user gave: names, run directories or files.
-        included: the names of the networks that come with kp_tf.
 
     Returns:
         For each name what `Predictor.load` takes.
     """
     sources: dict[str, str] = {}
-    for source in [*runs, *(name for name in included if name not in runs)]:
+    for source in [*runs, *(name for name in WEIGHTS if name not in runs)]:
         path = Path(source).absolute()
         stem = path.name if path.is_dir() else path.stem
         name, number = stem, 1
