@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from kp_tf.core.geometry import crop_windows, enclosing_windows, misses_image, o
 from kp_tf.core.images import crop_image
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.core.mean_face import MeanFace
+from kp_tf.predict.cascade import KEPT_TURNS, TURNS
 from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.predict.predictor import Predictor
@@ -67,6 +69,13 @@ def bright_cells(images):
     height, width = (side // STRIDE for side in images.shape[1:3])
     blocks = images[0, :, :, 0].reshape(height, STRIDE, width, STRIDE).mean(axis=(1, 3))
     return np.stack([30 * blocks, blocks, -blocks, 4 * blocks, 1 + 0 * blocks, np.rot90(blocks, 2)], axis=-1)[None]
+
+
+def square_cells(side, images):
+    """The same of a square in whose upper left the picture is, as the page's runtime needs it."""
+    square = np.full((1, side, side, 1), -0.5, np.float32)
+    square[:, : images.shape[1], : images.shape[2]] = images
+    return bright_cells(square)
 
 
 def as_picture(image):
@@ -180,6 +189,37 @@ def test_tracks_are_those_of_python(call):
             np.testing.assert_allclose(one["box"], other.box, atol=0.05)
 
 
+CASCADE = """(async () => {
+  const [model, { grey, width, height }, boxes, found] = arguments;
+  const { loadAndCompile, Tensor } = await import("./runtime/index.js");
+  const compiled = await loadAndCompile();
+  let passes = 0;
+  const network = async (crop) => {
+    passes += 1;
+    return (await compiled.run([new Tensor(crop, [1, ...model.shape, 1])]))[0].toTypedArray();
+  };
+  const predictor = new module.Predictor(network, model, async () => found);
+  const [{ points }] = await predictor.predict({ grey: Uint8Array.from(grey), width, height }, boxes);
+  return { points, passes };
+})()"""
+
+
+@pytest.mark.parametrize(("angle", "passes"), [([], 2 + len(TURNS) + KEPT_TURNS), ([30.0], 2)], ids=["drawn", "found"])
+def test_only_boxes_without_an_angle_are_tried_at_several_rotations(call, angle, passes):
+    image, box, seen = Image.fromarray(draw_discs((60, 60))), [38.0, 42, 40, 40, *angle], []
+
+    def network(crops):
+        seen.extend(crops)
+        return disc_network(crops)
+
+    info = replace(DISC_INFO, recipe=replace(DISC_INFO.recipe, rotated_windows=True), metrics={"usual_deviation": 1e-6})
+    boxes = None if angle else [box]
+    (expected,) = Predictor(info, network, lambda _: np.array([box])).predict(image, boxes)
+    found = call("predictor", CASCADE, describe(info), as_picture(image), boxes, [box])
+    assert found["passes"] == len(seen) == passes
+    np.testing.assert_allclose(found["points"], expected.points, atol=0.1)
+
+
 SEARCH = """(async () => {
   const [model, { grey, width, height }] = arguments;
   const { loadAndCompile, Tensor } = await import("./runtime/index.js");
@@ -228,7 +268,7 @@ DETECT = """(async () => {
 @pytest.mark.parametrize("size", [(120, 90), (500, 901)], ids=str)
 def test_faces_are_found_where_python_finds_them(call, size):
     image = picture(*size).convert("L")
-    expected = find_centres((bright_cells,) * len(SIDES), image, 0.9, square=True)
+    expected = find_centres(tuple(partial(square_cells, side) for side in SIDES), image, 0.9)
     assert len(expected.scores) > 5
     found = call("detector", DETECT, as_picture(image), SIDES)
     np.testing.assert_allclose(found, np.column_stack([expected.boxes(), expected.faces[:, 3]]), atol=1e-3)

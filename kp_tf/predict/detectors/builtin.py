@@ -23,14 +23,13 @@ def detect(picture: Image.Image, threshold: float = THRESHOLD, folder: Path = FO
     return Detections(found.boxes(), found.scores, found.faces[:, 3])
 
 
-def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: float, square: bool = False) -> Centres:
+def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: float) -> Centres:
     """Find the faces of a picture.
 
     Args:
         networks: for each of SIDES; they may be the same.
         picture: upright.
         threshold: lowest score.
-        square: show the networks squares alone.
 
     Returns:
         The faces, in pixels of the picture.
@@ -40,7 +39,7 @@ def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: f
         scale = min(MAX_ENLARGED, longer / max(grey.size))
         width, height = (max(1, round(side * scale)) for side in grey.size)
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
-        padded = (longer, longer) if square else tuple(-(-side // COARSEST) * COARSEST for side in (height, width))
+        padded = (-(-side // COARSEST) * COARSEST for side in (height, width))
         image = np.full((1, *padded, 1), -0.5, np.float32)
         image[0, :height, :width, 0] = small / np.float32(255) - np.float32(0.5)
         centres = decode(network(image)[0], threshold)
