@@ -61,9 +61,8 @@ def run_cascade(
         the crop's side, NaN if the network has no heatmaps.
     """
     recipe, framing = info.recipe, info.framing if framed else None
-    boxes = with_angles(boxes)
-    of_unknown_angle = np.isnan(boxes[:, 4])
-    boxes = np.nan_to_num(boxes) if recipe.rotated_windows else boxes[:, :4]
+    of_unknown_angle = np.isnan(with_angles(boxes)[:, 4])
+    boxes = np.nan_to_num(with_angles(boxes)) if recipe.rotated_windows else boxes[:, :4]
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
@@ -81,12 +80,10 @@ def run_cascade(
         first = scale_boxes(boxes, recipe.first_pass_scale if num_passes > 1 else 1.0)
         outputs = run_pass(faces, first, last=num_passes == 1)
         if recipe.rotated_windows and num_passes > 1:
-            in_doubt = are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation)
-            faces, outputs = _with_turns(run_pass, first, outputs, np.flatnonzero(of_unknown_angle & in_doubt))
+            faces, outputs = _with_turns(run_pass, first, outputs, info, of_unknown_angle)
     for number in range(1, num_passes):
         around = _boxes_around(mean_face, outputs[..., :2], boxes[faces], recipe.rotated_windows)
-        # stray landmarks must not lead out of the photograph
-        astray = misses_image(crop_windows(around, recipe.crop_scale), sizes[faces])
+        astray = misses_image(crop_windows(around, recipe.crop_scale), sizes[faces])  # because of stray landmarks
         around[astray] = np.pad(start[faces][astray], ((0, 0), (0, around.shape[1] - start.shape[1])))
         outputs = run_pass(faces, around, last=number == num_passes - 1)
     return _sharpest_turns(faces, outputs, len(boxes))
@@ -131,14 +128,16 @@ def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, 
 
 
 def _with_turns(
-    run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, doubtful: np.ndarray
+    run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo, of_unknown_angle: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Try other rotations of some of the boxes (N, 5) with outputs (N, K, 3): those with the indices `doubtful`.
+    """Try other rotations of those boxes (N, 5) of unknown angle (N,) whose outputs (N, K, 3) are in doubt.
 
     Returns:
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
     """
     everyone = np.arange(len(boxes))
+    in_doubt = are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation)
+    doubtful = np.flatnonzero(of_unknown_angle & in_doubt)
     if not len(doubtful):
         return everyone, outputs
     faces = np.repeat(doubtful, len(TURNS))
