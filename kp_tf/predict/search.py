@@ -49,9 +49,14 @@ def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
     outputs = run_cascade(network, info, crop, boxes, np.repeat([grey.size], len(boxes), axis=0))
     boxes = _around(info, outputs[..., :2], boxes)
     outside = misses_image(crop_windows(boxes, info.recipe.crop_scale), np.array([grey.size]))
-    limit = SHARP * info.usual_deviation if info.usual_deviation else info.max_deviation
-    things = ~outside & ~are_doubtful(outputs[..., 2], info.calibration, limit)
+    things = ~outside & are_sharp(info, outputs[..., 2])
     return boxes[things][_distinct(boxes[things], outputs[things, :, 2])]
+
+
+def are_sharp(info: ModelInfo, variance: np.ndarray) -> np.ndarray:
+    """Which of N places show what a network was trained on, from variances (N, K)."""
+    limit = SHARP * info.usual_deviation if info.usual_deviation else info.max_deviation
+    return ~are_doubtful(variance, info.calibration, limit)
 
 
 def _boxes_in(width: int, height: int) -> np.ndarray:

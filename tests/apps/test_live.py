@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from discs import DISC_SIDES_INFO
 from helpers import INFO
 
 from kp_tf.apps.demo.live import LiveService, describe, run_network
@@ -29,7 +30,7 @@ def test_the_network_is_described_and_a_newer_one_is_told(tmp_path, monkeypatch)
     monkeypatch.setattr(proposals, "own", lambda project: ("002", Key("002")))
     monkeypatch.setattr(proposals, "load", lambda key: Loaded(INFO, network, None))
     service = LiveService(project, proposals)
-    assert service.network(b"") == {"network": "002", **describe(INFO)}
+    assert service.network(b"") == {"network": "002", "detects_faces": True, **describe(INFO)}
     assert len(service.crop(np.zeros((32, 32), "<f4").tobytes(), "002")) == 4 * 68 * 3
     with pytest.raises(KpError, match="network 001 is no longer the newest; begin again"):
         service.crop(b"", "001")
@@ -43,3 +44,16 @@ def test_pages_have_all_their_parts(page):
     assert "<!--" not in text
     assert text.count('id="zoom-face"') == 1
     assert not {"NOUN", "LOWER"} & set(text.split('"'))
+
+
+def test_faces_of_the_68_points_are_found_by_the_detector_unless_the_network_should_search():
+    grey = np.zeros((40, 60), np.uint8)
+    grey[10:20, 30:50] = 255
+    service = LiveService(None, Proposals(lambda picture: np.argwhere(np.array(picture)[..., 0])[[0, -1]]))
+    assert service.detect(grey.tobytes(), "60", "40") == [[10, 30], [19, 49]]
+    for content, *size in ((grey.tobytes(), "60", "41"), (grey.tobytes(), "x", "40"), (b"", "0", "0")):
+        with pytest.raises(KpError, match="invalid request"):
+            service.detect(content, *size)
+    assert Proposals().detects_faces(INFO)
+    assert not Proposals("network").detects_faces(INFO)
+    assert not Proposals().detects_faces(DISC_SIDES_INFO)

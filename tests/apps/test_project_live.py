@@ -2,18 +2,19 @@
 
 import io
 import json
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import DISC_SIZE, RECIPE, draw_discs, picture, serving_project, write_xml
-from page_steps import CHROMIUM, wait
+from page_steps import CHROMIUM, PHOTO, wait
 from PIL import Image
 
 from kp_tf.apps.demo.proposals import Key, Loaded, Proposals
 from kp_tf.artifacts.info import ModelInfo
-from kp_tf.core.keypoints import Scheme
+from kp_tf.core.keypoints import IBUG68, Scheme, spell_out
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.data.dlib_xml import read_dlib_xml
 from kp_tf.predict.predictor import Predictor
@@ -85,10 +86,16 @@ def clip(tmp_path):
 @pytest.fixture
 def open_try(playwright, folder, tmp_path):
     """The page's view of camera and clips, in a browser whose camera shows a disc."""
+    with showing(playwright, folder, Image.fromarray(draw_discs(centre_in(10))), tmp_path / "camera.mjpeg") as page:
+        yield page
+
+
+@contextmanager
+def showing(playwright, folder, frame, clip):
     encoded = io.BytesIO()
-    Image.fromarray(draw_discs(centre_in(10))).convert("RGB").save(encoded, "JPEG", quality=95)
-    (tmp_path / "camera.mjpeg").write_bytes(encoded.getvalue() * 10)
-    arguments = ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}"]
+    frame.convert("RGB").save(encoded, "JPEG", quality=95)
+    clip.write_bytes(encoded.getvalue() * 10)
+    arguments = ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={clip}"]
     errors = []
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
     with serving_project(folder) as address:
@@ -157,3 +164,14 @@ def test_the_camera_shows_its_points_and_its_pictures_are_marked(open_try, folde
     with Image.open(folder / samples.files[1]) as taken:
         scale = taken.width / 320
     np.testing.assert_allclose(samples.points[1] / scale, np.add(centre_in(10), OFFSETS), atol=3)
+
+
+def test_faces_on_the_camera_are_found_by_the_detector(playwright, tmp_path):
+    project = tmp_path / "faces"
+    project.mkdir()
+    (project / "scheme.json").write_text(json.dumps(spell_out(IBUG68)))
+    with Image.open(PHOTO) as photo, showing(playwright, project, photo, tmp_path / "camera.mjpeg") as page:
+        wait(page, "#try-hint", "^The network for faces, which comes with kp_tf, shows its points in every frame.$")
+        with page.expect_request("**/project/detect?*"):
+            page.click("#camera")
+        wait(page, "#camera-status", "^1 object$")

@@ -59,7 +59,7 @@ def test_two_hundred_photographs_become_a_site(browser, tmp_path):
         wait(page, "#train-state", "^The training is finished. 8 epochs are done.$", 900)
         page.click("[data-view=mark]")
         page.click("#next-open")
-        wait(page, "#ask-more", "proposed", 60)
+        wait(page, "#ask-more", "proposed", 180)
     page.close()
     (run,) = (folder / "runs").glob("[0-9][0-9][0-9]")
     predictor, shown = Predictor.load(run), names[MARKED:]

@@ -2,70 +2,45 @@
 
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import DISC_SIZE, RECIPE, draw_discs, write_run
+from discs import DISC_SIDES_INFO, disc_sides
+from helpers import DISC_SIZE, draw_discs, write_run
 from PIL import Image
 
-from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
-from kp_tf.core.keypoints import Scheme
-from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.search import search
-
-SIDES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])  # of a disc, from its centre in radii
-INFO = ModelInfo(
-    Path("discs"),
-    replace(RECIPE, num_passes=1, crop_scale=1.4),
-    Scheme("disc", ("left", "right", "top", "bottom"), ()),
-    mean_face=MeanFace(np.array([0.0, 0, 1, 1]), 0.5 + SIDES / 2),
-    metrics={"max_deviation": 0.1},
-)
-
-
-def disc_network(crops):
-    """The sides of the disc in each crop (32, 32); the more of it is cut off, the larger the variance."""
-    places, outputs = (np.stack(np.meshgrid(range(32), range(32)), axis=-1) + 0.5) / 32, []
-    for crop in crops[..., 0] + 0.5:
-        weight = crop / max(crop.sum(), 1e-9)
-        centre = (weight[..., None] * places).sum(axis=(0, 1))
-        radius = np.sqrt(2 * (weight[..., None] * (places - centre) ** 2).sum())
-        cut = np.concatenate([crop[0], crop[-1], crop[:, 0], crop[:, -1]]).mean()
-        variance = 1e-4 + 0.1 * cut + (0.1 if crop.mean() < 0.1 else 0)
-        outputs.append(np.column_stack([centre + radius * SIDES, np.full(4, variance)]))
-    return np.array(outputs, np.float32)
 
 
 @pytest.mark.parametrize("centre", [(60, 60), (250, 35), (28, 88)], ids=str)
 def test_a_network_finds_the_disc_that_it_knows(centre):
-    (box,) = search(disc_network, INFO, Image.fromarray(draw_discs(centre)))
+    (box,) = search(disc_sides, DISC_SIDES_INFO, Image.fromarray(draw_discs(centre)))
     assert overlaps(box[None], np.array([*np.subtract(centre, DISC_SIZE / 2), DISC_SIZE, DISC_SIZE]))[0] > 0.6
-    (face,) = Predictor(INFO, disc_network, "network").predict(draw_discs(centre))
+    (face,) = Predictor(DISC_SIDES_INFO, disc_sides, "network").predict(draw_discs(centre))
     np.testing.assert_allclose(face.points.mean(axis=0), centre, atol=2)
 
 
 def test_each_disc_is_found_once_and_nothing_where_there_is_none():
-    boxes = search(disc_network, INFO, Image.fromarray(draw_discs((50, 60), (160, 40), (270, 80))))
+    boxes = search(disc_sides, DISC_SIDES_INFO, Image.fromarray(draw_discs((50, 60), (160, 40), (270, 80))))
     assert sorted((boxes[:, 0] + boxes[:, 2] / 2).round(-1).tolist()) == [50, 160, 270]
-    assert search(disc_network, INFO, Image.fromarray(draw_discs())).shape == (0, 4)
-    assert Predictor(INFO, disc_network, "network").predict(draw_discs()) == []
+    assert search(disc_sides, DISC_SIDES_INFO, Image.fromarray(draw_discs())).shape == (0, 4)
+    assert Predictor(DISC_SIDES_INFO, disc_sides, "network").predict(draw_discs()) == []
 
 
 def test_what_is_less_sharp_than_usual_is_left_out():
     disc = Image.fromarray(draw_discs((60, 60)))
     for usual, count in ((0.02, 1), (0.005, 0)):  # its heatmaps have 0.01
-        info = replace(INFO, metrics={"max_deviation": 0.1, "usual_deviation": usual})
-        assert len(search(disc_network, info, disc)) == count
+        info = replace(DISC_SIDES_INFO, metrics={"max_deviation": 0.1, "usual_deviation": usual})
+        assert len(search(disc_sides, info, disc)) == count
 
 
 def test_a_network_without_heatmaps_cannot(tmp_path):
-    info = replace(INFO, recipe=replace(INFO.recipe, network="resnet18"))
+    info = replace(DISC_SIDES_INFO, recipe=replace(DISC_SIDES_INFO.recipe, network="resnet18"))
     with pytest.raises(KpError, match="discs has no heatmaps, by which a network finds things itself: pass a box"):
-        search(disc_network, info, Image.fromarray(draw_discs()))
+        search(disc_sides, info, Image.fromarray(draw_discs()))
 
 
 def test_a_predictor_that_searches_can_be_pickled(tmp_path):

@@ -1,7 +1,9 @@
 """A network as the page's modules ask it for the camera and clips: tracker.js and predictor.js do everything else."""
 
 import numpy as np
+from PIL import Image
 
+from kp_tf.apps.demo.messages import parsing
 from kp_tf.apps.demo.project import Project
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.artifacts.info import ModelInfo
@@ -18,13 +20,36 @@ class LiveService:
         self._project, self._proposals = project, proposals
 
     def network(self, content: bytes) -> dict:
-        """The network: what the page calls it (network), and `describe`; empty if there is none.
+        """The network; empty if there is none.
+
+        Returns:
+            What the page calls it (network), whether its objects are found by `detect` (detects_faces), and `describe`.
 
         Raises:
             KpError: if it cannot be used.
         """
         current = self._proposals.current(self._project)
-        return {"network": current[0], **describe(current[1].info)} if current else {}
+        if not current:
+            return {}
+        info = current[1].info
+        return {"network": current[0], "detects_faces": self._proposals.detects_faces(info), **describe(info)}
+
+    def detect(self, content: bytes, width: str, height: str) -> list[list[float]]:
+        """The boxes of the faces in a frame, with angles where these are known, as `detectors.Detector`.
+
+        Args:
+            content: its grey pixels, row by row.
+            width: of the frame in pixels.
+            height: likewise.
+
+        Raises:
+            KpError: if the content is no such frame, or the detector cannot be used.
+        """
+        with parsing():
+            grey = np.frombuffer(content, np.uint8).reshape(int(height), int(width))
+            if not grey.size:
+                raise ValueError("a frame without pixels")
+        return self._proposals.detect(Image.fromarray(grey).convert("RGB")).tolist()
 
     def crop(self, content: bytes, network: str) -> bytes:
         """The network's output for a crop, as `run_network`. Raises KpError, also if there is another by now."""

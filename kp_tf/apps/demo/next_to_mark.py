@@ -1,19 +1,18 @@
 """What to mark next: a project's newest network looks at the photographs in the background while others are marked."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from kp_tf.apps.demo.doubt import expected_errors, look_of, most_useful_first
-from kp_tf.apps.demo.finding import box_around, find_object, usual_box
+from kp_tf.apps.demo.finding import box_around, find_object, network_outputs, usual_box
 from kp_tf.apps.demo.project import Project
 from kp_tf.apps.demo.proposals import Key, Loaded, Proposals
 from kp_tf.core.errors import KpError
-from kp_tf.core.images import crop_image, open_photograph
-from kp_tf.predict.cascade import run_cascade
+from kp_tf.core.images import open_photograph
 
 OPEN, DONE = ("new", "begun"), "done"  # states of photographs
 NOTHING = {"network": "", "names": [], "of": 0}
@@ -149,16 +148,9 @@ def look_at(loaded: Loaded, path: Path, box: np.ndarray | None, shape: Mapping) 
     if box is not None:
         return View(None, look_of(grey, photograph.orientation.boxes_to_upright(box[None])[0]))
 
-    def crop(faces: np.ndarray, windows: np.ndarray) -> Iterator[np.ndarray]:
-        return (crop_image(grey, window, info.recipe.shape) for window in windows)
-
-    def outputs(box: np.ndarray, flips: bool = False) -> np.ndarray:
-        return run_cascade(loaded.network, info, crop, box[None], np.array([grey.size]), flips=flips)
-
-    scale = info.recipe.crop_scale
-    found = find_object(lambda box: outputs(box)[0, :, :2], usual_box(shape, grey.size), grey.size, scale)
-    plain = outputs(found)
-    averaged = outputs(found, flips=True) if info.scheme.flip_indices else plain
+    found = find_object(loaded.network, info, grey, usual_box(shape, grey.size))
+    plain = network_outputs(loaded.network, info, grey, found)
+    averaged = network_outputs(loaded.network, info, grey, found, flips=True) if info.scheme.flip_indices else plain
     around = box_around(plain[0, :, :2])
-    sides = around[None, 2:].max(axis=1) * (scale or 1)
+    sides = around[None, 2:].max(axis=1) * (info.recipe.crop_scale or 1)
     return View(float(expected_errors(plain, averaged, sides)[0]), look_of(grey, around))

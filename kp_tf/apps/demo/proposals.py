@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from kp_tf.apps.demo.finding import find_object
 from kp_tf.apps.demo.project import RUNS, Project
@@ -15,8 +16,9 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.images import Photograph, open_photograph
 from kp_tf.core.keypoints import IBUG68
-from kp_tf.predict.detectors import DEFAULT
+from kp_tf.predict.detectors import DEFAULT, find_detector
 from kp_tf.predict.predictor import Predictor
+from kp_tf.predict.search import NETWORK
 
 INCLUDED = "compact"
 
@@ -79,6 +81,14 @@ class Proposals:
         # one that was trained before the points were changed
         return (name, loaded) if loaded.info.scheme.names == project.scheme.names else None
 
+    def detects_faces(self, info: ModelInfo) -> bool:
+        """Whether a network's objects are found by the detector: those of the 68 points, as in an exported page."""
+        return info.scheme.names == IBUG68.names and self._detector != NETWORK
+
+    def detect(self, picture: Image.Image) -> np.ndarray:
+        """The boxes of the faces in an upright RGB picture, see `detectors.Detector`; KpError as that has it."""
+        return find_detector(self._detector)(picture)
+
     def faces(self, project: Project, path: Path, box: np.ndarray | None) -> tuple[str, list[Face]]:
         """Propose faces.
 
@@ -86,7 +96,8 @@ class Proposals:
             project: whose newest network is asked.
             path: of the photograph.
             box: (4,) where the object is likely to be, in pixels of the upright photograph. A network of the project
-                begins there, and without a box has nothing to propose. The network for faces detects them instead.
+                begins there, see `find_object`, and without a box has nothing to propose. Networks of the 68 points
+                begin with the faces that are detected.
 
         Returns:
             The name of the network, empty if there is none, and the faces in pixels of the upright photograph.
@@ -97,17 +108,13 @@ class Proposals:
         current = self.current(project)
         if current is None:
             return "", []
-        name, (info, _, predictor) = current
+        name, (info, network, predictor) = current
         opened = open_photograph(path)
         upright = Photograph(opened.name, opened.upright)
-
-        def points(box: np.ndarray) -> np.ndarray:
-            return predictor.predict(upright, [box])[0].points
-
         try:
-            if name == INCLUDED:
-                return name, predictor.predict(upright)
-            found = [] if box is None else [find_object(points, box, upright.upright.size, info.recipe.crop_scale)]
-            return name, predictor.predict(upright, np.reshape(found, (-1, 4)))
+            faces = predictor.predict(upright) if self.detects_faces(info) else []
+            if not faces and name != INCLUDED and box is not None:
+                faces = predictor.predict(upright, [find_object(network, info, upright.upright.convert("L"), box)])
+            return name, faces
         except KpError as error:
             raise KpError(f"no points proposed: {error}") from None

@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # optional dependencies
     from kp_tf.apps.demo.limits import Limits, Uploads
 
 HOST = "127.0.0.1"
-SLOW = ("/project/propose", "/project/network", "/project/crop", "/preview")
+SLOW = ("/project/propose", "/project/network", "/project/crop", "/project/detect", "/preview")
 
 
 def demo(
@@ -166,6 +166,7 @@ def project_server(
         "/project/add": (service.add, "json"),
         "/project/network": (live.network, "json"),
         "/project/crop": (live.crop, "bytes"),
+        "/project/detect": (live.detect, "json"),
         "/project/train": (service.train, "json"),
         "/project/stop": (service.stop, "json"),
         "/project/training": (service.training, "json"),

@@ -105,8 +105,14 @@ export const train = (content) => ask("train", JSON.stringify(content), { page }
  */
 export const add = async (file) => (await post("/project/add", file, { page, name: file.name })).json();
 
-/** @returns {Promise<import("../predictor.js").Model & {network: string}>}  empty if there is no network */
+/**
+ * @returns {Promise<import("../predictor.js").Model & {network: string, detects_faces: boolean}>}  empty if there is no
+ *   network
+ */
 export const network = () => ask("network", "", {});
+
+/** The boxes of the faces in a frame.  @param {import("../crop.js").Picture} picture  @returns {Promise<number[][]>} */
+export const detect = ({ grey, width, height }) => ask("detect", grey, { width, height });
 
 /** The output of a network for a crop.  @param {string} name  @param {Float32Array} pixels  @returns {Promise<Float32Array>} */
 export async function runCrop(name, pixels) {

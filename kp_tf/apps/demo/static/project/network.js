@@ -17,7 +17,7 @@ export async function loadPredictor() {
   const { names = [], groups = {}, colours = [] } = project.scheme ?? {};
   if (!model.network) return new Predictor(null, { names, groups, colours }, async () => []);
   const network = (pixels) => api.runCrop(model.network, pixels);
-  return new Predictor(network, { ...model, colours }, finder(network, model));
+  return new Predictor(network, { ...model, colours }, model.detects_faces ? api.detect : finder(network, model));
 }
 
 /** Looks where the object was last and where objects lie on average, and only then everywhere. */

@@ -28,7 +28,7 @@ function wordsOf(photo, asked) {
   const { names } = project.scheme;
   if (asked !== null) {
     const left = project.beginning ? names.length : currentFace().todo.length;
-    const proposed = canTake() ? ", or Enter to take all that are proposed" : "";
+    const proposed = canTake() ? ", or Enter to take all that are proposed" : waiting(photo);
     return ["Click: ", names[asked], `${left} of ${names.length} to mark${proposed}`];
   }
   if (!photo.faces.length) return ["", "Nothing to mark here", "Enter for the next photograph, N to mark something after all"];
@@ -39,6 +39,12 @@ function wordsOf(photo, asked) {
   }
   if (state.pointIndex === null) return null;
   return ["Selected: ", names[state.pointIndex], "Drag it or move it with the arrow keys; Enter to go on"];
+}
+
+/** The network takes seconds for the first photograph, and less than one for the others. */
+function waiting({ isAsking }) {
+  const [newest] = project.training.runs ?? [];
+  return isAsking && newest ? `. Network ${newest} is looking for them …` : "";
 }
 
 let drawn = ""; // the example in the small picture

@@ -7,13 +7,16 @@ import { boxAround, shapeOn } from "./shape.js";
 
 /** Asks a network, if there is one, for the points of a photograph that has none. */
 export async function predictPhoto(photo) {
-  if (photo.predicted || photo.faces.length || photo.state === "none") return;
+  if (photo.predicted || photo.isAsking || photo.faces.length || photo.state === "none") return;
+  updatePhoto(photo, { isAsking: true });
   try {
     const usual = project.shape.points ? boxAround(shapeOn(project.shape, [], photo)) : null;
     const { network, faces } = await api.propose(photo.name, usual);
     updatePhoto(photo, { predicted: faces, network });
   } catch (error) {
     if (photo === currentPhoto()) setError(error.message);
+  } finally {
+    updatePhoto(photo, { isAsking: false });
   }
 }
 

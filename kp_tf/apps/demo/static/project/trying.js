@@ -8,6 +8,7 @@ import { loadPredictor } from "./network.js";
 import { project } from "./project.js";
 
 const byId = (id) => document.getElementById(id);
+const FACE = "68 points of a face"; // among the published sets
 const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
 
 /** What keys do while a clip is shown. */
@@ -60,6 +61,9 @@ function dropped(event) {
   else setError(`${file.name} is no clip. To add photographs, copy them into the folder ${project.folder} and reload this page.`);
 }
 
+/** Whether the network that comes with kp_tf has the points of the project. */
+const hasFaceNetwork = () => String(project.scheme?.names) === String(project.sets[FACE]?.names);
+
 /** Stops what runs when another view is chosen. */
 export function leaveTrying() {
   stopCamera();
@@ -72,8 +76,8 @@ export function renderTrying() {
   renderClip();
   if (!isShown) return;
   const [newest] = project.training.runs ?? [];
-  const words = newest
-    ? `Network ${newest} shows its points in every frame.`
+  const words = newest || hasFaceNetwork()
+    ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame.`
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
 }
