@@ -6,23 +6,14 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from kp_tf import __version__
+from kp_tf.core.choices import DETECTOR, DETECTORS, LABEL_FORMATS, LABELS, OUTSIDE, PACKED_RUN, PRECISIONS, RUN
 from kp_tf.core.environment import captured_stderr, escape_output, is_stdout_closed, set_environment_defaults
 from kp_tf.core.errors import KpError, as_kp_error, printable
+from kp_tf.training.arguments import add_options as _train
 from kp_tf.training.detector.options import add_options as _train_detector
-
-RUN = "a run directory, a packed or exported file, compact or large"  # what backends.load_network takes
-PACKED_RUN = "a run directory, a packed file, compact or large"  # what artifacts.find.find_model takes
-
-LABEL_FORMATS = ("dlib", "coco", "cvat", "labelme", "pts", "kaggle", "imm")  # those of data.formats
-LABELS = f"a file or folder of {', '.join(LABEL_FORMATS)}"
-DETECTORS = ("builtin", "dlib", "centerface", "mediapipe")  # those of predict.detectors
-DETECTOR = f"finds faces: {', '.join(DETECTORS)}, a run of train-detector, or network: itself (default: {DETECTORS[0]})"
-KEEP, PRECISIONS = ("last", "best"), ("auto", "float32", "mixed_bfloat16")  # those of recipes
-MORE = "train on these labelled faces as well, on their points of the same names; repeatable"
-MORE_VAL = "score these labelled faces as well, and calibrate the confidence on them; repeatable"
-OUTSIDE = "take photographs outside the folder of the labels as well"
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "kp-tf") -> int:
@@ -105,73 +96,18 @@ def exit_status(command: str, **options: object) -> int:
     return 0
 
 
-def _train(parser: argparse.ArgumentParser) -> None:
-    faces = parser.add_argument_group("what to train on")
-    kind = faces.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--part",
-        type=int,
-        choices=(1, 2, 3),
-        help="part of the course: 1 nose tip, 2 IMM's 58 points, 3 iBUG's 68 points",
-    )
-    kind.add_argument("--labels", metavar="PATH", type=Path, help=f"points of your own, instead of a part: {LABELS}")
-    add = faces.add_argument
-    add(
-        "--data",
-        metavar="DIR",
-        help="with --part: folder of the data sets (default: $KP_TF_DATA, or data), or `sample` for synthetic faces",
-    )
-    add(
-        "--val-labels",
-        metavar="PATH",
-        type=Path,
-        help="with --labels: validate on these (default: on a tenth of the photographs)",
-    )
-    add("--scheme", metavar="JSON", dest="scheme_file", type=Path, help="with --labels: names, flip pairs and eyes")
-    add("--add", metavar="PATH", type=Path, action="append", help=f"with --part 3 or --labels: {MORE}")
-    add("--add-val", metavar="PATH", type=Path, action="append", help=f"with --part 3 or --labels: {MORE_VAL}")
-    add("--skip-bad", action="store_true", help="leave out photographs that cannot be used, instead of stopping")
-    add("--allow-outside", action="store_true", help=f"with --labels, --add or --add-val: {OUTSIDE}")
-    _add_settings(parser)
-    directory = parser.add_argument_group("run directory")
-    out = "default: the next free runs/partN-RECIPE-NNN or runs/labels-RECIPE-NNN"
-    directory.add_argument("--out", metavar="DIR", type=Path, help=out)
-    existing = directory.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="let --out replace an existing run")
-    existing.add_argument("--resume", action="store_true", help="continue --out, or the newest unfinished run")
+def train(submit: Path | None = None, **options: Any) -> None:
+    """Train and, if asked, write the submission in the same process.
 
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("how to train").add_argument
-    add(
-        "--recipe",
-        choices=("course", "strong", "large"),
-        help="default: course with --part, strong with --labels; large is for part 3",
-    )
-    add("--init", metavar="RUN", help=f"start from the weights of {PACKED_RUN}")
-    add("--teacher", metavar="RUN", help=f"learn also from the predictions of {PACKED_RUN}")
-    add(
-        "--epochs",
-        metavar="N",
-        type=int,
-        help="total number of epochs (default: the recipe's); with --resume maybe more",
-    )
-    add(
-        "--keep",
-        choices=KEEP,
-        help="keep the weights of the last epoch, or of the one with the lowest validation loss "
-        "(default: last with --part, best with --labels)",
-    )
-    add("--batch-size", metavar="N", type=int, help="photographs per step (default: the recipe's)")
-    add("--learning-rate", metavar="R", type=float, help="initial learning rate (default: the recipe's)")
-    add(
-        "--precision",
-        choices=PRECISIONS,
-        help="auto takes bfloat16 on hardware that computes it fast (default: float32 for course, auto otherwise)",
-    )
-    add("--seed", metavar="N", type=int, help="seed of weights, order and augmentation (default: 0)")
-    add("--devices", metavar="N", type=int, help="number of GPUs that share each batch (default: all)")
-    add("--deterministic", action="store_true", help="reach the same weights to the last bit in every run; slower")
+    Args:
+        submit: the CSV of the submission.
+        **options: of `training.train.train`, with its errors.
+    """
+    with captured_stderr():
+        training = importlib.import_module("kp_tf.training.train")
+    if submit is not None:
+        options["submission"] = importlib.import_module("kp_tf.apps.kaggle").Submission(submit)
+    training.train(**options)
 
 
 def _submit(parser: argparse.ArgumentParser) -> None:
@@ -287,7 +223,7 @@ def _box(text: str) -> list[float]:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]] = {  # help, options, function
-    "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.training.train:train"),
+    "train": ("train a part of the course, or a network for points of your own", _train, "kp_tf.cli:train"),
     "train-detector": ("train the network that finds faces", _train_detector, "kp_tf.training.detector.train:train"),
     "submit": ("write the submission for the course's competition", _submit, "kp_tf.apps.kaggle:predict_kaggle"),
     "predict": ("predict landmarks in photographs and clips", _predict, "kp_tf.predict.command:predict"),

@@ -15,8 +15,6 @@ GPU; errors are on the validation faces. Those of the last two were measured bef
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-KEEP = ("last", "best")  # the epoch whose weights are the result; the best has the lowest validation loss
 NETWORKS = ("cnn", "resnet18", "heatmap", "own")  # own: a model that the user passed to `kp_tf.train`
 TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
 TEACHER_TOLERANCE = 0.04  # of the window's side: a teacher's point farther from the label is not learned
@@ -87,7 +85,7 @@ class Recipe:
     weight_decay: float | None = None  # None: Adam at a constant rate; otherwise AdamW, warmup and a cosine
     warmup_epochs: int = 0
     averaging: float = 0.0  # momentum of averaged weights, which are validated and kept; 0: the last weights are
-    precision: str = "float32"  # of training: one of PRECISIONS (see backends/precision.py)
+    precision: str = "float32"  # of training: one of core.choices.PRECISIONS (see backends/precision.py)
 
     @property
     def takes_whole_photographs(self) -> bool:

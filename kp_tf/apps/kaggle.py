@@ -1,8 +1,12 @@
-"""`predict_kaggle.py`: the test photographs of part 3 to the competition's CSV, in one go or in shards."""
+"""`predict_kaggle.py`: the test photographs of part 3 to the competition's CSV, in one go or in shards.
+
+`Submission` is for `train.py --submit`.
+"""
 
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +16,9 @@ from kp_tf.artifacts.find import find_model, say_network
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends import load_with_keras
 from kp_tf.backends.network import Network
-from kp_tf.core.errors import KpError
-from kp_tf.core.files import read_npz, replacing
+from kp_tf.core.errors import KpError, PartialError
+from kp_tf.core.files import check_writable, read_npz, replacing
+from kp_tf.core.geometry import crop_windows
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.datasets import IbugDataset, find_data
 from kp_tf.data.dlib_xml import read_dlib_xml
@@ -21,6 +26,7 @@ from kp_tf.data.layout import TEST_XMLS
 from kp_tf.data.samples import Samples
 from kp_tf.data.splits import LENIENT
 from kp_tf.predict.samples import predict_samples
+from kp_tf.recipes import Recipe
 
 
 def predict_kaggle(
@@ -64,8 +70,7 @@ def predict_kaggle(
         raise KpError(f"--run {run}: the competition needs a network of 68 points, and this one has {info.scheme.name}")
     samples, is_sample = _read_samples(data, labels, allow_outside)
     out = out or Path("submission-sample.csv" if is_sample else "submission.csv")
-    if not out.parent.is_dir():
-        raise KpError(f"--out {out}: there is no folder {out.parent}")
+    check_writable(out)
     flips = info.recipe.has_heatmaps if flips is None else flips
     key = _key(info, samples, flips, precision)
     if merge:
@@ -83,6 +88,54 @@ def predict_kaggle(
     rows = write_submission(points, out)
     print(f"{out}: {rows:,} rows for {len(samples):,} faces of {samples.root}, read back and checked")
     return out
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The submission at the end of a training of part 3, the same file as `predict_kaggle` writes for its run.
+
+    Attributes:
+        out: the CSV.
+    """
+
+    out: Path
+
+    def check(self, recipe: Recipe, data: Path) -> None:
+        """Refuse now what would fail after the training.
+
+        Args:
+            recipe: that will be trained.
+            data: the folder of the data sets.
+
+        Raises:
+            KpError: if the recipe is of another part, the CSV could not be written, or there are no test photographs
+                or one of them cannot be used.
+        """
+        from kp_tf.input.decode import stream_crops  # TensorFlow
+
+        if recipe.part != 3:
+            raise KpError("--submit goes with --part 3, the part that the competition is about")
+        check_writable(self.out)
+        samples, _ = _read_samples(str(data), None, allow_outside=False)
+        upright = samples.upright(samples.orientations())
+        for _ in stream_crops(upright, crop_windows(upright.boxes, recipe.crop_scale), recipe.shape):
+            pass  # each photograph is decoded once
+
+    def write(self, run: Path, data: Path, network: Network | None = None) -> None:
+        """Write the CSV.
+
+        Args:
+            run: the directory of the completed run.
+            data: the folder of the data sets.
+            network: of the run, in float32, if it is loaded already.
+
+        Raises:
+            PartialError: if the submission cannot be written.
+        """
+        try:
+            predict_kaggle(run=str(run), data=str(data), out=self.out, network=network)
+        except KpError as error:
+            raise PartialError(f"{run} is complete, but its submission could not be written: {error}") from None
 
 
 def _read_samples(data: str | None, labels: Path | None, allow_outside: bool) -> tuple[Samples, bool]:

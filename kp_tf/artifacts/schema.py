@@ -9,8 +9,9 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from kp_tf.core.choices import KEEP, PRECISIONS
 from kp_tf.core.errors import KpError
-from kp_tf.recipes import KEEP, NETWORKS, PRECISIONS, Recipe
+from kp_tf.recipes import NETWORKS, Recipe
 
 Content = TypeVar("Content")
 

@@ -11,7 +11,7 @@ _AMPERE = (8, 0)  # the first NVIDIA generation with bfloat16 in its matrix unit
 
 
 def resolve_precision(precision: str) -> str:
-    """Keras' dtype policy for one of `recipes.PRECISIONS`: `auto` becomes what this machine's hardware does well."""
+    """Keras' dtype policy for one of `choices.PRECISIONS`: `auto` becomes what this machine's hardware does well."""
     if precision != "auto":
         return precision
     import tensorflow as tf  # to ask for GPUs

@@ -37,8 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         KpError: if the file cannot be written (no such folder, no permission, a full disk).
     """
-    is_special = os.path.exists(path) and not os.path.isfile(path)  # unlike Path's methods, these never raise
-    target = Path(tempfile.gettempdir(), path.name) if is_special else Path(os.path.realpath(path))
+    target = (
+        Path(tempfile.gettempdir(), path.name) if (is_special := _is_special(path)) else Path(os.path.realpath(path))
+    )
     temporary = target.with_name(temporary_name(target.name, os.getpid()))
     try:
         yield temporary
@@ -52,6 +53,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is not there
             temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that `replacing` could not write, before the work whose result it is for.
+
+    Raises:
+        KpError: if its folder is missing or may not be written to, or if it is a folder itself.
+    """
+    if not os.path.isdir(path.parent):
+        raise KpError(f"cannot write {path}: there is no folder {path.parent}")
+    if os.path.isdir(path):
+        raise KpError(f"cannot write {path}: it is a folder")
+    if _is_special(path):
+        return
+    try:
+        tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
+    except OSError as error:
+        raise KpError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _is_special(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)  # unlike Path's methods, these never raise
 
 
 def temporary_name(name: str, process: int | str) -> str:

@@ -30,7 +30,7 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         deterministic: the same weights to the last bit when repeated on one machine.
         skip_bad: leave out what cannot be used instead of failing.
-        keep: one of recipes.KEEP.
+        keep: one of core.choices.KEEP.
         labels, val_labels, scheme_file, allow_outside: of a user's own points.
         add, add_val: further labels for training and for validation.
         scheme: taken if the labels have its points: that of `init`, or of the run that is resumed.

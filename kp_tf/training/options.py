@@ -7,9 +7,10 @@ from typing import Any
 
 from kp_tf.artifacts.find import find_model
 from kp_tf.backends.precision import resolve_precision
+from kp_tf.core.choices import KEEP, PRECISIONS
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import SCHEMES
-from kp_tf.recipes import KEEP, PRECISIONS, RECIPES, TEACHER_WEIGHT, Recipe
+from kp_tf.recipes import RECIPES, TEACHER_WEIGHT, Recipe
 
 FILES = ("labels", "val_labels", "scheme_file")
 ADDED = ("add", "add_val")  # several files each

@@ -7,15 +7,17 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
 
 from kp_tf.artifacts.runs import check_free, clear_leftovers, is_complete, locked, new_run, read_run, read_split
 from kp_tf.backends.keras_backend import load_model
+from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_json
+from kp_tf.recipes import Recipe
 from kp_tf.training import distributed
 from kp_tf.training.checkpoint import checkpoint_of
 from kp_tf.training.config import TrainConfig, new_config, run_to_resume
@@ -27,6 +29,18 @@ from kp_tf.training.pictures import draw_run
 from kp_tf.training.report import device_name, finish, write_metrics
 
 
+class Submission(Protocol):
+    """What is written of a completed run in the end; `apps.kaggle.Submission` is one."""
+
+    def check(self, recipe: Recipe, data: Path) -> None:
+        """Raise KpError if it could not be written, before anything is read or trained."""
+        ...
+
+    def write(self, run: Path, data: Path, network: Network | None = None) -> None:
+        """Write it, with the run's network in float32 if that is loaded."""
+        ...
+
+
 def train(
     out: Path | None = None,
     overwrite: bool = False,
@@ -35,6 +49,7 @@ def train(
     figures: bool = True,
     model: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    submission: Submission | None = None,
     **options: Any,
 ) -> Path | None:
     """Train one part of the course, or points of a user's own, and leave a run directory (see artifacts/runs.py).
@@ -48,6 +63,7 @@ def train(
         figures: draw the figures of the run.
         model: a model of the user's to train, instead of the recipe's network.
         callbacks: of Keras, in addition to those of every training.
+        submission: what the chief writes of the completed run.
         **options: what to train and how, see `config.Options`.
 
     Returns:
@@ -63,19 +79,17 @@ def train(
     check_options(model, callbacks, asked, devices)
     distributed.machines()  # TF_CONFIG is checked before any face is read or drawn
     with distributed.lost_machines_named(), ExitStack() as held:
-        if resume:
-            job = _job_to_resume(asked, out, overwrite, held)
-            if job.begun and job.is_done:
-                print(f"{job.begun}: all {job.config.recipe.epochs} epochs are done")
-                if model is not None:
-                    model.set_weights(load_model(read_run(job.begun)).get_weights())
-                return job.begun
-            check_resumed(job.config, model)
-        else:
-            job = _new_job(asked, out, overwrite, held)
+        job = _job_to_resume(asked, out, overwrite, held) if resume else _new_job(asked, out, overwrite, held, model)
+        if job.begun and job.is_done:
+            print(f"{job.begun}: all {job.config.recipe.epochs} epochs are done")
             if model is not None:
-                job = job._replace(config=with_own_model(job.config, model))
-        return _run(job, devices if model is None else 1, figures, model, callbacks)
+                model.set_weights(load_model(read_run(job.begun)).get_weights())
+            if submission and distributed.is_chief():
+                submission.write(job.begun, job.config.data)
+            return job.begun
+        if job.begun:
+            check_resumed(job.config, model)
+        return _run(job, devices if model is None else 1, figures, model, callbacks, submission)
 
 
 class _Job(NamedTuple):
@@ -87,7 +101,7 @@ class _Job(NamedTuple):
     is_done: bool = False
 
 
-def _new_job(options: Options, out: Path | None, overwrite: bool, held: ExitStack) -> _Job:
+def _new_job(options: Options, out: Path | None, overwrite: bool, held: ExitStack, model: keras.Model | None) -> _Job:
     if out is not None and distributed.is_chief():
         check_free(out, overwrite)
 
@@ -96,7 +110,8 @@ def _new_job(options: Options, out: Path | None, overwrite: bool, held: ExitStac
         held.enter_context(locked(run))
         return run
 
-    return _Job(new_config(options), make_directory)
+    config = new_config(options)
+    return _Job(config if model is None else with_own_model(config, model), make_directory)
 
 
 def _job_to_resume(options: Options, out: Path | None, overwrite: bool, held: ExitStack) -> _Job:
@@ -142,12 +157,15 @@ def _run(
     figures: bool,
     model: keras.Model | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    submission: Submission | None,
 ) -> Path | None:
     """Read, build, fit, score and draw. The chief alone writes."""
     config, device = job.config, device_name()  # before TensorFlow uses any
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = distributed.strategy_of(devices, config.recipe.batch_size)
+    if submission and distributed.is_chief():
+        submission.check(config.recipe, config.data)
     faces = load(config, device)
     _check_unchanged(job, faces)
     files = [faces.split["training"], faces.split["validation"]]
@@ -162,6 +180,8 @@ def _run(
     if figures:
         draw_run(run)
     write_metrics(run, fitting, device)
+    if submission:
+        submission.write(run.path, config.data, run.network)
     return run.path
 
 

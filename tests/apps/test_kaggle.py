@@ -4,21 +4,24 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import picture, write_run, write_xml, xml_image
+from helpers import RECIPE, picture, write_run, write_xml, xml_image
 from PIL import Image
+from training_steps import TINY
 
-from kp_tf.apps.kaggle import predict_kaggle
+from kp_tf import cli
+from kp_tf.apps.kaggle import Submission, predict_kaggle
 from kp_tf.apps.submission_csv import read_submission
 from kp_tf.artifacts.info import ModelInfo
-from kp_tf.core.errors import KpError
+from kp_tf.core.errors import KpError, PartialError
 from kp_tf.core.files import write_json
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
-from kp_tf.recipes import PART1, PART3
+from kp_tf.recipes import PART1, PART3, RECIPES
 
 PROGRAM = Path(__file__).parents[2] / "predict_kaggle.py"
 
@@ -191,7 +194,7 @@ def test_a_run_of_another_part_is_refused(arguments, tmp_path):
 
 
 def test_a_folder_that_is_missing_is_named_before_the_work(arguments):
-    with pytest.raises(KpError, match=r"--out no/a\.csv: there is no folder no"):
+    with pytest.raises(KpError, match=r"cannot write no/a\.csv: there is no folder no"):
         predict_kaggle(**arguments, out=Path("no/a.csv"))
 
 
@@ -201,3 +204,56 @@ def test_no_submission_where_a_photograph_is_bad(arguments, folder, tmp_path):
     with pytest.raises(KpError, match=r"image 3 \(helen/022x\.jpg\): cannot read .*022x\.jpg: the image is damaged"):
         predict_kaggle(**arguments)
     assert not list(tmp_path.glob("*.csv"))
+
+
+TINY_PART3 = replace(TINY, part=3, dataset="ibug", scheme="ibug68", shape=(32, 32), epochs=1, batch_size=8)
+
+
+def train(ibug, recipe, monkeypatch, submit, **options):
+    """`train.py --part 3 --submit` with a small network."""
+    monkeypatch.setitem(RECIPES, ("course", 3), recipe)
+    cli.train(part=3, data=str(ibug), out=Path("run"), figures=False, submit=submit, **options)
+
+
+HEATMAPS = replace(RECIPE, stored_shape=(32, 32), name="course", epochs=1, batch_size=8, precision="float32")
+
+
+@pytest.mark.parametrize("recipe", [TINY_PART3, pytest.param(HEATMAPS, marks=pytest.mark.long)], ids=["cnn", "heatmap"])
+def test_a_training_ends_with_the_same_submission(ibug, tmp_path, monkeypatch, capsys, recipe):
+    monkeypatch.chdir(tmp_path)
+    train(ibug, recipe, monkeypatch, Path("a.csv"))
+    said = capsys.readouterr().out
+    assert said.index("The run is in run") < said.index("a.csv: 544 rows for 4 faces of ")
+    predict_kaggle(run="run", data=str(ibug), out=Path("b.csv"))
+    train(ibug, recipe, monkeypatch, Path("c.csv"), resume=True)  # with nothing left to train
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes() == Path("c.csv").read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["cut", "folder", "taken", "no test"])
+def test_what_a_submission_would_fail_by_makes_no_run(ibug, folder, tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    submit, message = Path("a.csv"), r"there is neither labels_ibug_300W_test_parsed\.xml nor"
+    if fault == "cut":  # decoding alone shows it
+        photograph = folder / "helen" / "022x.jpg"
+        photograph.write_bytes(photograph.read_bytes()[:900])
+        message = r"image 3 \(helen/022x\.jpg\): cannot read .*022x\.jpg: the image is damaged"
+    elif fault == "folder":
+        submit, message = Path("no/a.csv"), r"cannot write no/a\.csv: there is no folder no"
+    elif fault == "taken":
+        submit, message = tmp_path, "cannot write .*: it is a folder"
+    else:
+        (folder / "labels_ibug_300W_test_parsed.xml").unlink()
+    with pytest.raises(KpError, match=message):
+        train(ibug, TINY_PART3, monkeypatch, submit)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+
+
+def test_a_submission_is_of_part_3_alone(tmp_path):
+    with pytest.raises(KpError, match="--submit goes with --part 3"):
+        Submission(Path("a.csv")).check(PART1, tmp_path)
+
+
+def test_a_run_whose_submission_fails_is_kept(arguments, ibug, folder):
+    (folder / "helen" / "022x.jpg").unlink()
+    with pytest.raises(PartialError, match=r"^course is complete, but its submission .*022x\.jpg"):
+        Submission(Path("a.csv")).write(Path("course"), ibug, network)

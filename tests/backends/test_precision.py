@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kp_tf.backends.precision import has_fast_bfloat16, resolve_precision
+from kp_tf.core.choices import PRECISIONS
 from kp_tf.models.build import build_network
-from kp_tf.recipes import COMPACT, PART2, PART3, PRECISIONS, RECIPES
+from kp_tf.recipes import COMPACT, PART2, PART3, RECIPES
 from kp_tf.training.config import new_config
 from kp_tf.training.options import Options
 

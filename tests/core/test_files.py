@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import check_regular, read_json, read_npz, replacing, temporary_name, write_json, write_text
+from kp_tf.core.files import (
+    check_regular,
+    check_writable,
+    read_json,
+    read_npz,
+    replacing,
+    temporary_name,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -62,8 +71,19 @@ def test_what_may_not_be_read_or_written_is_one_message(open_folder, nobody):
             with pytest.raises(KpError, match=f"^cannot read {path}: Permission denied$"):
                 read(path)
     for path in (Path("locked/a.json"), Path("locked/b.json")):
-        with pytest.raises(KpError, match=f"^cannot write {path}: Permission denied$"):
-            write_text(path, "")
+        for write in (lambda path: write_text(path, ""), check_writable):
+            with pytest.raises(KpError, match=f"^cannot write {path}: Permission denied$"):
+                write(path)
+
+
+def test_what_can_be_written_is_left_as_it_is(tmp_path):
+    write_text(path := tmp_path / "a.txt", "old")
+    for writable in (path, tmp_path / "b.txt", Path("/dev/null")):
+        check_writable(writable)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    for refused, reason in ((tmp_path, "it is a folder"), (tmp_path / "no" / "a.txt", "there is no folder .*no")):
+        with pytest.raises(KpError, match=rf"^cannot write {refused}: {reason}$"):
+            check_writable(refused)
 
 
 def test_a_name_that_is_too_long_is_not_a_traceback(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from helpers import picture, write_imm, write_xml, xml_image
 
 from kp_tf import cli
+from kp_tf.core.choices import LABEL_FORMATS
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import boxes_around_points
 from kp_tf.data.convert import convert
@@ -141,7 +142,7 @@ def test_a_name_that_xml_cannot_express_is_refused(xml):
 
 
 def test_the_command_offers_the_formats_that_there_are(xml, capsys):
-    assert list(cli.LABEL_FORMATS) == list(FORMATS)
+    assert list(LABEL_FORMATS) == list(FORMATS)
     assert cli.main(["convert", str(xml), str(xml.parent / "c.json"), "--to", "coco"]) == 0
     assert cli.main(["convert", str(xml), str(xml.parent / "c.json"), "--to", "coco"]) == 2
     assert capsys.readouterr().err.endswith("c.json exists already; --overwrite replaces what is there\n")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers import picture
 
-from kp_tf import cli
 from kp_tf.artifacts.weights import FOLDER
+from kp_tf.core.choices import DETECTORS
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
 from kp_tf.predict import detectors
@@ -35,8 +35,8 @@ def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch, name, mi
 
 
 def test_there_are_the_detectors_that_the_command_offers():
-    assert tuple(detectors.MODULES) == cli.DETECTORS
-    assert cli.DETECTORS[0] == detectors.DEFAULT
+    assert tuple(detectors.MODULES) == DETECTORS
+    assert DETECTORS[0] == detectors.DEFAULT
     with pytest.raises(KpError, match=r"there is no detector 'haar', but builtin, dlib, centerface, mediapipe"):
         find_detector("haar")
 
