@@ -53,3 +53,15 @@ def test_a_training_leaves_its_network_its_losses_and_the_faces_found(pictures, 
     assert (run / "checkpoint.npz").read_bytes() == before
     with pytest.raises(KpError, match="other settings"):
         train(pictures, tmp_path / "run", **{**SETTINGS, "seed": 1})
+
+
+@pytest.mark.long
+def test_a_training_starts_from_the_weights_of_another(pictures, tmp_path):
+    first = train(pictures, tmp_path / "first", **SETTINGS)
+    more = train(pictures, tmp_path / "more", **{**SETTINGS, "rate": 0.0, "seed": 1}, init=first)
+    before, after = (np.load(run / "detector.npz") for run in (first, more))
+    kernels = [name for name in before.files if name.endswith("kernel")]
+    assert kernels
+    for name in kernels:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert json.loads(str(after["about"]))["detector"]["init"] == "first"

@@ -9,6 +9,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--pictures", metavar="FILE", type=Path, required=True, help="JSON of pictures and the faces in them")
     add("--out", metavar="DIR", type=Path, required=True, help="run directory; a training in it that has begun goes on")
+    add("--init", metavar="DIR", type=Path, help="start from the weights of the training in this directory")
     add("--epochs", metavar="N", type=int, default=30, help="(default: 30)")
     add("--steps", metavar="N", type=int, default=200, help="batches in an epoch (default: 200)")
     add("--batch", metavar="N", type=int, default=32, help="canvases in a batch (default: 32)")

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from kp_tf.artifacts.weights import save_weights
+from kp_tf.artifacts.weights import load_weights, save_weights
 from kp_tf.backends.keras_backend import as_cells
 from kp_tf.backends.litert_file import write_litert
 from kp_tf.core.centres import STRIDE
@@ -47,6 +47,7 @@ def train(
     rate: float,
     seed: int,
     processes: int,
+    init: Path | None = None,
 ) -> Path:
     """Train, or go on from the last epoch that OUT has.
 
@@ -59,6 +60,7 @@ def train(
         rate: the highest learning rate.
         seed: of the network and the canvases.
         processes: that draw canvases.
+        init: directory of the training whose weights this one starts from.
 
     Returns:
         OUT, which has the network as `detector.npz` and `detector.tflite`.
@@ -67,9 +69,12 @@ def train(
         KpError: if the pictures cannot be used, or OUT holds a training with other settings.
     """
     settings = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "seed": seed, "pictures": str(pictures)}
+    settings |= {"init": str(init)} if init else {}
     entries = read_list(pictures)["validation"]
     _make_directory(out, settings)
     model = detector_network(seed)
+    if init:
+        load_weights(init / "detector.npz", model)
     model.compile(_optimizer(rate, epochs * steps), DetectorLoss())
     model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(out, model)
@@ -115,7 +120,7 @@ class CountFaces(keras.callbacks.Callback):
 
 def _write(model: keras.Model, settings: dict, out: Path) -> None:
     """Write the files that `backends.detector` loads."""
-    about = {"detector": settings | {"pictures": Path(settings["pictures"]).name}}
+    about = {"detector": settings | {key: Path(settings[key]).name for key in ("pictures", "init") if key in settings}}
     save_weights(out / "detector.npz", model, about)
     with replacing(out / "detector.tflite") as temporary:
         write_litert(folded(model), about, "float16", temporary, batch=1)
