@@ -54,6 +54,8 @@ def test_faces_of_the_68_points_are_found_by_the_detector_unless_the_network_sho
     for content, *size in ((grey.tobytes(), "60", "41"), (grey.tobytes(), "x", "40"), (b"", "0", "0")):
         with pytest.raises(KpError, match="invalid request"):
             service.detect(content, *size)
+    without_angle = LiveService(None, Proposals(lambda picture: np.array([[1, 2, 3, 4, np.nan], [1, 2, 3, 4, 30]])))
+    assert without_angle.detect(grey.tobytes(), "60", "40") == [[1, 2, 3, 4], [1, 2, 3, 4, 30]]
     assert Proposals().detects_faces(INFO)
     assert not Proposals("network").detects_faces(INFO)
     assert not Proposals().detects_faces(DISC_SIDES_INFO)

@@ -35,7 +35,7 @@ class LiveService:
         return {"network": current[0], "detects_faces": self._proposals.detects_faces(info), **describe(info)}
 
     def detect(self, content: bytes, width: str, height: str) -> list[list[float]]:
-        """The boxes of the faces in a frame, with angles where these are known, as `detectors.Detector`.
+        """The boxes of the faces in a frame, as `detectors.Detector`, without angles that are NaN, which JSON lacks.
 
         Args:
             content: its grey pixels, row by row.
@@ -49,7 +49,8 @@ class LiveService:
             grey = np.frombuffer(content, np.uint8).reshape(int(height), int(width))
             if not grey.size:
                 raise ValueError("a frame without pixels")
-        return self._proposals.detect(Image.fromarray(grey).convert("RGB")).tolist()
+        boxes = self._proposals.detect(Image.fromarray(grey).convert("RGB"))
+        return [box[~np.isnan(box)].tolist() for box in boxes]
 
     def crop(self, content: bytes, network: str) -> bytes:
         """The network's output for a crop, as `run_network`. Raises KpError, also if there is another by now."""
