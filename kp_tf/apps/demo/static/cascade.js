@@ -55,8 +55,8 @@ export async function runCascade(network, model, picture, around, framed = false
 /** One pass of the network.  @returns {Promise<Output>} */
 export async function runPass(network, model, picture, box) {
   const window = cropWindow(box, model.crop_scale);
-  const pixels = Float32Array.from(crop(picture, window, model.shape), (value) => value / 255 - 0.5);
-  const values = await network(pixels);
+  const pixels = new Float32Array(crop(picture, window, model.shape));
+  const values = await network(pixels.map((value) => value / 255 - 0.5));
   const size = values.length / model.names.length;
   const places = Array.from(model.names, (_, k) => k * size);
   return {

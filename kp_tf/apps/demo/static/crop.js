@@ -11,6 +11,7 @@
 import { enclosingWindow, toPixels, toUnit } from "./windows.js";
 
 const BITS = 22; // of the fixed-point weights
+const HALF = 1 << (BITS - 1);
 
 /**
  * The grey crop of a window; black where it leaves the picture.
@@ -29,44 +30,54 @@ export function crop(picture, window, [rows, columns]) {
 }
 
 function resample({ grey, width, height }, [left, top, wide, high], [rows, columns]) {
-  const [across, down] = [filterWeights(wide, columns), filterWeights(high, rows)];
+  const [across, down] = [filterWeights(left, wide, columns, width), filterWeights(top, high, rows, height)];
   const [first, end] = [Math.max(top, 0), Math.min(top + high, height)]; // of the rows inside the picture
   const narrow = new Uint8Array(Math.max(end - first, 0) * columns);
   for (let y = first, place = 0; y < end; y += 1) {
     for (let column = 0; column < columns; column += 1, place += 1) {
       const { start, weights } = across[column];
-      let sum = 1 << (BITS - 1);
-      for (let k = Math.max(0, -left - start); k < weights.length && left + start + k < width; k += 1) {
-        sum += grey[y * width + left + start + k] * weights[k];
-      }
-      narrow[place] = clipped(sum >> BITS);
+      const from = y * width + start;
+      let sum = HALF;
+      for (let k = 0; k < weights.length; k += 1) sum += grey[from + k] * weights[k];
+      narrow[place] = sum >> BITS;
     }
   }
   const result = new Uint8Array(rows * columns);
-  for (let row = 0, place = 0; row < rows; row += 1) {
-    const { start, weights } = down[row];
-    const [from, to] = [Math.max(0, first - top - start), Math.min(weights.length, end - top - start)];
-    for (let column = 0; column < columns; column += 1, place += 1) {
-      let sum = 1 << (BITS - 1);
-      for (let k = from; k < to; k += 1) sum += narrow[(top + start + k - first) * columns + column] * weights[k];
-      result[place] = clipped(sum >> BITS);
+  const sums = new Int32Array(columns);
+  down.forEach(({ start, weights }, row) => {
+    sums.fill(HALF);
+    for (let k = 0; k < weights.length; k += 1) { // row by row, as the pixels lie in memory
+      const [from, weight] = [(start + k - first) * columns, weights[k]];
+      for (let column = 0; column < columns; column += 1) sums[column] += narrow[from + column] * weight;
     }
-  }
+    for (let column = 0; column < columns; column += 1) result[row * columns + column] = sums[column] >> BITS;
+  });
   return result;
 }
 
-/** For each of `count` pixels, the first of `size` pixels that it covers and the weights from there on. */
-function filterWeights(size, count) {
+/**
+ * For each of `count` pixels that divide `size` pixels of the picture from `offset` on, the first pixel that it covers
+ * and the weights from there on; pixels beyond the picture, which has `limit`, are left out.
+ */
+function filterWeights(offset, size, count, limit) {
   const scale = size / count;
   const reach = Math.max(scale, 1);
   return Array.from({ length: count }, (_, index) => {
     const centre = (index + 0.5) * scale;
     const start = Math.max(Math.trunc(centre - reach + 0.5), 0);
     const end = Math.min(Math.trunc(centre + reach + 0.5), size);
-    const weight = (_, k) => Math.max(1 - Math.abs((k + start - centre + 0.5) / reach), 0);
-    const weights = Array.from({ length: end - start }, weight);
-    const total = weights.reduce((sum, value) => sum + value, 0);
-    return { start, weights: Int32Array.from(weights, (value) => Math.trunc(0.5 + (value / total) * (1 << BITS))) };
+    const shares = new Float64Array(end - start);
+    let total = 0;
+    for (let k = 0; k < shares.length; k += 1) {
+      shares[k] = Math.max(1 - Math.abs((k + start - centre + 0.5) / reach), 0);
+      total += shares[k];
+    }
+    const from = Math.max(-offset - start, 0);
+    const weights = new Int32Array(Math.max(Math.min(end - start, limit - offset - start) - from, 0));
+    for (let k = 0; k < weights.length; k += 1) {
+      weights[k] = Math.trunc(0.5 + (shares[from + k] / total) * (1 << BITS));
+    }
+    return { start: offset + start + from, weights };
   });
 }
 
@@ -90,17 +101,20 @@ function rotate(upright, enclosing, window, [rows, columns]) {
 
 function bicubic({ grey, width, height }, x, y) {
   const [column, row] = [Math.floor(x), Math.floor(y)];
-  const inRow = (offset) => {
-    const start = clamp(row + offset, height) * width;
-    const at = (k) => grey[start + clamp(column + k, width)];
-    return cubic(at(-1), at(0), at(1), at(2), x - column);
+  const [t, right] = [x - column, width - 1];
+  const a = clamp(column - 1, right);
+  const b = clamp(column, right);
+  const c = clamp(column + 1, right);
+  const d = clamp(column + 2, right);
+  const inRow = (index) => {
+    const start = clamp(index, height - 1) * width;
+    return cubic(grey[start + a], grey[start + b], grey[start + c], grey[start + d], t);
   };
-  return clipped(Math.trunc(cubic(inRow(-1), inRow(0), inRow(1), inRow(2), y - row)));
+  const value = Math.trunc(cubic(inRow(row - 1), inRow(row), inRow(row + 1), inRow(row + 2), y - row));
+  return clamp(value, 255);
 }
 
 /** Pillow's cubic through four values, `t` after the second. */
 const cubic = (a, b, c, d, t) => b + t * (c - a + t * (2 * (a - b) + c - d + t * (b - a + d - c)));
 
-const clamp = (index, size) => Math.min(Math.max(index, 0), size - 1);
-
-const clipped = (value) => Math.min(Math.max(value, 0), 255);
+const clamp = (value, largest) => Math.min(Math.max(value, 0), largest);
