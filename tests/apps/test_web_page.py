@@ -225,14 +225,31 @@ def test_the_site_works_without_a_network_after_the_first_visit(open_site):
     assert page.locator(".dot").count() == 68
 
 
+COUNT_FRAMES = """() => {
+  Object.assign(globalThis, { requested: 0, ahead: [] });
+  const { requestVideoFrameCallback: request } = HTMLVideoElement.prototype;
+  const { putImageData: draw } = CanvasRenderingContext2D.prototype;
+  HTMLVideoElement.prototype.requestVideoFrameCallback = function count(done) {
+    requested += 1;
+    return request.call(this, done);
+  };
+  CanvasRenderingContext2D.prototype.putImageData = function count(...values) {
+    ahead.push(requested - ahead.length);
+    draw.apply(this, values);
+  };
+}"""
+
+
 def test_the_camera(live_site, asked):
     from playwright.sync_api import expect
 
+    live_site.evaluate(COUNT_FRAMES)
     live_site.click("#camera")
     expect(live_site.locator("#camera-status")).to_have_text("1 face", timeout=60_000)
     details = re.compile("^confidence .* frames a second$")
     expect(live_site.locator("#camera-rate")).to_have_text(details, timeout=30_000)
     assert live_site.locator("aside").is_hidden()
+    assert set(live_site.evaluate("ahead")) == {2}, "the next frame is asked for before this one is predicted"
     assert ARCHIVES or set(asked.sides) == {min(SIDES)}, "large squares would halt the picture"
     for width in (1280, 400):
         live_site.set_viewport_size({"width": width, "height": 800})

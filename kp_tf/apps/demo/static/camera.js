@@ -99,8 +99,10 @@ async function follow(own, predictor) {
   const options = predictor.model.detector ? {} : { findEvery: Infinity }; // a search would halt the picture
   const tracker = new Tracker(predictor, options);
   const times = [];
+  let next = nextFrame(video);
   while (own === stream) {
-    await nextFrame(video);
+    await next;
+    next = nextFrame(video); // asked for now, so that none is missed that comes meanwhile
     const image = readFrame(video);
     const seconds = performance.now() / 1000;
     const faces = asFaces(await tracker.update(greyPicture(image), seconds), predictor.model);
