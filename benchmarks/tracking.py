@@ -144,7 +144,7 @@ def compare(data: Path, out: Path, faces: int) -> None:
     for kind, name in (("still", "a face that keeps still"), ("fast", "a face in fast motion")):
         truth, raw, filtered = (first[kind][label][part, 30, 0] for label in ("truth", UNFILTERED, FILTERED))
         offset = np.nanmean(raw - truth)  # the network's own error, the same in all frames
-        panels[name] = {"truth": truth, "found": raw - offset, "found and filtered": filtered - offset}
+        panels[name] = {"truth": truth, "unfiltered": raw - offset, "filtered": filtered - offset}
     title = "Tip of the nose over two seconds; the mean error of the clip is taken off"
     plots.paths(out.with_suffix(".png"), np.arange(FRAMES)[part] / RATE, panels, title)
 

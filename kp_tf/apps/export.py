@@ -13,7 +13,7 @@ from tqdm import tqdm
 from kp_tf.apps.web.detector import detector_networks
 from kp_tf.apps.web.runtime import runtime_files
 from kp_tf.apps.web.site import check_folder, site_files, write_site
-from kp_tf.artifacts.find import find_model, say_network
+from kp_tf.artifacts.find import find_model, say_network, source_of
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
 from kp_tf.artifacts.weights import describe_model, save_weights
@@ -102,7 +102,7 @@ def export(
         write = write_litert if to == "litert" else _write_onnx
         write(add_variance(model, info), describe_model(info), precision, temporary)
         _, network = load_network(temporary)
-        print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {info.path}")
+        print(f"{out}: {temporary.stat().st_size / 1e6:.2f} MB, {precision} weights, of {source_of(info)}")
         _report(info, for_prediction(model, info), network, labels)
     return out
 
@@ -119,7 +119,7 @@ def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None
         _, network = load_network(path)
         content = site_files(info, path.read_bytes(), files, detector_networks(info))
     write_site(out, content)
-    print(f"{out}: {sum(map(len, content.values())) / 1e6:.2f} MB, {precision} weights, of {info.path}")
+    print(f"{out}: {sum(map(len, content.values())) / 1e6:.2f} MB, {precision} weights, of {source_of(info)}")
     _report(info, for_prediction(model, info), network, labels)
     print(f"to try it: python3 -m http.server --directory {out} --bind 127.0.0.1, then open http://127.0.0.1:8000")
     return out

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kp_tf.apps.submission_csv import write_submission
-from kp_tf.artifacts.find import find_model, say_network
+from kp_tf.artifacts.find import find_model, say_network, source_of
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends import load_with_keras
 from kp_tf.backends.network import Network
@@ -77,7 +77,7 @@ def predict_kaggle(
         points = read_shards(out, key, len(samples))
     else:
         completed = f", completed {info.completed[:16].replace('T', ' ')} UTC" if info.completed else ""
-        print(f"Predicting with {info.path}{completed}")
+        print(f"Predicting with {source_of(info)}{completed}")
         chosen = np.array_split(np.arange(len(samples)), count)[index - 1]
         if not len(chosen):
             raise KpError(f"--shard {shard}: there are only {len(samples)} faces to divide")

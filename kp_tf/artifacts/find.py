@@ -5,12 +5,17 @@ from pathlib import Path
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import newest_run, read_run
-from kp_tf.artifacts.weights import WEIGHTS, committed, read_weights
+from kp_tf.artifacts.weights import FOLDER, WEIGHTS, committed, read_weights
 
 
 def say_network(info: ModelInfo) -> None:
     """Say on standard error which network a command takes, because the commands have different defaults."""
     print(f"network: {info.name}", file=sys.stderr)
+
+
+def source_of(info: ModelInfo) -> str:
+    """What a user calls a network: its path, or the name of weights that come with the project."""
+    return info.name if info.path.parent == FOLDER else str(info.path)
 
 
 def find_model(named: str | Path | None) -> ModelInfo:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kp_tf.artifacts.find import find_model, say_network
+from kp_tf.artifacts.find import find_model, say_network, source_of
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_split
 from kp_tf.backends import EXPORTED, load_with_keras
@@ -89,14 +89,15 @@ def evaluate(
     else:
         predictions = _through_keras(info, samples, framed, flips, precision)
     precision = resolve_precision(precision) if precision == "auto" else precision
-    summary: dict[str, Any] = {"network": str(info.path), "labels": str(labels), "split": split, "precision": precision}
+    summary: dict[str, Any] = {"network": source_of(info), "labels": str(labels)}
+    summary |= {"split": split, "precision": precision}
     samples, indices = predictions.samples, predictions.indices
     columns = {name: values[indices] for name, values in columns.items()}
     summary |= metrics.summary(predictions.points, samples.labels, samples.scheme, samples.files, columns)
     if detect:
         summary["found"] = {"faces": len(samples), "of": total}
         print(f"{len(samples)} of {total} faces were detected; the others are not scored.")
-    print(f"{info.path} on {len(samples)} faces of {labels}, split {split}")
+    print(f"{summary['network']} on {len(samples)} faces of {labels}, split {split}")
     print(metrics.table(summary))
     if json is not None:
         _write(json, summary, info, predictions, framed)

@@ -11,7 +11,7 @@ import numpy as np
 from kp_tf.core.face import Face
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.orientation import Orientation
-from kp_tf.predict.writers import DECIMALS, face_to_json
+from kp_tf.predict.writers import DECIMALS, FACE_COLUMNS, face_to_json, face_to_row
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,17 @@ def as_csv(frames: Sequence[FrameResult], scheme: Scheme) -> str:
                 known = "" if np.isnan(confidence) else f"{confidence:.3f}"
                 point = [name, f"{x:.{DECIMALS}f}", f"{y:.{DECIMALS}f}", known]
                 writer.writerow([index, f"{frame.seconds:.4f}", face.number, *point])
+    return text.getvalue()
+
+
+def as_faces_csv(frames: Sequence[FrameResult]) -> str:
+    """CSV with one row per face: frame from 0, seconds, number of the face, and FACE_COLUMNS."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["frame", "seconds", "face", *FACE_COLUMNS])
+    for index, frame in enumerate(frames):
+        when = [index, f"{frame.seconds:.4f}"]
+        writer.writerows([*when, face.number, *face_to_row(face)] for face in frame.faces)
     return text.getvalue()
 
 

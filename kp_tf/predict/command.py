@@ -179,11 +179,12 @@ def _predict_clips(predictor: Predictor, sources: Sources, out: Path, format: st
     from kp_tf.predict.video import predict_clip  # photographs need none of it
 
     alone, done = len(sources.clips) == 1 and not sources.photographs, {}
-    for clip, name in _result_names(sources.clips, taken=OF_PHOTOGRAPHS).items():
-        points, drawn = out / f"{'points' if alone else name}.{format}", out / DRAWN / f"{name}.mp4"
+    for clip, name in _result_names(sources.clips, OF_PHOTOGRAPHS, ("", "-faces")).items():
+        texts = OF_PHOTOGRAPHS if alone else (name, f"{name}-faces")
+        points, table, drawn = out / f"{texts[0]}.{format}", out / f"{texts[1]}.csv", out / DRAWN / f"{name}.mp4"
         try:
             check_regular(clip)
-            frames, done[clip] = predict_clip(predictor, clip, points, drawn, upright)
+            frames, done[clip] = predict_clip(predictor, clip, points, table, drawn, upright)
         except KpError as error:
             sources.problems.append(_line(error))
         else:
@@ -215,16 +216,19 @@ def _line(error: KpError) -> str:
     return str(error).replace("\n", "\\n")
 
 
-def _result_names(files: Sequence[Path], taken: Iterable[str] = ()) -> dict[Path, str]:
-    """The name of each file's results: its stem, shortened if need be, with a number if the name is taken."""
+def _result_names(files: Sequence[Path], taken: Iterable[str] = (), endings: Sequence[str] = ("",)) -> dict[Path, str]:
+    """The name of each file's results: its stem, shortened if need be, with a number if one of them is taken.
+
+    Results have this name with one of the endings.
+    """
     names, taken = {}, set(taken)
     for file in files:
         stem = shortened(file.stem, MAX_STEM_BYTES)
         name, number = stem, 1
-        while name in taken:
+        while not taken.isdisjoint(name + ending for ending in endings):
             number += 1
             name = f"{stem}-{number}"
-        taken.add(name)
+        taken.update(name + ending for ending in endings)
         names[file] = name
     return names
 

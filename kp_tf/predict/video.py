@@ -24,13 +24,16 @@ INSTALL = "pip install av"
 TIME_BASE = Fraction(1, 90_000)  # seconds, of the clip that is written
 
 
-def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path, upright: bool = False) -> tuple[int, int]:
+def predict_clip(
+    predictor: Predictor, path: Path, points: Path, faces: Path, drawn: Path, upright: bool = False
+) -> tuple[int, int]:
     """Track the faces through a clip.
 
     Args:
         predictor: the network and detector.
         path: the clip; its first video stream is used.
         points: the `.json` or `.csv` to write, see `clip_writers`.
+        faces: the `.csv` of the faces to write, if `points` is one.
         drawn: the `.mp4` to write (H.264, upright, in the size of the first frame, without sound).
         upright: write pixels of the upright frames, not as stored.
 
@@ -50,14 +53,15 @@ def predict_clip(predictor: Predictor, path: Path, points: Path, drawn: Path, up
         with replacing(drawn) as temporary, av.open(str(temporary), "w") as out:
             writer = _Writer(out)
             for frame in read_frames(path):
-                faces = tracker.update(frame.photograph, frame.seconds)
-                frames.append(_result(frame, faces, upright))
-                writer.add(draw_faces(frame.photograph, faces), frame.seconds, frame.rate)
+                found = tracker.update(frame.photograph, frame.seconds)
+                frames.append(_result(frame, found, upright))
+                writer.add(draw_faces(frame.photograph, found), frame.seconds, frame.rate)
             writer.finish()
     except FFmpegError as error:
         raise KpError(f"cannot write {drawn}: {error.strerror}") from None
     if points.suffix == ".csv":
         text = clip_writers.as_csv(frames, predictor.scheme)
+        write_text(faces, clip_writers.as_faces_csv(frames))
     else:
         text = clip_writers.as_json(str(path), frames, predictor.scheme, predictor.info.name)
     write_text(points, text)

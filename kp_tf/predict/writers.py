@@ -17,6 +17,8 @@ from kp_tf.core.orientation import Orientation
 FORMATS = ("json", "csv", "pts", "xml")
 CLIP_FORMATS = ("json", "csv")
 DECIMALS = 2  # of a pixel
+RATIOS = ("left_eye_aspect_ratio", "right_eye_aspect_ratio", "mouth_aspect_ratio")
+FACE_COLUMNS = ("left", "top", "width", "height", "confidence", "yaw", "pitch", "roll", *RATIOS)
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,20 @@ def as_faces_csv(results: Sequence[Result]) -> str:
     """CSV with one row per face: its box, mean confidence and, of the 68 points, pose and aspect ratios."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    ratios = ["left_eye_aspect_ratio", "right_eye_aspect_ratio", "mouth_aspect_ratio"]
-    writer.writerow(["file", "face", "left", "top", "width", "height", "confidence", "yaw", "pitch", "roll", *ratios])
+    writer.writerow(["file", "face", *FACE_COLUMNS])
     for result in results:
-        for number, face in enumerate(result.faces, 1):
-            box = [f"{value:.{DECIMALS}f}" for value in face.box]
-            values = [(face.confidence.mean(), 3)]
-            if face.scheme == IBUG68:
-                values += [(angle, 1) for angle in face.pose]
-                values += [(ratio, 3) for ratio in (*face.eye_aspect_ratio, face.mouth_aspect_ratio)]
-            texts = ["" if np.isnan(value) else f"{value:z.{decimals}f}" for value, decimals in values]
-            writer.writerow([result.file, number, *box, *texts, *[""] * (7 - len(texts))])
+        writer.writerows([result.file, number, *face_to_row(face)] for number, face in enumerate(result.faces, 1))
     return text.getvalue()
+
+
+def face_to_row(face: Face) -> list[str]:
+    """The texts for FACE_COLUMNS; empty for what is missing."""
+    values = [*((value, DECIMALS) for value in face.box), (face.confidence.mean(), 3)]
+    if face.scheme == IBUG68:
+        values += [(angle, 1) for angle in face.pose]
+        values += [(ratio, 3) for ratio in (*face.eye_aspect_ratio, face.mouth_aspect_ratio)]
+    texts = ["" if np.isnan(value) else f"{value:z.{decimals}f}" for value, decimals in values]
+    return texts + [""] * (len(FACE_COLUMNS) - len(texts))
 
 
 def as_pts(face: Face) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 from helpers import CONFIG
 
-from kp_tf.artifacts.find import find_model
+from kp_tf.artifacts.find import find_model, source_of
 from kp_tf.artifacts.weights import WEIGHTS, committed
 from kp_tf.core.errors import KpError
 
@@ -31,3 +31,9 @@ def test_runs_and_weights_are_found_by_name(tmp_path):
     assert find_model("compact").path == committed("compact").path
     with pytest.raises(KpError, match="nothing-there is not a run"):
         find_model("nothing-there")
+
+
+def test_weights_of_the_project_are_called_by_their_name_and_others_by_their_path(tmp_path):
+    write_run_files(tmp_path / "b", "2026-01-01T00:00:00+00:00")
+    assert source_of(find_model("compact")) == "compact"
+    assert source_of(find_model(str(tmp_path / "b"))) == str(tmp_path / "b")

@@ -45,7 +45,9 @@ def track(clip, tmp_path):
 
     def run():
         predictor = Predictor(DISC_INFO, disc_network, FakeDetector((60, 60)))
-        assert predict_clip(predictor, clip, tmp_path / "points.json", tmp_path / "drawn.mp4") == (12, 1)
+        assert predict_clip(
+            predictor, clip, tmp_path / "points.json", tmp_path / "faces.csv", tmp_path / "drawn.mp4"
+        ) == (12, 1)
         return json.loads((tmp_path / "points.json").read_text())["frames"]
 
     return run
@@ -105,7 +107,9 @@ def test_a_clip_that_its_metadata_turns_or_mirrors(tag, track, clip, tmp_path):
         shown = next(drawn.decode(video=0))
     assert (shown.width, shown.height, shown.rotation) == (318, 120, 0)
     predictor = Predictor(DISC_INFO, disc_network, FakeDetector((60, 60)))
-    predict_clip(predictor, clip, tmp_path / "points.json", tmp_path / "drawn.mp4", upright=True)
+    predict_clip(
+        predictor, clip, tmp_path / "points.json", tmp_path / "faces.csv", tmp_path / "drawn.mp4", upright=True
+    )
     content = json.loads((tmp_path / "points.json").read_text())
     assert (content["width"], content["height"], content["orientation"]) == (319, 120, 1)
     assert abs(np.mean(content["frames"][11]["faces"][0]["points"], axis=0) - (104, 60)).max() < 4
@@ -231,7 +235,10 @@ def bright_faces(picture):
 def json_of(path, tmp_path):
     """What is written of a clip of twelve frames."""
     predictor = Predictor(DISC_INFO, disc_network, bright_faces)
-    assert predict_clip(predictor, path, tmp_path / "points.json", tmp_path / "drawn.mp4") == (12, 1)
+    assert predict_clip(predictor, path, tmp_path / "points.json", tmp_path / "faces.csv", tmp_path / "drawn.mp4") == (
+        12,
+        1,
+    )
     with av.open(str(tmp_path / "drawn.mp4")) as drawn:
         assert len(list(drawn.decode(video=0))) == 12
     return json.loads((tmp_path / "points.json").read_text())
@@ -281,7 +288,7 @@ def test_a_cover_picture_is_not_the_clip(clip, tmp_path):
 
 def test_the_points_of_a_clip_as_csv(clip, tmp_path):
     predictor = Predictor(DISC_INFO, disc_network, bright_faces)
-    predict_clip(predictor, clip, tmp_path / "points.csv", tmp_path / "drawn.mp4")
+    predict_clip(predictor, clip, tmp_path / "points.csv", tmp_path / "faces.csv", tmp_path / "drawn.mp4")
     with (tmp_path / "points.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12 * 68
@@ -290,6 +297,23 @@ def test_the_points_of_a_clip_as_csv(clip, tmp_path):
     last = rows[-1]
     assert (last["frame"], last["seconds"], last["face"], last["point"]) == ("11", "1.1000", "1", "67")
     assert last["confidence"] == "", "the network is not calibrated"
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["seconds"], row["face"]) for row in rows[1:3]] == [
+        ("1", "0.1000", "1"),
+        ("2", "0.2000", "1"),
+    ]
+    assert len(rows) == 12
+    assert -180 <= float(rows[0]["yaw"]) <= 180
+
+
+def test_csv_of_clips_whose_names_would_be_the_same(tmp_path, drawn_face):
+    image, box = drawn_face
+    for name in ("a.mp4", "a-faces.mp4"):
+        write_clip(tmp_path / name, [np.asarray(image)] * 2)
+    predict([str(tmp_path)], out=tmp_path / "out", format="csv", detector=lambda picture: np.array([box]))
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.csv"))
+    assert names == ["a-2-faces.csv", "a-2.csv", "a-faces-faces.csv", "a-faces.csv"]
 
 
 def test_times_closer_than_those_of_the_drawn_clip(clip, tmp_path):
