@@ -1,76 +1,85 @@
 """Time and memory of training with many times the data: iBUG's labelled photographs several times over.
 
-    python -m benchmarks.scale --data DIR --times 30
+    python -m benchmarks.scale --data DIR --times 100
 
-The stages are those of `train.py` with the recipe `strong`. The JSON has each stage's seconds and the memory of the
-process after it. Every entry is read from its file, though the system caches the files after the first time.
+The stages are those of `train.py --part 3 --recipe strong`. The JSON has each stage's seconds, the memory of the
+process after it and the most until then, and the share of the steps' time that is spent waiting for their input. Every
+entry is read from its file, though the system caches the files after the first time.
 """
 
 import argparse
+import math
 import resource
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import psutil
+import tensorflow as tf
 
 from benchmarks.report import machine, save
-from kp_tf.backends.precision import resolve_precision
 from kp_tf.cli import exit_status
-from kp_tf.core.geometry import crop_windows, to_unit
-from kp_tf.core.keypoints import IBUG68
-from kp_tf.data.datasets import IbugDataset, find_data
-from kp_tf.data.layout import TRAIN_XML
-from kp_tf.input.augment import training_transform
-from kp_tf.input.batches import training_batches
-from kp_tf.input.decode import decode_crops
+from kp_tf.data.datasets import find_data
+from kp_tf.data.layout import FOLDERS, TRAIN_XML
 from kp_tf.models.build import build_network
-from kp_tf.recipes import COMPACT
+from kp_tf.training.config import new_config
+from kp_tf.training.faces import load
+from kp_tf.training.fitting import make_batches
 from kp_tf.training.model import compiled
+from kp_tf.training.options import Options
+from kp_tf.training.report import device_name
 
 
-def measure(data: str | None, out: Path, times: int, disk: bool, steps: int) -> None:
+def measure(data: str | None, out: Path, times: int, steps: int) -> None:
     """Measure every stage, and the sizes of what the stages make."""
-    stages, recipe, start = {}, COMPACT, time.perf_counter()
+    stages, start = {}, time.perf_counter()
 
     def finish(stage: str) -> None:
         nonlocal start
         seconds, memory = time.perf_counter() - start, psutil.Process().memory_info().rss
-        stages[stage] = {"seconds": round(seconds, 2), "gigabytes": round(memory / 1e9, 2)}
+        stages[stage] = {"seconds": round(seconds, 2), "gigabytes": round(memory / 1e9, 2), "peak": _peak()}
         print(f"{stage}: {seconds:.1f} s, {memory / 1e9:.2f} GB", file=sys.stderr, flush=True)
         start = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        labels = _repeat(find_data(data, "ibug").folder("ibug"), Path(folder) / "ibug", times)
+        labels = _repeat(find_data(data, "ibug").folder("ibug"), Path(folder) / FOLDERS["ibug"], times)
         xml_bytes = labels.stat().st_size
         finish("start")
-        training, validation = IbugDataset(labels.parent).read_split()
-        finish("reading")
-        windows = crop_windows(training.boxes, recipe.stored_scale)
-        available = 0 if disk else psutil.virtual_memory().available
-        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(available=available)):
-            crops = decode_crops(training, windows, recipe.stored_shape or recipe.shape)
-        finish("decoding")
-    model: Any = build_network(recipe, len(IBUG68), 0, resolve_precision(recipe.precision))
-    model = compiled(model, recipe, IBUG68.eyes, steps)
-    transform, points = training_transform(recipe, IBUG68.flip_indices), to_unit(training.labels, windows)
-    batches = training_batches(crops, points, recipe.batch_size, 0, transform)
-    for count, name in ((5, "first five steps"), (steps, f"{steps} steps")):
-        model.fit(batches, steps_per_epoch=count, shuffle=False, verbose=0)
-        finish(name)
+        config = new_config(Options(part=3, recipe="strong", data=folder))
+        faces = load(config, device_name())
+        finish("reading and decoding")
+    len(faces.split)
+    finish("digest")
+    recipe, strategy = faces.info.recipe, tf.distribute.get_strategy()
+    network = build_network(recipe, len(faces.info.scheme), 0, recipe.precision)
+    model = compiled(network, recipe, faces.info.scheme.eyes, steps)
+    batches = iter(make_batches(config, faces, strategy)(0))
+    model.train_on_batch(*next(batches))
+    finish("first step")
+    waiting = 0.0
+    for _ in range(steps):
+        before = time.perf_counter()
+        batch = next(batches)
+        waiting += time.perf_counter() - before
+        model.train_on_batch(*batch)
+    finish(f"{steps} steps")
     result = {
         **machine(),
-        "faces": len(training) + len(validation),
+        "faces": len(faces.training) + len(faces.validation),
         "xml_megabytes": round(xml_bytes / 1e6, 1),
-        "crops_gigabytes": round(crops.nbytes / 1e9, 2),
+        "crops_gigabytes": round(math.prod(faces.training.crops.shape) / 1e9, 2),
         "stages": stages,
-        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "waiting_for_input": round(waiting / stages[f"{steps} steps"]["seconds"], 4),
+        "peak_gigabytes": _peak(),
     }
     save(out, result)
+
+
+def _peak() -> float:
+    """The most memory that the process has had, in GB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
 
 
 def _repeat(source: Path, folder: Path, times: int) -> Path:
@@ -87,9 +96,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Time and memory of training with many times the data.")
     parser.add_argument("--data", metavar="DIR", help="folder of the data sets")
     parser.add_argument("--out", metavar="JSON", type=Path, default=Path("scale.json"))
-    parser.add_argument("--times", metavar="N", type=int, default=30, help="each photograph")
-    parser.add_argument("--disk", action="store_true", help="keep the crops on disk")
-    parser.add_argument("--steps", metavar="N", type=int, default=60, help="of batch 32")
+    parser.add_argument("--times", metavar="N", type=int, default=100, help="each photograph")
+    parser.add_argument("--steps", metavar="N", type=int, default=300, help="of batch 32")
     return exit_status("benchmarks.scale:measure", **vars(parser.parse_args()))
 
 

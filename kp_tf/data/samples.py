@@ -107,11 +107,14 @@ class Samples:
 
     def upright(self, orientations: Sequence[Orientation]) -> "Samples":
         """Boxes and points in pixels of the upright photographs, which is what networks see."""
-        boxes = self.boxes.copy()
-        for index, orientation in enumerate(orientations):
-            if orientation.tag != 1:
-                boxes[index] = orientation.boxes_to_upright(boxes[index : index + 1])[0]
-        points = None if self.points is None else points_to_upright(self.points, orientations)
+        turned = [index for index, orientation in enumerate(orientations) if orientation.tag != 1]
+        if not turned:
+            return self
+        boxes, points = self.boxes.copy(), None if self.points is None else self.points.copy()
+        for index in turned:
+            boxes[index] = orientations[index].boxes_to_upright(boxes[index : index + 1])[0]
+            if points is not None:
+                points[index] = orientations[index].to_upright(points[index])
         return replace(self, boxes=boxes, points=points)
 
 

@@ -1,4 +1,4 @@
-"""Crops in memory to batches: shuffle, augment, scale.
+"""Decoded crops to batches: shuffle, augment, scale.
 
 The order of an epoch and the random numbers of its augmentation follow from (seed, epoch, index) alone, so they do not
 depend on the batch size, the machine or where a training was resumed.
@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from kp_tf.input.augment import draw
 from kp_tf.input.decode import prepared_ahead
+from kp_tf.input.stored import StoredCrops
 
+Crops = np.ndarray | StoredCrops
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Select = Callable[[tf.data.Dataset], tf.data.Dataset]
 
@@ -24,7 +26,7 @@ def scale_pixels(images: tf.Tensor) -> tf.Tensor:
 
 
 def training_batches(
-    crops: np.ndarray,
+    crops: Crops,
     points_norm: np.ndarray,
     batch_size: int,
     seed: int,
@@ -83,7 +85,7 @@ def epoch_by_epoch(batches_of: Callable[[tf.Tensor], tf.data.Dataset], steps: in
 
 
 def fixed_batches(
-    crops: np.ndarray, points_norm: np.ndarray, batch_size: int, select: Select = lambda batches: batches
+    crops: Crops, points_norm: np.ndarray, batch_size: int, select: Select = lambda batches: batches
 ) -> tf.data.Dataset:
     """The same batches once, in order and without augmentation; arguments as of `training_batches`."""
 
@@ -95,8 +97,13 @@ def fixed_batches(
     return prepared_ahead(select(index.batch(batch_size)), prepare)
 
 
-def _gather(crops: np.ndarray, points_norm: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows of arrays that stay outside the graph, so that crops on disk are read where they lie."""
-    images = tf.numpy_function(lambda rows: crops[rows], [index], tf.uint8, stateful=False)
+def _gather(crops: Crops, points_norm: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows of arrays that stay outside the graph, which would copy them."""
+
+    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return crops[rows], points_norm[rows].astype(np.float32)
+
+    images, points = tf.numpy_function(read, [index], [tf.uint8, tf.float32], stateful=False)
     images.set_shape((None, *crops.shape[1:]))
-    return images, tf.gather(tf.constant(points_norm, tf.float32), index)
+    points.set_shape((None, *points_norm.shape[1:]))
+    return images, points

@@ -11,7 +11,6 @@ very large windows, go through `core.images.decoded_file`, so that every reader 
 import math
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,8 +34,10 @@ from kp_tf.core.images import (
     rotate_crop,
 )
 from kp_tf.data.samples import Samples
+from kp_tf.input.stored import StoredCrops
 
 AHEAD = 64  # crops that are kept ready
+IN_MEMORY = 10**9  # bytes of crops; more of them go to disk
 CANNOT_USE = "images cannot be used"
 
 
@@ -206,35 +207,26 @@ def _what_is_wrong(path: Path, window: np.ndarray) -> str:
 
 def decode_crops(
     samples: Samples, windows: np.ndarray, shape: tuple[int, int], bad: dict[int, str] | None = None
-) -> np.ndarray:
+) -> np.ndarray | StoredCrops:
     """Decode every image once; arguments as of `stream_crops`.
 
     Returns:
-        (N, H, W, 1) uint8 without the bad ones, in memory, or on disk if half of the free memory is too little.
+        (N, H, W, 1) uint8 without the bad ones: in memory, or on disk if they have more than `IN_MEMORY` bytes or
+        than half of the free memory.
 
     Raises:
         KpError: as `stream_crops`, or if the disk has no room.
     """
     size = (len(samples), *shape, 1)
-    in_memory = math.prod(size) <= psutil.virtual_memory().available // 2
-    crops = np.empty(size, np.uint8) if in_memory else _on_disk(size)
+    fits = math.prod(size) <= min(IN_MEMORY, psutil.virtual_memory().available // 2)
+    crops = np.empty(size, np.uint8) if fits else StoredCrops(size)
     for index, crop in enumerate(stream_crops(samples, windows, shape, bad)):
         crops[index] = crop
-    return crops[: len(samples) - len(bad or ())]
-
-
-def _on_disk(size: tuple[int, ...]) -> np.memmap:
-    """Bytes in a temporary file, allocated at once: a disk that fills up later would kill the process."""
-    try:
-        with tempfile.TemporaryFile() as file:  # it has no name: its space is freed with the array
-            if hasattr(os, "posix_fallocate"):  # neither macOS nor Windows
-                os.posix_fallocate(file.fileno(), 0, math.prod(size))
-            return np.memmap(file, np.uint8, "r+", shape=size)
-    except OSError as error:
-        raise KpError(
-            f"cannot keep {math.prod(size) / 1e9:.3g} GB of decoded pictures in {tempfile.gettempdir()} "
-            f"({error.strerror}); half of the free memory cannot hold them either. Set TMPDIR to a larger disk"
-        ) from None
+    kept = len(samples) - len(bad or ())
+    if isinstance(crops, np.ndarray):
+        return crops[:kept]
+    crops.keep(kept)
+    return crops
 
 
 def prepared_ahead(source: tf.data.Dataset, prepare: Callable, count: int = 2) -> tf.data.Dataset:

@@ -15,6 +15,7 @@ from kp_tf.data.datasets import Split
 from kp_tf.data.formats import read_labels
 from kp_tf.data.samples import Samples
 from kp_tf.data.splits import is_mirror
+from kp_tf.input.batches import Crops
 from kp_tf.input.decode import CANNOT_USE, decode_crops
 from kp_tf.training import distributed
 from kp_tf.training.config import TrainConfig
@@ -31,13 +32,13 @@ class Faces:
         samples: in pixels of the photographs as stored.
         upright: the same in pixels of the upright photographs.
         crops: (N, H, W, 1) uint8.
-        points_norm: (N, K, 2) in the unit square of the crops.
+        points_norm: (N, K, 2) float32 in the unit square of the crops.
         windows: (N, 4 or 5) of the crops, in pixels of the upright photographs.
     """
 
     samples: Samples
     upright: Samples
-    crops: np.ndarray
+    crops: Crops
     points_norm: np.ndarray
     windows: np.ndarray
 
@@ -63,9 +64,11 @@ class Loaded:
         sides = {"training": self.training, "validation": self.validation}
         digest = hashlib.sha256()
         for side in sides.values():
-            digest.update(side.points_norm.tobytes())
-            for crops in np.array_split(side.crops, -(-len(side) // 1000)):
-                digest.update(crops.tobytes())
+            parts = [slice(start, start + 1000) for start in range(0, len(side), 1000)]
+            for part in parts:
+                digest.update(to_unit(side.upright.labels[part], side.windows[part]).tobytes())
+            for part in parts:
+                digest.update(side.crops[part].tobytes())
         for samples in self.added.values():
             digest.update(samples.labels.tobytes() + samples.boxes.tobytes())
         return {name: list(side.samples.files) for name, side in sides.items()} | {"sha256": digest.hexdigest()}
@@ -219,13 +222,14 @@ def _decode(
     samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
 ) -> Faces:
     kept, crops = _crops(upright, windows, shape, skip, skipped)
-    points_norm = to_unit(upright.labels, windows)[kept]
-    return Faces(samples.take(kept), upright.take(kept), crops, points_norm, windows[kept])
+    if len(kept) < len(samples):  # otherwise nothing is copied
+        samples, upright, windows = samples.take(kept), upright.take(kept), windows[kept]
+    return Faces(samples, upright, crops, to_unit(upright.labels, windows).astype(np.float32), windows)
 
 
 def _crops(
     upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Crops]:
     """The indices of the images that can be used, and their crops; with `skip`, `skipped` gets the others.
 
     Raises:
