@@ -311,6 +311,18 @@ def test_interrupted_drawing_leaves_nothing(tmp_path, processes):
     assert not list(tmp_path.iterdir())
 
 
+def test_killed_drawing_leaves_no_process(tmp_path):
+    code = "import sys; from pathlib import Path; from kp_tf.data.synthetic.sample import draw_sample\n"
+    code += "draw_sample(Path(sys.argv[1]), 'imm', processes=2)"
+    command = [sys.executable, "-c", code, str(tmp_path / "sample")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(list(tmp_path.rglob("*.jpg"))) < 3:
+            time.sleep(0.05)
+        process.terminate()
+        process.communicate(timeout=30)  # waits for all that have its stdout
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_drawing_leaves_a_folder_of_something_else_alone(tmp_path):
     (tmp_path / "sample").mkdir()
     (tmp_path / "sample" / "thesis.txt").write_text("mine")

@@ -6,7 +6,6 @@ seed of its own, (seed, set, number), so the same seed gives the same bytes howe
 
 import operator
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.hardware import available_cores
+from kp_tf.core.workers import follow_parent
 from kp_tf.data.layout import FOLDERS, TEST_XMLS, TRAIN_XML
 from kp_tf.data.synthetic.photographs import draw_ibug, draw_imm
 
@@ -130,8 +130,7 @@ def _run(jobs: list[partial[Any]], progress: bool, processes: int | None) -> lis
     bar = partial(tqdm, total=len(jobs), desc="drawing faces", unit="photograph", disable=not progress)
     if processes == 1:
         return [job() for job in bar(jobs)]
-    ignore_interrupt = (signal.signal, (signal.SIGINT, signal.SIG_IGN))  # this process stops the others
-    with ProcessPoolExecutor(processes, get_context("spawn"), *ignore_interrupt) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), follow_parent) as pool:
         try:
             with _main_module_left_alone():
                 results = pool.map(operator.call, jobs)

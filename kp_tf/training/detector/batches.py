@@ -1,17 +1,15 @@
 """Batches of canvases, drawn by other processes while the network trains."""
 
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import count
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from kp_tf.core.workers import follow_parent
 from kp_tf.training.detector import pictures
 from kp_tf.training.detector.mosaics import Source, draw_canvas
 from kp_tf.training.detector.targets import render
@@ -56,16 +54,8 @@ def batches(file: Path, seed: int, first: int, size: int, side: int, processes: 
 
 
 def _start(file: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training decides when to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    follow_parent()
     _source.append(Source.of(pictures.load(pictures.read_list(file)["training"])))
-
-
-def _end_with_parent() -> None:
-    """End this process if the training is killed, which closes no queue."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _draw(seed: int, number: int, size: int, side: int) -> Batch:
