@@ -104,6 +104,8 @@ def train(submit: Path | None = None, **options: Any) -> None:
         **options: of `training.train.train`, with its errors.
     """
     with captured_stderr():
+        if not options["resume"]:
+            importlib.import_module("kp_tf.training.options").check(**options)
         training = importlib.import_module("kp_tf.training.train")
     if submit is not None:
         options["submission"] = importlib.import_module("kp_tf.apps.kaggle").Submission(submit)

@@ -203,6 +203,15 @@ def test_help_imports_nothing_large(arguments):
     assert not imported & {"tensorflow", "keras", "numpy", "pandas", "PIL", "dataclasses", "importlib.resources"}
 
 
+@pytest.mark.parametrize("arguments", [[], ["--part", "1", "--recipe", "large"], ["--part", "2", "--scheme", "a.json"]])
+def test_options_that_do_not_fit_are_refused_before_tensorflow_is_imported(arguments):
+    code = "import sys; from kp_tf.cli import main; print(main(['train', *sys.argv[1:]]), 'tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout == "2 False\n"
+    assert done.stderr.startswith("error: ")
+
+
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="needs LiteRT, without which TensorFlow predicts")
 def test_a_jpeg_is_predicted_without_what_other_files_need(drawn_jpeg):
     """A cold start imports no reader of labels, no plugins of rare formats, and nothing that paints."""

@@ -1,7 +1,7 @@
 """What the user of a training asks for, and the recipe that follows from it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,19 @@ def _paths(named: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
 def label_of(part: int | None, recipe: str) -> str:
     """What run directories are called before their number."""
     return f"part{part}-{recipe}" if part else f"labels-{recipe}"
+
+
+def check(**options: Any) -> None:
+    """Refuse what can be refused of a new training before TensorFlow is imported, which takes seconds.
+
+    Args:
+        **options: of `training.train.train`.
+
+    Raises:
+        KpError: as `requested_recipe`.
+    """
+    names = {field.name for field in fields(Options)}
+    requested_recipe(Options(**{name: value for name, value in options.items() if name in names}))
 
 
 def requested_recipe(options: Options) -> Recipe:
