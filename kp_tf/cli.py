@@ -104,7 +104,7 @@ def train(submit: Path | None = None, **options: Any) -> None:
         **options: of `training.train.train`, with its errors.
     """
     with captured_stderr():
-        if not options["resume"]:
+        if not options.get("resume"):
             importlib.import_module("kp_tf.training.options").check(**options)
         training = importlib.import_module("kp_tf.training.train")
     if submit is not None:
