@@ -68,7 +68,7 @@ def export(
         to: `litert`, `onnx` or `web`.
         run: see `find_model`.
         out: the file or, of a page, the folder. Default: the name of the run, in the working directory.
-        precision: how the file stores the weights: float32, float16 or, except for ONNX, int8. All compute in float32.
+        precision: how the file stores the weights: float32, float16 or, except for ONNX, int8, see `write_litert`.
             Default: float16 for a page, float32 for the others.
         labels: dlib's XML with boxes and the network's points, in the folder of its photographs. With it, the report
             compares the error on these faces before and after.

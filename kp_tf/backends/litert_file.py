@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kp_tf.backends.network import INSTALL, check_file, not_exported
+from kp_tf.backends.quantise import quantise
 from kp_tf.core.environment import captured_stderr
 from kp_tf.core.errors import KpError
 from kp_tf.core.hardware import available_cores
@@ -28,22 +29,21 @@ def write_litert(model: "keras.Model", about: dict, precision: str, path: Path, 
     Args:
         model: with one input and one output.
         about: its description, as JSON.
-        precision: how the weights are stored: float32, float16 or int8. All compute in float32.
+        precision: how the weights are stored: float32, float16, which computes in float32, or int8, which computes in
+            int8 but for the layers that `quantise.KEPT_LAYERS` names.
         path: the `.tflite`.
         batch: the only size of a batch that it takes; None: any.
     """
     import keras
     import tensorflow as tf
 
-    quantised = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    settings = {
-        "float32": {},
-        "float16": {**quantised, "target_spec": {"supported_types": [tf.float16]}},
-        "int8": quantised,  # weights alone, so that no pictures are needed to measure ranges on
-    }[precision]
+    half = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
+    settings = half if precision == "float16" else {}
     signature = [keras.InputSpec(shape=(batch, *model.input_shape[1:]), dtype="float32")]
     model.export(str(path), format="litert", verbose=False, input_signature=signature, **settings)
     content = path.read_bytes()
+    if precision == "int8":
+        path.write_bytes(content := quantise(content))
     about = about | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(about))

@@ -25,6 +25,7 @@ from kp_tf.predict.predictor import Predictor
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
 
+EXACT = FOLDER / "compact.npz"  # sites compute in float32, the committed LiteRT file in int8
 ARCHIVES = os.environ.get("KP_TF_LITERTJS")  # a folder with LiteRT.js, as `--runtime` takes it
 SECONDS = 120  # that a search for faces may take with the runtime that asks Python
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -77,7 +78,7 @@ def open_site(browser, site_address, errors, asked):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         if address != site_address or not ARCHIVES:
-            answer_with(page, load_network(FOLDER / "compact.tflite")[1], asked)
+            answer_with(page, load_network(EXACT)[1], asked)
         if script:
             page.add_init_script(script)
         page.goto(address)
@@ -151,12 +152,12 @@ def check_parity(page, predictor, faces):
 
 
 def test_parity_on_drawn_faces(open_site, tmp_path):
-    check_parity(open_site(), Predictor.load(), drawn_faces(tmp_path))
+    check_parity(open_site(), Predictor.load(EXACT), drawn_faces(tmp_path))
 
 
 @pytest.mark.skipif("KP_TF_DATA" not in os.environ, reason="needs IMM: set KP_TF_DATA")
 def test_parity_on_imm(open_site):
-    check_parity(open_site(), Predictor.load(), imm_faces(Path(os.environ["KP_TF_DATA"]) / "imm_face_db"))
+    check_parity(open_site(), Predictor.load(EXACT), imm_faces(Path(os.environ["KP_TF_DATA"]) / "imm_face_db"))
 
 
 def test_a_photograph_is_opened_corrected_and_saved(open_site, asked, tmp_path):

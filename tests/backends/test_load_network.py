@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import INFO, check_threads
+from PIL import Image
 
 from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
 from kp_tf.backends.litert_file import DESCRIPTION
 from kp_tf.backends.network import check_tensors
 from kp_tf.core.errors import KpError
+from kp_tf.core.images import crop_image
+from kp_tf.predict.cascade import scale_crops
 
 IMAGE, POINTS = ((1, 32, 32, 1), True), ((1, 68, 3), True)  # shape, and whether it is of float32
+ASTRONAUT = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
 IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 32, 32, 1)).astype(np.float32)
 
 
@@ -113,7 +117,7 @@ def test_a_renamed_pickle_is_refused(exported, tmp_path):
         load_network(tmp_path / "a.keras")
 
 
-@pytest.mark.parametrize(("name", "most_bytes"), [("compact", 3_000_000), ("large", 12_000_000)])
+@pytest.mark.parametrize(("name", "most_bytes"), [("compact", 3_000_000), ("large", 9_000_000)])
 def test_committed_weights_are_the_same_through_litert_and_keras(name, most_bytes):
     pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
     path, packed = FOLDER / f"{name}.tflite", committed(name)
@@ -122,10 +126,12 @@ def test_committed_weights_are_the_same_through_litert_and_keras(name, most_byte
     info, network = load_network(name)
     assert info.path == path
     assert (info.to_json(), info.metrics) == (packed.to_json(), packed.metrics)
-    images = np.random.default_rng(1).uniform(-0.5, 0.5, (2, *info.recipe.shape, 1)).astype(np.float32)
+    grey, faces = Image.open(ASTRONAUT).convert("L"), [(240, 200, 310 + 8 * k, 310 + 8 * k) for k in range(5)]
+    images = scale_crops(np.stack([crop_image(grey, np.array(face), info.recipe.shape) for face in faces])[..., None])
     _, keras_network = load_network(packed.path)
-    difference = np.abs(network(images) - keras_network(images))
-    assert difference[..., :2].max() * info.recipe.shape[1] < 0.2, "pixels of the crop"
+    difference = np.abs(network(images) - keras_network(images))[..., :2] * info.recipe.shape[1]
+    assert difference.mean() < 0.1, "pixels of the crop"
+    assert difference.max() < 1
 
 
 def test_prediction_needs_no_tensorflow():

@@ -240,7 +240,7 @@ def test_points_do_not_depend_on_who_reads_the_file(tmp_path):
     samples, info = samples_of(tmp_path, files, FACE), committed("compact")
     trained = predict_samples(load_keras_network(info), samples, info)[..., :2]
     pictures = [tmp_path / file for file in files]
-    faces = list(Predictor.load(FOLDER / "compact.tflite").predict_batch(pictures, samples.boxes[:, None]))
+    faces = list(Predictor.load(FOLDER / "compact.npz").predict_batch(pictures, samples.boxes[:, None]))
     predicted = np.array([face.points for (face,) in faces])
     pixel = 1.36 * FACE[0, 2:].max() / info.recipe.shape[0]  # of the crop
     assert np.linalg.norm(trained - predicted, axis=-1).max() < 0.3 * pixel

@@ -1,0 +1,64 @@
+"""Weights of 8 bits in LiteRT's files."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kp_tf.artifacts.weights import FOLDER
+from kp_tf.backends import load_network
+from kp_tf.backends.litert_file import LitertModel
+from kp_tf.backends.quantise import quantise
+
+pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+
+
+def kernels(content):
+    """By the name of what they compute, the kernels of convolutions and dense layers: their values and scales."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode in (
+            schema.BuiltinOperator.CONV_2D,
+            schema.BuiltinOperator.FULLY_CONNECTED,
+        ):
+            output, kernel = (model.subgraphs[0].tensors[k] for k in (operator.outputs[0], operator.inputs[1]))
+            kind = np.int8 if kernel.type == schema.TensorType.INT8 else np.float32
+            values = np.frombuffer(bytes(model.buffers[kernel.buffer].data), kind).reshape(kernel.shape)
+            yield output.name.decode(), values, kernel.quantization.scale if kind is np.int8 else None
+
+
+def model_of(path):
+    content = path.read_bytes()
+    return content[: content.index(b"PK\x03\x04")]
+
+
+def test_each_channel_is_rounded_with_its_own_scale(exported):
+    content = model_of(exported["a.tflite"])
+    rounded = 0
+    for (name, before, _), (_, after, scales) in zip(kernels(content), kernels(quantise(content)), strict=True):
+        if scales is None:
+            np.testing.assert_array_equal(after, before)
+            assert any(f"/{kept}" in name for kept in ("stem", "scores", "landmarks"))
+            continue
+        rounded += 1
+        scales = np.reshape(scales, (-1, 1, 1, 1))
+        assert (np.abs(after * scales - before) <= 0.501 * scales).all()
+        np.testing.assert_array_equal(np.abs(after).max(axis=(1, 2, 3)), 127)
+    assert rounded
+
+
+def test_a_picture_does_not_change_what_others_beside_it_give():
+    network = load_network("compact")[1]
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 128, 128, 1)).astype(np.float32)
+    images[1] /= 10
+    np.testing.assert_allclose(network(images), np.concatenate([network(one[None]) for one in images]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["compact", "large"])
+def test_the_committed_files_are_quantised(name):
+    model = LitertModel(FOLDER / f"{name}.tflite")
+    assert model.tensors[0][0][1], "the input is float32"
+    scaled = [name for name, _, scales in kernels(model_of(FOLDER / f"{name}.tflite")) if scales is not None]
+    assert len(scaled) >= 15
