@@ -158,8 +158,7 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
 
     Args:
         grey: picture of mode L.
-        window: (4,) int left, top, width, height in pixels, or (5,) float with the angle; black where it leaves the
-            picture.
+        window: (4,) left, top, width, height in pixels, or (5,) with the angle; black where it leaves the picture.
         shape: (H, W) to resize to.
 
     Returns:
@@ -168,10 +167,9 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
     if len(window) == 5 and window[4]:
         enclosing = enclosing_windows(window[None])[0]
         return rotate_crop(crop_image(grey, enclosing, enclosing_shape(shape)), enclosing, window, shape)
-    left, top, width, height = (int(value) for value in window[:4])
+    left, top, width, height = (float(value) for value in window[:4])
     if width * height <= MAX_CROP_PIXELS:
-        crop = grey.crop((left, top, left + width, top + height))
-        return np.asarray(crop.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+        return _resized(grey, (left, top, left + width, top + height), shape)
     # of a very large window, only what shows the picture is cut out and resized
     columns = _visible_parts(left, width, grey.width, shape[1])
     rows = _visible_parts(top, height, grey.height, shape[0])
@@ -179,12 +177,17 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
     if columns and rows:
         x = left + np.array([columns.start, columns.stop]) * width / shape[1]
         y = top + np.array([rows.start, rows.stop]) * height / shape[0]
-        corner_x, corner_y = math.floor(x[0]), math.floor(y[0])
-        crop = grey.crop((corner_x, corner_y, math.ceil(x[1]), math.ceil(y[1])))
-        box = (x[0] - corner_x, y[0] - corner_y, x[1] - corner_x, y[1] - corner_y)
-        part = crop.resize((len(columns), len(rows)), Image.Resampling.BILINEAR, box)
-        result[rows.start : rows.stop, columns.start : columns.stop] = np.asarray(part)
+        part = _resized(grey, (x[0], y[0], x[1], y[1]), (len(rows), len(columns)))
+        result[rows.start : rows.stop, columns.start : columns.stop] = part
     return result
+
+
+def _resized(grey: Image.Image, box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
+    """The pixels between left, top, right and bottom as (H, W) uint8; black outside the picture."""
+    left, top = math.floor(box[0]), math.floor(box[1])
+    crop = grey.crop((left, top, math.ceil(box[2]), math.ceil(box[3])))
+    inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    return np.asarray(crop.resize((shape[1], shape[0]), Image.Resampling.BILINEAR, inner))
 
 
 def enclosing_shape(shape: tuple[int, int]) -> tuple[int, int]:
@@ -214,7 +217,7 @@ def rotate_crop(crop: np.ndarray, enclosing: np.ndarray, window: np.ndarray, sha
     return np.asarray(Image.fromarray(crop).transform(size, Image.Transform.AFFINE, coefficients, bicubic))
 
 
-def _visible_parts(start: int, length: int, end: int, count: int) -> range:
+def _visible_parts(start: float, length: float, end: int, count: int) -> range:
     """Which of `count` equal parts of [start, start + length) overlap [0, end), and two more on both sides: one that
     antialiasing reaches, and one for its own antialiasing."""
     first = math.floor(max(-start, 0) * count / length) - 2
@@ -234,13 +237,20 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
 def _decoded(name: str, image: Image.Image, is_file: bool = False) -> Photograph:
     if not (image.width and image.height):
         raise KpError(f"cannot read {name}: it has no pixels")
-    try:
+    with says_damaged(name):
         tag = orientation_tag(image)  # before the pixels are decoded
         pending = 1 if is_turned_by_pillow(image) else tag
         if is_file and isinstance(image, JpegImageFile) and image.mode == "RGB" and pending == 1:
             image.load()  # the most common file needs no second picture of its size
             return Photograph(name, image, tag, _num_frames(image))
         return Photograph(name, to_upright_rgb(image, pending), tag, _num_frames(image))
+
+
+@contextmanager
+def says_damaged(name: str) -> Iterator[None]:
+    """Decode a picture in the block; any error becomes a KpError that says so."""
+    try:
+        yield
     except MemoryError:
         raise KpError(f"cannot read {name}: there is too little memory") from None
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to

@@ -2,9 +2,9 @@
 
 import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from PIL import Image
@@ -17,15 +17,15 @@ from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, misses_image, with_angles
-from kp_tf.core.images import Photograph, Picture, crop_image, open_photograph
+from kp_tf.core.grey import Grey, open_grey
+from kp_tf.core.images import Photograph, Picture, open_photograph
 from kp_tf.predict.ahead import Ahead
-from kp_tf.predict.cascade import BATCH_SIZE, run_cascade
+from kp_tf.predict.cascade import run_cascade
 from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
+from kp_tf.predict.jobs import Job, next_batch
 from kp_tf.predict.search import NETWORK, search
 from kp_tf.predict.tracking import OneEuro, Tracker
-
-MAX_WAITING_PIXELS = 60_000_000  # of the photographs whose faces wait for a batch
 
 
 class Predictor:
@@ -119,7 +119,7 @@ class Predictor:
     def _predict_batch(
         self, images: Iterable[Picture], boxes: Iterable[object] | None, raises: bool
     ) -> Iterator[list[Face] | KpError]:
-        for result in self.results(images, boxes):
+        for result in self._results(self._open, images, boxes):
             if isinstance(result, KpError) and raises:
                 raise result
             yield result if isinstance(result, KpError) else result[1]
@@ -149,8 +149,7 @@ class Predictor:
             photograph: an upright one.
             boxes: (N, 4) or, with the angles of the faces, (N, 5).
         """
-        grey = photograph.upright.convert("L")
-        return next(self._faces([_Job(photograph, grey, boxes[:, :4], boxes, framed=False, detected=False)]))
+        return next(self._faces([Job(Grey.of(photograph), boxes[:, :4], boxes)]))
 
     def with_info(self, info: ModelInfo) -> "Predictor":
         """The same network and detector, with other settings."""
@@ -179,45 +178,71 @@ class Predictor:
         self, images: Iterable[Picture], boxes: Iterable[object] | None = None
     ) -> Iterator[tuple[Photograph, list[Face]] | KpError]:
         """As `predict_batch`, with the photographs; one that cannot be used yields its KpError."""
+        return self._results(partial(self._open, in_colour=True), images, boxes)
+
+    def _results(
+        self, open_job: Callable, images: Iterable[Picture], boxes: Iterable[object] | None
+    ) -> Iterator[tuple[Any, list[Face]] | KpError]:
         items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
-        with Ahead(self._open, items) as jobs:
+        with Ahead(open_job, items) as jobs:
             while (yield from self._batch_results(jobs)):
                 pass
 
-    def _batch_results(self, jobs: Ahead["_Job"]) -> Generator[tuple[Photograph, list[Face]] | KpError, None, bool]:
+    def _batch_results(self, jobs: Ahead[Job]) -> Generator[tuple[Any, list[Face]] | KpError, None, bool]:
         """Yield the results of the next batch and return whether there were any; its photographs end with the call."""
-        batch = list(_batch(jobs))
-        faces = self._faces([job for _, job in batch if isinstance(job, _Job)])
+        batch = list(next_batch(jobs))
+        faces = self._faces([job for _, job in batch if isinstance(job, Job)])
         for _, job in batch:
-            yield (job.photograph, next(faces)) if isinstance(job, _Job) else job
+            yield (job.photograph, next(faces)) if isinstance(job, Job) else job
         jobs.release(number for number, _ in batch)
         return bool(batch)
 
-    def _open(self, item: tuple[Picture, object], admit: Callable[[int], None] | None = None) -> "_Job":
-        """Decode a photograph, and detect its faces if it comes without boxes."""
-        photograph, boxes = open_photograph(item[0], admit=admit), item[1]
-        orientation, size = photograph.orientation, photograph.upright.size
-        framed = boxes is None and self.info.recipe.takes_whole_photographs
+    def _open(
+        self, item: tuple[Picture, object], admit: Callable[[int], None] | None = None, in_colour: bool = False
+    ) -> Job:
+        """Decode a photograph, and detect its faces if it comes without boxes.
+
+        Args:
+            item: the photograph and its boxes.
+            admit: see `open_photograph`.
+            in_colour: decode the colours as well, also where the network alone needs the photograph.
+        """
+        image, boxes = item
+        if boxes is not None and not in_colour and isinstance(image, str | Path):
+            stored = check_boxes(str(image), boxes)
+            return self._with_boxes(open_grey(Path(image), self._pixels(stored), admit), stored)
+        photograph = open_photograph(image, admit=admit)
+        grey, orientation = Grey.of(photograph), photograph.orientation
         if boxes is not None:
-            stored = check_boxes(photograph.name, boxes)
-            upright = orientation.boxes_to_upright(stored)
-        else:
-            upright = np.array([(0.0, 0.0, *size)]) if framed else self._detect(photograph.upright)
-            stored = orientation.boxes_to_stored(upright[:, :4])
-        outside = misses_image(crop_windows(upright, self.info.recipe.crop_scale), np.array([size]))
-        detected = boxes is None and not framed
-        if detected:  # by a window that hangs over the edge
-            stored, upright = stored[~outside], upright[~outside]
-        elif outside.any() and not framed:
-            raise box_outside(photograph.name, stored[outside.argmax()], size)
-        return _Job(photograph, photograph.upright.convert("L"), stored, upright, framed, detected)
+            return self._with_boxes(grey, check_boxes(photograph.name, boxes), photograph)
+        if self.info.recipe.takes_whole_photographs:
+            whole = np.array([(0.0, 0.0, *grey.size)])
+            return Job(grey, orientation.boxes_to_stored(whole), whole, framed=True, photograph=photograph)
+        found = self._detect(photograph.upright)
+        found = found[~self._are_outside(grey, found)]  # by a window that hangs over the edge
+        return Job(grey, orientation.boxes_to_stored(found[:, :4]), found, detected=True, photograph=photograph)
+
+    def _with_boxes(self, grey: Grey, stored: np.ndarray, photograph: Photograph | None = None) -> Job:
+        upright = grey.orientation.boxes_to_upright(stored)
+        outside = self._are_outside(grey, upright)
+        if outside.any():
+            raise box_outside(grey.name, stored[outside.argmax()], grey.size)
+        return Job(grey, stored, upright, photograph=photograph)
+
+    def _are_outside(self, grey: Grey, boxes: np.ndarray) -> np.ndarray:
+        return misses_image(crop_windows(boxes, self.info.recipe.crop_scale), np.array([grey.size]))
+
+    def _pixels(self, boxes: np.ndarray) -> float:
+        """How many pixels of the photograph at least a side of a crop's pixel covers, of boxes (N, 4)."""
+        windows = crop_windows(boxes, self.info.recipe.crop_scale)
+        return windows[:, 2:].min(initial=np.iinfo(np.int32).max) / max(self.info.recipe.shape)
 
     def _detect(self, picture: Image.Image) -> np.ndarray:
         if isinstance(self._detector, str):
             return search(self._network, self.info, picture.convert("L"))
         return self._detector(picture)
 
-    def _faces(self, jobs: list["_Job"]) -> Iterator[list[Face]]:
+    def _faces(self, jobs: list[Job]) -> Iterator[list[Face]]:
         """The faces of each photograph; all pass through the network together."""
         outputs = [np.empty((len(job.stored), len(self.scheme), 3)) for job in jobs]
         for framed in (True, False):
@@ -226,7 +251,7 @@ class Predictor:
                 for (j, b), output in zip(places, self._outputs(jobs, places, framed), strict=True):
                     outputs[j][b] = output
         for job, output in zip(jobs, outputs, strict=True):
-            orientation = job.photograph.orientation
+            orientation = job.grey.orientation
             points = orientation.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.info.calibration)
             discarded = job.detected & are_doubtful(output[..., 2], self.info.calibration, self.info.max_deviation)
@@ -234,12 +259,12 @@ class Predictor:
             faces = (Face(*value, self.scheme, orientation=orientation) for value in values)
             yield [face for face, is_discarded in zip(faces, discarded, strict=True) if not is_discarded]
 
-    def _outputs(self, jobs: list["_Job"], places: list[tuple[int, int]], framed: bool) -> np.ndarray:
+    def _outputs(self, jobs: list[Job], places: list[tuple[int, int]], framed: bool) -> np.ndarray:
         """Outputs (N, K, 3) in upright pixels of N boxes, each named by its job and its index in that job."""
 
         def crop(faces: np.ndarray, windows: np.ndarray) -> Iterator[np.ndarray]:
             for face, window in zip(faces, windows, strict=True):
-                yield crop_image(jobs[places[face][0]].grey, window, self.info.recipe.shape)
+                yield jobs[places[face][0]].grey.crop(window, self.info.recipe.shape)
 
         boxes = np.concatenate([with_angles(jobs[j].upright[b : b + 1]) for j, b in places])
         sizes = np.array([jobs[j].grey.size for j, _ in places])
@@ -249,36 +274,3 @@ class Predictor:
 def _load_again(source: str, detector: str | Detector, info: ModelInfo) -> Predictor:
     """Load a predictor that was pickled."""
     return Predictor.load(source, detector).with_info(info)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A decoded photograph and the boxes of its faces.
-
-    Attributes:
-        photograph: as decoded.
-        grey: the upright picture in grey.
-        stored: (N, 4) boxes in pixels as stored.
-        upright: (N, 4) the same boxes in upright pixels; (N, 5) where the angles of the faces are known.
-        framed: whether the only box is the whole photograph.
-        detected: whether the boxes come from the detector.
-    """
-
-    photograph: Photograph
-    grey: Image.Image
-    stored: np.ndarray
-    upright: np.ndarray
-    framed: bool
-    detected: bool
-
-
-def _batch(jobs: Ahead[_Job]) -> Iterator[tuple[int, _Job | KpError]]:
-    """The next jobs with their numbers, until a batch of faces is full or their photographs are many pixels."""
-    faces = pixels = 0
-    for number, job in jobs:
-        yield number, job
-        if isinstance(job, _Job):
-            faces += len(job.stored)
-            pixels += job.grey.width * job.grey.height
-        if faces >= BATCH_SIZE or pixels >= MAX_WAITING_PIXELS:
-            return

@@ -17,6 +17,7 @@ from kp_tf.backends import load_network
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
 from kp_tf.core.geometry import rotated
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.data.samples import Samples
@@ -275,6 +276,20 @@ def test_threads_share_a_predictor(drawn_face):
         for number, faces in enumerate(pool.map(predict, range(100))):
             for face, right in zip(faces, expected[number % 5], strict=True):
                 np.testing.assert_allclose(face.points, right.points, atol=0.01)
+
+
+def test_a_reduced_file_gives_the_points_of_the_whole_photograph(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
+    predictor, box = Predictor.load("compact"), np.array([261.0, 231, 268, 268])
+    with Image.open(ASTRONAUT) as image:
+        for scale in (1, 4):
+            size = (scale * image.width, scale * image.height)
+            image.resize(size, Image.Resampling.BICUBIC).save(path := tmp_path / f"{scale}.jpg", quality=95)
+            (fast,), (slow,) = (predictor.predict(one, [scale * box]) for one in (path, open_photograph(path)))
+            pixel = 1.36 * scale * box[2] / predictor.info.recipe.shape[0]
+            difference = np.linalg.norm(fast.points - slow.points, axis=1) / pixel
+            assert 0 < difference.mean() < 0.25
+            np.testing.assert_array_equal(fast.box, slow.box)
 
 
 def test_another_process_loads_the_network_again(drawn_face, monkeypatch, tmp_path):
