@@ -42,6 +42,13 @@ def test_a_face_that_both_sizes_show_is_found_once():
     assert found.scores == pytest.approx(1 / (1 + np.exp(-2)))
 
 
+def test_faces_of_fewer_than_16_pixels_are_left_out():
+    sides = {5: 15.9, 20: 16.1, 35: 40}  # by their column
+    faces = Stub(*((10, column, (1, 0, 0, np.log(side / 32), 1, 0)) for column, side in sides.items()))
+    found = find_centres((faces, Stub()), Image.new("RGB", (640, 320)), 0.5)
+    assert sorted(found.faces[:, 2]) == pytest.approx([16.1, 40])
+
+
 def test_pictures_are_enlarged_at_most_twice_and_black_beyond_their_edges():
     stubs = Stub(), Stub()
     find_centres(stubs, Image.new("RGB", (100, 50), "white"), 0.5)

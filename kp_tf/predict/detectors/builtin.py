@@ -15,6 +15,7 @@ from kp_tf.predict.detectors.boxes import Detections
 THRESHOLD = 0.25
 SIDES = (640, 320)  # pixels of the longer side; the smaller picture shows large faces
 MAX_ENLARGED = 2.0  # times
+MIN_SIDE = 16  # pixels of the picture: a smaller box is seldom a face, and shows no landmarks
 
 
 def detect(picture: Image.Image, threshold: float = THRESHOLD, folder: Path = FOLDER) -> Detections:
@@ -44,7 +45,9 @@ def find_centres(networks: tuple[Cells, ...], picture: Image.Image, threshold: f
         image[0, :height, :width, 0] = small / np.float32(255) - np.float32(0.5)
         centres = decode(network(image)[0], threshold)
         found.append(Centres(centres.faces / [scale, scale, scale, 1], centres.scores))
-    return each_once(Centres(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+    faces, scores = each_once(Centres(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+    large = faces[:, 2] >= MIN_SIDE
+    return Centres(faces[large], scores[large])
 
 
 @cache

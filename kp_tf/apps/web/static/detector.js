@@ -5,6 +5,7 @@ import { crop } from "./crop.js";
 import { rint } from "./windows.js";
 
 const MAX_ENLARGED = 2; // times
+const MIN_SIDE = 16; // pixels of the picture: a smaller box is seldom a face, and shows no landmarks
 
 /**
  * @typedef {object} Detector
@@ -29,7 +30,7 @@ export async function detect(detectors, picture, threshold) {
       found.push({ x: x / scale, y: y / scale, side: length / scale, ...rest });
     }
   }
-  return eachOnce(found).map(boxOf);
+  return eachOnce(found).filter(({ side }) => side >= MIN_SIDE).map(boxOf);
 }
 
 /** A picture, resized, in the upper left of a black square. */
