@@ -10,7 +10,13 @@ from typing import Any
 
 from kp_tf import __version__
 from kp_tf.core.choices import DETECTOR, DETECTORS, LABEL_FORMATS, LABELS, OUTSIDE, PACKED_RUN, PRECISIONS, RUN
-from kp_tf.core.environment import captured_stderr, escape_output, is_stdout_closed, set_environment_defaults
+from kp_tf.core.environment import (
+    captured_stderr,
+    drop_unwritable_output,
+    escape_output,
+    is_stdout_closed,
+    set_environment_defaults,
+)
 from kp_tf.core.errors import KpError, as_kp_error, printable
 from kp_tf.training.arguments import add_options as _train
 from kp_tf.training.detector.options import add_options as _train_detector
@@ -86,6 +92,7 @@ def exit_status(command: str, **options: object) -> int:
         failure = as_kp_error(error)
         if failure is None:
             raise
+        drop_unwritable_output()
         print(f"error: {printable(str(failure))}", file=sys.stderr)
         return failure.status
     except KeyboardInterrupt:

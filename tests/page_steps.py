@@ -65,6 +65,8 @@ run, epochs = Path(options[options.index("--out") + 1]), int(options[options.ind
 (run.parent / "options.json").write_text(json.dumps(options))
 if "--fail" in options:
     sys.exit("error: no luck\\nmore")
+if "--fail-silently" in options:
+    sys.exit(1)
 run.mkdir(exist_ok=True)
 stopped = []
 signal.signal(signal.SIGINT, lambda *_: stopped.append(1))

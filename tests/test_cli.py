@@ -81,6 +81,19 @@ def test_a_reader_of_the_output_that_ends_ends_the_command(tmp_path):
     assert process.returncode == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_a_full_disk_cannot_take_is_one_line(tmp_path, unbuffered):
+    (tmp_path / "a_command.py").write_text("def run():\n    print(1)\n")
+    program = "import sys; from kp_tf import cli; sys.exit(cli.exit_status('a_command:run'))"
+    paths = os.pathsep.join([*sys.path, str(tmp_path)])
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=-1, env=environment, check=False)
+    assert process.stderr == b"error: cannot write: No space left on device. Free some space and try again\n"
+    assert process.returncode == 2
+
+
 def test_a_package_that_is_not_installed_is_named(command, capfd):
     needs = "raise ModuleNotFoundError('No module', name='pandas.core')"
     for lines in (needs, f"def run(): {needs}"):

@@ -64,5 +64,17 @@ def is_stdout_closed() -> bool:
     poll = select.poll()
     poll.register(sys.stdout, 0)  # errors are always reported
     if closed := bool(poll.poll(0)):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
     return closed
+
+
+def drop_unwritable_output() -> None:
+    """Discard the output if it cannot be written, such as to a full disk; Python would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 """The errors that a user can fix; their text is complete, and no traceback is shown with it."""
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ class PartialError(KpError):
 
 
 def as_kp_error(error: BaseException) -> KpError | None:
-    """What a user can fix about an error: a file that may not be read, a package that is not installed.
+    """What a user can fix about an error: a file that may not be read, a full disk, a package that is not installed.
 
     Returns:
         The error itself if it is a KpError; None if it may be a mistake in the code.
@@ -34,6 +35,8 @@ def as_kp_error(error: BaseException) -> KpError | None:
         return error
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return KpError(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # of a write, which does not name its file
+        return KpError(f"cannot write: {error.strerror}. Free some space and try again")
     if isinstance(error, ModuleNotFoundError) and (package := _PACKAGES.get(str(error.name).split(".")[0])):
         every = "pip install -r requirements.txt for everything"
         return KpError(f"this command needs {package}, which is not installed: pip install {package}, or {every}")

@@ -100,7 +100,12 @@ def is_unicode(file: str) -> bool:
 def write_json(path: Path, content: object) -> None:
     """Write JSON that a person can read. Raises KpError if the file cannot be written."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8", ESCAPE)
+        temporary.write_bytes(json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """The content of a JSON file that a person can read."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(errors=ESCAPE)
 
 
 def read_json(path: Path) -> dict:

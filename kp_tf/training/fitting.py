@@ -1,7 +1,10 @@
 """A network, its batches and its callbacks, and the training itself."""
 
+import errno
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kp_tf.artifacts.runs import reopen
+from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing, write_json
 from kp_tf.input.augment import training_transform
 from kp_tf.input.batches import NO_END, fixed_batches, training_batches
@@ -172,7 +176,7 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
             select=lambda indices: distributed.equal_parts(strategy, indices),
         )
 
-    with fitting.interruption:
+    with fitting.interruption, full_disk_named(fitting.path):
         fitting.fitted.fit(
             distributed.distribute(strategy, lambda: fitting.batches_from(first)),
             steps_per_epoch=fitting.steps,
@@ -184,6 +188,17 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
             callbacks=[check, fitting.interruption, *callbacks, *extra_callbacks],
             verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,
         )
+
+
+@contextmanager
+def full_disk_named(run: Path | None) -> Iterator[None]:
+    """Turn the error of TensorBoard's writer on a full disk into a KpError."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:  # or there is too little memory
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise KpError(f"cannot write {run}: {os.strerror(errno.ENOSPC)}") from None
 
 
 def _write_architecture(path: Path, model: keras.Model) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -227,6 +228,28 @@ def test_renamed_points_keep_their_marks_and_new_ones_are_asked_for(ask):
     assert content["scheme"]["names"] == ["edge", "foot", "ear"]
     (kept,) = ask("faces", name="a.jpg").json()["faces"]
     assert (kept["points"], kept["todo"]) == ([[5, 6], [7, 8], None], ["ear"])
+
+
+def test_points_that_a_full_disk_cannot_take_leave_the_labels_as_they_were(ask, folder, monkeypatch):
+    def files():
+        return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    begin(ask)
+    assert save(ask, "a.jpg", face([[3, 4], [12, 13]])).status == 200
+    before = files()
+    written = Path.write_bytes
+
+    def write(path, content):
+        if path.name.startswith(".colours"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    renamed = {"scheme": {"names": ["edge", "foot"]}, "colours": {}, "renames": {"rim": "edge"}}
+    answer = ask("scheme", renamed, page="p")
+    assert answer.status == 422
+    assert answer.json()["error"].endswith("colours.json: No space left on device")
+    assert files() == before
 
 
 def test_a_published_set_can_be_changed_later(ask, folder):

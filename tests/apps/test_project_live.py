@@ -175,3 +175,20 @@ def test_faces_on_the_camera_are_found_by_the_detector(playwright, tmp_path):
         with page.expect_request("**/project/detect?*"):
             page.click("#camera")
         wait(page, "#camera-status", "^1 object$")
+
+
+def test_a_page_without_a_server_is_made(open_try):
+    made = {"network": "001", "folder": "/animals/site", "size": 11_260_000}
+    open_try.route("**/project/export?*", lambda route: route.fulfill(json=made))
+    open_try.click("#export")
+    wait(
+        open_try,
+        "#export-state",
+        r"^The page with network 001 is in /animals/site \(11.3 MB\). Upload this folder to a web",
+    )
+    open_try.route(
+        "**/project/export?*", lambda route: route.fulfill(status=422, json={"error": "npm is not installed"})
+    )
+    open_try.click("#export")
+    wait(open_try, "#error", "^npm is not installed$")
+    wait(open_try, "#export-state", "^$")

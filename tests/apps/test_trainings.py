@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 from helpers import picture, wait_for, write_xml
@@ -79,6 +81,43 @@ def test_a_training_that_fails_says_why(folder, tmp_path):
     trainings.start(None, 2)
     wait_for(lambda: trainings.status()["state"] == "failed")
     assert trainings.status()["message"] == "error: no luck"
+
+
+def test_an_error_after_the_first_epoch_is_said(folder, tmp_path):
+    trainings = Trainings(Project(folder), fake_training(tmp_path, "1"))
+    trainings.start(None, 2)
+    wait_for(lambda: trainings.status()["rows"])
+    with (folder / "runs/001.log").open("a") as log:
+        log.write("error: cannot write runs/001/checkpoint.npz\n")
+    os.kill(json.loads((folder / "runs/training.json").read_text())["process"], signal.SIGKILL)
+    wait_for(lambda: trainings.status()["state"] == "failed")
+    assert trainings.status()["message"] == "error: cannot write runs/001/checkpoint.npz"
+
+
+def test_a_training_whose_error_has_no_room_on_the_disk_is_explained(folder, tmp_path, monkeypatch):
+    trainings = Trainings(Project(folder), fake_training(tmp_path, "1", "--fail-silently"))
+    trainings.start(None, 2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    wait_for(lambda: trainings.status()["state"] == "failed")
+    assert trainings.status()["message"] == "error: the disk is full. Free some space and try again"
+
+
+def test_a_training_that_cannot_be_written_down_does_not_begin(folder, tmp_path):
+    (folder / "runs/training.json").mkdir(parents=True)
+    trainings = Trainings(Project(folder), fake_training(tmp_path, "1"))
+    with pytest.raises(KpError, match=r"cannot write .*training\.json"):
+        trainings.start(None, 2)
+    assert trainings.status() == {"state": "none"}
+    trainings._child.wait()
+
+
+def test_labels_and_scheme_of_a_training_are_written_together(folder, tmp_path):
+    trainings = Trainings(Project(folder), fake_training(tmp_path))
+    (folder / ".training.xml").write_text("before")
+    (folder / ".training.json").mkdir()
+    with pytest.raises(KpError, match=r"cannot write .*\.training\.json"):
+        trainings.start(None, 2)
+    assert (folder / ".training.xml").read_text() == "before"
 
 
 def test_another_process_of_the_same_number_is_not_taken_for_the_training(folder, tmp_path):

@@ -22,11 +22,12 @@ from training_steps import (
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
+from kp_tf.core.errors import KpError
 from kp_tf.data.samples import Samples
 from kp_tf.recipes import RECIPES, Augmentation
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Faces, Loaded, load
-from kp_tf.training.fitting import build, fit, make_batches
+from kp_tf.training.fitting import build, fit, full_disk_named, make_batches
 
 
 def drawn_faces(recipe, count=4):
@@ -135,3 +136,16 @@ def test_the_same_seed_gives_the_same_history(imm_data, tiny_run, tmp_path):
     for one, other in zip(before, histories[0], strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     assert abs(before[-1]["loss"] - histories[1][-1]["loss"]) > 1e-5
+
+
+def test_a_disk_that_is_full_for_tensorboard_is_one_message():
+    def fail(message):
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    with (
+        pytest.raises(KpError, match=r"^cannot write runs/001: No space left on device$"),
+        full_disk_named(Path("runs/001")),
+    ):
+        fail("runs/001/logs/train/events; No space left on device\n\tFailed to flush 1 events")
+    with pytest.raises(tf.errors.ResourceExhaustedError), full_disk_named(Path("runs/001")):
+        fail("OOM when allocating tensor")

@@ -4,19 +4,20 @@ FOLDER/points.xml     the labels, in dlib's XML
 FOLDER/scheme.json    the points, as `train.py --scheme` takes them
 FOLDER/colours.json   the colours of the groups
 FOLDER/runs/          the networks
+FOLDER/site/          the exported page
 """
 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kp_tf.apps.demo.labels_file import LabelsFile
 from kp_tf.apps.demo.scheme_files import colours_of, read_colours, read_own_scheme, scheme_of_labels
 from kp_tf.artifacts.runs import exclusive
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import replacing, temporary_name, write_json
+from kp_tf.core.files import json_bytes, replacing, temporary_name
 from kp_tf.core.image_files import SUFFIXES
 from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import parse_scheme, spell_out
@@ -27,6 +28,7 @@ POINTS, SCHEME, COLOURS, RUNS, LOCK = "points.xml", "scheme.json", "colours.json
 FRAMES = "frames"  # of clips and of the camera
 FRAME = re.compile(r"[^./\\][^/\\]*\.png")
 DRAWN = "drawn"  # the pictures of `kp-tf predict`
+SITE = "site"  # the page without a server
 
 
 class Project:
@@ -120,13 +122,15 @@ class Project:
                 the present scheme lacks are to be marked in all boxes.
 
         Raises:
-            KpError: if the content is not of this form, or a file cannot be written; the labels are then as before.
+            KpError: if the content is not of this form, or a file cannot be written; all files are then as before.
         """
         scheme = parse_scheme(content, SCHEME)
         before = [renames.get(name, name) for name in self.scheme.names] if self.scheme else list(scheme.names)
-        self.labels.change_points(renames, scheme.names, [name for name in scheme.names if name not in before])
-        write_json(self.folder / SCHEME, spell_out(scheme))
-        write_json(self.folder / COLOURS, dict(colours))
+        added = [name for name in scheme.names if name not in before]
+        with ExitStack() as renamed_last:  # on a full disk, all files stay as they are
+            for name, content in ((SCHEME, spell_out(scheme)), (COLOURS, dict(colours))):
+                renamed_last.enter_context(replacing(self.folder / name)).write_bytes(json_bytes(content))
+            self.labels.change_points(renames, scheme.names, added)
         self.scheme, self.colours = scheme, dict(colours)
 
 
@@ -157,7 +161,7 @@ def _photographs_below(folder: Path) -> list[str]:
     names, visited = [], set()
     for root, folders, files in os.walk(folder, followlinks=True):
         real, inside = os.path.realpath(root), Path(root).relative_to(folder)
-        left_out = {DRAWN} | ({RUNS} if Path(root) == folder else set())
+        left_out = {DRAWN} | ({RUNS, SITE} if Path(root) == folder else set())
         again = real in visited
         visited.add(real)
         folders[:] = [] if again else sorted(name for name in folders if name[0] != "." and name not in left_out)

@@ -18,6 +18,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kp_tf.apps.demo.exporting import ExportService
 from kp_tf.apps.demo.live import LiveService
 from kp_tf.apps.demo.pages import static_routes
 from kp_tf.apps.demo.project import Project, opened
@@ -39,7 +40,7 @@ if TYPE_CHECKING:  # optional dependencies
     from kp_tf.apps.demo.limits import Limits, Uploads
 
 HOST = "127.0.0.1"
-SLOW = ("/project/propose", "/project/network", "/project/crop", "/project/detect", "/preview")
+SLOW = ("/project/propose", "/project/network", "/project/crop", "/project/detect", "/project/export", "/preview")
 
 
 def demo(
@@ -167,6 +168,7 @@ def project_server(
         "/project/network": (live.network, "json"),
         "/project/crop": (live.crop, "bytes"),
         "/project/detect": (live.detect, "json"),
+        "/project/export": (ExportService(project, proposals).export, "json"),
         "/project/train": (service.train, "json"),
         "/project/stop": (service.stop, "json"),
         "/project/training": (service.training, "json"),

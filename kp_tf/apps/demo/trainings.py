@@ -10,24 +10,26 @@ FOLDER/.training.json      the scheme likewise
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kp_tf.apps.demo.processes import PROGRAM, environment
 from kp_tf.apps.demo.project import POINTS, RUNS, Project
 from kp_tf.artifacts.runs import is_complete
 from kp_tf.core.errors import KpError
-from kp_tf.core.files import replacing, write_json
+from kp_tf.core.files import json_bytes, write_files, write_json
 from kp_tf.core.keypoints import spell_out
 
-# -P: a file in the project's folder must not be taken for a module
-COMMAND = (sys.executable, "-P", "-m", "kp_tf", "train")
-PACKAGE = Path(__file__).parents[3]
+COMMAND = (*PROGRAM, "train")
 LABELS, SCHEME, LATEST = ".training.xml", ".training.json", "training.json"
 FEWEST = 2  # photographs, one of them for validation
+ERROR = "error:"  # begins the line in which a training says why it ends
+LOG_SPACE = 100_000  # bytes; with less, a training may not have been able to say it
+FULL = f"{ERROR} the disk is full. Free some space and try again"
 RECENT = 5  # epochs whose seconds tell the time that is left
 
 
@@ -59,9 +61,8 @@ class Trainings:
         project = self._project
         if len(project.labels.finished()) < FEWEST or project.scheme is None:
             raise KpError(f"mark all points in at least {FEWEST} photographs first; one of them is kept for validation")
-        with replacing(project.folder / LABELS) as temporary:
-            temporary.write_bytes((project.folder / POINTS).read_bytes())
-        write_json(project.folder / SCHEME, spell_out(project.scheme))
+        labels, scheme = (project.folder / POINTS).read_bytes(), json_bytes(spell_out(project.scheme))
+        write_files({project.folder / LABELS: labels, project.folder / SCHEME: scheme})
         options = ["--labels", LABELS, "--scheme", SCHEME, "--epochs", str(epochs), *(["--init", init] if init else [])]
         self._spawn(self._free_name(), [*options, "--skip-bad"], epochs)
 
@@ -88,8 +89,8 @@ class Trainings:
         Returns:
             The state: none, running, finished, stopped or failed. If there is one, also its run, the number of epochs,
             a row of history for each epoch so far (epoch from 0, loss, val_loss, seconds and the other metrics), the
-            seconds left (null before the second epoch is done), the last line of its output (message), and what it
-            predicts on validation photographs (progress, see `training.progress`; null before that).
+            seconds left (null before the second epoch is done), its error or the last line of its output (message), and
+            what it predicts on validation photographs (progress, see `training.progress`; null before that).
         """
         latest = self._latest()
         if not latest:
@@ -99,15 +100,21 @@ class Trainings:
         running = self._runs_now(latest)
         seconds = [row["seconds"] for row in rows[1:][-RECENT:]]  # the first epoch also prepares the network
         left = (epochs - len(rows)) * sum(seconds) / len(seconds) if seconds and running else None
+        message = self._message(run, running)
         return {
-            "state": "running" if running else _state(run),
+            "state": "running" if running else _state(run, message),
             "run": latest["run"],
             "epochs": epochs,
             "rows": rows,
             "seconds_left": left,
-            "message": _last_line(run.with_suffix(".log")),
+            "message": message,
             "progress": _read(run / "progress.json"),
         }
+
+    def _message(self, run: Path, running: bool) -> str:
+        message = _last_line(run.with_suffix(".log"))
+        is_full = not running and not _is_done(run) and shutil.disk_usage(self._runs).free < LOG_SPACE
+        return FULL if is_full and not message.startswith(ERROR) else message
 
     def _check_idle(self) -> None:
         latest = self._latest()
@@ -119,15 +126,13 @@ class Trainings:
         return f"{max(taken, default=0) + 1:03d}"
 
     def _spawn(self, run: str, options: list[str], epochs: int) -> None:
-        paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
         try:
             self._runs.mkdir(exist_ok=True)
             with (self._runs / f"{run}.log").open("wb") as log:
                 self._child = subprocess.Popen(
                     [*self._command, *options, "--out", f"{RUNS}/{run}"],
                     cwd=self._project.folder,
-                    env=environment,
+                    env=environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -137,7 +142,11 @@ class Trainings:
             raise KpError(f"cannot train in {self._runs}: {error.strerror}") from None
         process = self._child.pid
         latest = {"run": run, "epochs": epochs, "process": process, "started": _started(process)}
-        write_json(self._runs / LATEST, latest)
+        try:
+            write_json(self._runs / LATEST, latest)
+        except KpError:  # a training that no other server would find
+            self._child.kill()
+            raise
 
     def _latest(self) -> dict | None:
         return _read(self._runs / LATEST)
@@ -158,11 +167,17 @@ def _started(process: int) -> float | None:
     return None
 
 
-def _state(run: Path) -> str:
+def _is_done(run: Path) -> bool:
+    """Whether a training has come to its end."""
     with suppress(KpError):
-        if is_complete(run):
-            return "finished"
-    return "stopped" if (run / "history.csv").is_file() else "failed"
+        return is_complete(run)
+    return False
+
+
+def _state(run: Path, message: str) -> str:
+    if _is_done(run):
+        return "finished"
+    return "stopped" if (run / "history.csv").is_file() and not message.startswith(ERROR) else "failed"
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
@@ -180,6 +195,6 @@ def _read(path: Path) -> dict | None:
 def _last_line(log: Path) -> str:
     with suppress(OSError):
         lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-        errors = [line for line in lines if line.startswith("error:")]
+        errors = [line for line in lines if line.startswith(ERROR)]
         return (errors or [line for line in lines if line] or [""])[-1][:300]
     return ""

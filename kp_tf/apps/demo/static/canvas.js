@@ -60,7 +60,8 @@ function faceGroup(photo, face, faceIndex, pixel) {
   const boxed = state.show.boxes && !face.unboxed;
   if (boxed) group.append(rectangle(face.box, "box shade"), rectangle(face.box, "box"));
   if (boxed && photo.faces.length > 1) group.append(faceNumber(photo.faces, faceIndex, pixel));
-  const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, face.box[2] / 60)); // smaller in a small face
+  const size = face.unboxed ? Infinity : face.box[2]; // the box of an unfinished object says nothing about its size
+  const radius = Math.min(3.2 * pixel, Math.max(1.5 * pixel, size / 60)); // smaller in a small face
   const visible = face.points.map((point, index) => (isHidden(photo, index) ? null : point));
   const labels = []; // above all dots
   visible.forEach((point, index) => {

@@ -114,6 +114,9 @@ export const network = () => ask("network", "", {});
 /** The boxes of the faces in a frame.  @param {import("../crop.js").Picture} picture  @returns {Promise<number[][]>} */
 export const detect = ({ grey, width, height }) => ask("detect", grey, { width, height });
 
+/** Makes a page without a server.  @returns {Promise<{network: string, folder: string, size: number}>}  size in bytes */
+export const exportSite = () => ask("export", "", {});
+
 /** The output of a network for a crop.  @param {string} name  @param {Float32Array} pixels  @returns {Promise<Float32Array>} */
 export async function runCrop(name, pixels) {
   return new Float32Array(await (await post("/project/crop", pixels, { network: name })).arrayBuffer());

@@ -8,7 +8,7 @@ import { continueTraining, errorsOf, startTraining, stopTraining, timeLeft } fro
 const byId = (id) => document.getElementById(id);
 const SIDE = 320; // pixels of a validation photograph
 const FEWEST = 2; // photographs
-const STATES = { finished: "The training is finished.", stopped: "The training was stopped.", failed: "The training failed." };
+const STATES = { finished: "The training is finished.", stopped: "The training was stopped." };
 
 export function connectTraining() {
   const epochs = () => Math.round(byId("train-epochs").valueAsNumber);
@@ -30,7 +30,7 @@ export function renderTraining() {
   setText(byId("train-hint"), words);
   byId("train-start").disabled = running || finished < FEWEST;
   byId("train-stop").hidden = !running;
-  byId("train-on").hidden = !["stopped", "finished"].includes(training.state);
+  byId("train-on").hidden = running || !training.rows?.length;
   renderInit(training.runs ?? []);
   byId("train-progress").hidden = training.state === "none";
   if (training.state !== "none") renderProgress(training, running);
@@ -55,7 +55,10 @@ function renderInit(runs) {
 function renderProgress({ run, rows, epochs, message, seconds_left: left, state: how }, running) {
   setText(byId("train-run"), `Network ${run}`);
   const now = rows.length ? `Epoch ${rows.length} of ${epochs} is done. ${timeLeft(left)}` : "Starting …";
-  setText(byId("train-state"), running ? now : `${STATES[how]} ${how === "failed" ? message : `${rows.length} epochs are done.`}`);
+  const [count, are] = rows.length === 1 ? ["1 epoch", "is"] : [`${rows.length} epochs`, "are"];
+  const reason = message.replace(/^error: /, "") || `see runs/${run}.log`;
+  const failed = `The training failed${rows.length ? ` after ${count}` : ""}: ${reason}`;
+  setText(byId("train-state"), running ? now : how === "failed" ? failed : `${STATES[how]} ${count} ${are} done.`);
   Object.assign(byId("train-bar"), { max: epochs, value: rows.length });
   byId("train-bar").hidden = !running;
   drawPlot(rows, epochs);

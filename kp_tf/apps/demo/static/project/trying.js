@@ -1,7 +1,8 @@
 /** The view in which the network is tried: on the camera and on clips. */
 
 import { connectCamera, stopCamera } from "../camera.js";
-import { setError } from "../state.js";
+import { changed, setError } from "../state.js";
+import * as api from "./api.js";
 import { closeClip, correctShown, openClip, pauseClip, playOrPause, renderClip, returnToClip, show, step } from "./clip.js";
 import { correctFrame } from "./frames.js";
 import { loadPredictor } from "./network.js";
@@ -27,7 +28,10 @@ const BUTTONS = {
   "clip-correct": correctShown,
   "clip-close": closeClip,
   "clip-return": returnToClip,
+  export: exportSite,
 };
+
+const site = { isBeingMade: false, words: "" };
 
 export function connectTrying() {
   connectCamera({
@@ -64,6 +68,23 @@ function dropped(event) {
 /** Whether the network that comes with kp_tf has the points of the project. */
 const hasFaceNetwork = () => String(project.scheme?.names) === String(project.sets[FACE]?.names);
 
+/** Makes a page with the newest network. */
+async function exportSite() {
+  Object.assign(site, { isBeingMade: true, words: "Making the page. This takes a minute …" });
+  setError("");
+  try {
+    const { network, folder, size } = await api.exportSite();
+    site.words = `The page with network ${network} is in ${folder} (${(size / 1e6).toFixed(1)} MB). Upload this folder to a web`
+      + ` host, or try it here: python3 -m http.server --directory "${folder}" --bind 127.0.0.1 8001, then open`
+      + " http://127.0.0.1:8001";
+  } catch (error) {
+    site.words = "";
+    setError(error.message);
+  }
+  site.isBeingMade = false;
+  changed();
+}
+
 /** Stops what runs when another view is chosen. */
 export function leaveTrying() {
   stopCamera();
@@ -80,4 +101,6 @@ export function renderTrying() {
     ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame.`
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
+  byId("export").disabled = !newest || site.isBeingMade;
+  if (byId("export-state").textContent !== site.words) byId("export-state").textContent = site.words;
 }
