@@ -27,7 +27,7 @@ def test_both_backends_find_the_same(monkeypatch):
     for images in (IMAGES, IMAGES[:, :32], IMAGES):
         cells = keras(images)
         assert cells.shape == (1, images.shape[1] // 8, 12, 6)
-        np.testing.assert_allclose(litert(images), cells, atol=0.05)  # the file holds kernels in float16
+        np.testing.assert_allclose(litert(images), cells, atol=0.05)  # one file has kernels of 8 bits
 
 
 def test_threads_share_a_detector():

@@ -8,7 +8,7 @@ import pytest
 from kp_tf.artifacts.weights import FOLDER
 from kp_tf.backends import load_network
 from kp_tf.backends.litert_file import LitertModel
-from kp_tf.backends.quantise import quantise
+from kp_tf.backends.quantise import KEPT_LAYERS, quantise
 
 pytest.importorskip("ai_edge_litert", reason="the extra runtime is not installed")
 
@@ -40,7 +40,7 @@ def test_each_channel_is_rounded_with_its_own_scale(exported):
     for (name, before, _), (_, after, scales) in zip(kernels(content), kernels(quantise(content)), strict=True):
         if scales is None:
             np.testing.assert_array_equal(after, before)
-            assert any(f"/{kept}" in name for kept in ("stem", "scores", "landmarks"))
+            assert any(f"/{kept}" in name for kept in KEPT_LAYERS)
             continue
         rounded += 1
         scales = np.reshape(scales, (-1, 1, 1, 1))
@@ -56,7 +56,7 @@ def test_a_picture_does_not_change_what_others_beside_it_give():
     np.testing.assert_allclose(network(images), np.concatenate([network(one[None]) for one in images]), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["compact", "large"])
+@pytest.mark.parametrize("name", ["compact", "large", "detector"])
 def test_the_committed_files_are_quantised(name):
     model = LitertModel(FOLDER / f"{name}.tflite")
     assert model.tensors[0][0][1], "the input is float32"

@@ -45,7 +45,7 @@ def test_a_training_leaves_its_network_its_losses_and_the_faces_found(pictures, 
     run = train(pictures, tmp_path / "run", **SETTINGS)
     picture = np.zeros((1, 64, 96, 1), np.float32)
     cells = LitertModel(run / "detector.tflite")(picture), load_detector_with_keras(run / "detector.npz")(picture)
-    np.testing.assert_allclose(*cells, atol=0.05)  # the kernels of both files are in float16
+    np.testing.assert_allclose(*cells, atol=0.1)  # one file has kernels of 8 bits
     assert np.isfinite(pd.read_csv(run / "history.csv")[["loss", "val_loss"]]).all(axis=None)
     assert "noise (1)" in (run / "found.txt").read_text()
     before = (run / "checkpoint.npz").read_bytes()

@@ -123,7 +123,7 @@ def _write(model: keras.Model, settings: dict, out: Path) -> None:
     about = {"detector": settings | {key: Path(settings[key]).name for key in ("pictures", "init") if key in settings}}
     save_weights(out / "detector.npz", model, about)
     with replacing(out / "detector.tflite") as temporary:
-        write_litert(folded(model), about, "float16", temporary, batch=1)
+        write_litert(folded(model), about, "int8", temporary, batch=1)
 
 
 def _make_directory(out: Path, settings: dict) -> None:
