@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "kp_tf.json"  # in the archive
 _MAX_DESCRIPTION_BYTES = 1_000_000
+# images at most: a batch is hardly faster, and to change its size takes as long as several images
+ONE_BY_ONE = 8
 
 
 def write_litert(model: "keras.Model", about: dict, precision: str, path: Path, batch: int | None = None) -> None:
@@ -71,7 +73,10 @@ class LitertModel:
             from ai_edge_litert.interpreter import Interpreter
 
             try:
-                self._interpreter: Any = Interpreter(model_content=content, num_threads=available_cores())
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+                # with int8, a second thread saves nothing, and on a busy machine the first one waits for it
+                if not any(tensor["dtype"] is np.int8 for tensor in self._interpreter.get_tensor_details()):
+                    self._interpreter = Interpreter(model_content=content, num_threads=available_cores())
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
                 raise not_exported(path, error) from None
@@ -81,14 +86,18 @@ class LitertModel:
             for kind in (inputs, outputs)
         )
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._shape: tuple[int, ...] = ()  # of the input, once it is known
         self._lock = threading.Lock()  # an interpreter holds one input and one output
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Compute the first output of the first input."""
+        if 1 < len(images) <= ONE_BY_ONE:
+            return np.concatenate([self(image[None]) for image in images])
         with self._lock:
-            if tuple(self._interpreter.get_input_details()[0]["shape"]) != images.shape:
+            if self._shape != images.shape:
                 self._interpreter.resize_tensor_input(self._input, images.shape)
                 self._interpreter.allocate_tensors()
+                self._shape = images.shape
             self._interpreter.set_tensor(self._input, images)
             self._interpreter.invoke()
             return self._interpreter.get_tensor(self._output)

@@ -47,7 +47,9 @@ def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
 
 def with_angles(boxes: np.ndarray) -> np.ndarray:
     """Boxes (N, 4 or 5) as (N, 5), with NaN for angles that are not known."""
-    return np.pad(np.asarray(boxes, np.float64), ((0, 0), (0, 5 - np.shape(boxes)[1])), constant_values=np.nan)
+    result = np.full((len(boxes), 5), np.nan)
+    result[:, : np.shape(boxes)[1]] = boxes
+    return result
 
 
 def enclosing_windows(windows: np.ndarray) -> np.ndarray:

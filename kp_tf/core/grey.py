@@ -1,4 +1,4 @@
-"""The upright grey picture that networks see. Of a large JPEG, no more is decoded than the crops need.
+"""The upright picture that networks see in grey. Of a large JPEG, no more is decoded than the crops need.
 
 The decoder of JPEG gives the grey channel alone, without the colours, and at half, a quarter or an eighth of the size.
 docs/architecture.md states how far points may differ because of it.
@@ -14,21 +14,22 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from kp_tf.core.budget import BUDGET
 from kp_tf.core.image_files import count_pixels, open_image, orientation_tag
-from kp_tf.core.images import Photograph, crop_image, decoded_file, says_damaged
+from kp_tf.core.images import Photograph, crop_image, decoded_file, sample_window, says_damaged
 from kp_tf.core.orientation import TURNS, Orientation
 
 REDUCTIONS = (8, 4, 2, 1)  # of the sides, that the decoder of JPEG knows
 SPARE = 1.15  # pixels of the reduced picture for one of the crop, where the windows are as expected
 ENOUGH = 0.9  # likewise: a window that has fewer is decoded again
+SAMPLED = 1.5  # likewise: a rotated window that has no more needs no antialiasing
 
 
 @dataclass(frozen=True)
 class Grey:
-    """A photograph's upright grey picture.
+    """A photograph's upright picture, whose crops are grey.
 
     Attributes:
         name: for messages.
-        image: the picture, mode L.
+        image: the picture, mode L, or RGB where the crops alone are turned grey.
         orientation: of the photograph in its full size.
         reduction: the side of the square of upright pixels that one pixel of the picture stands for.
         content: the bytes of the file, if the picture is reduced.
@@ -43,7 +44,7 @@ class Grey:
     @classmethod
     def of(cls, photograph: Photograph) -> "Grey":
         """That of a photograph."""
-        return cls(photograph.name, photograph.upright.convert("L"), photograph.orientation)
+        return cls(photograph.name, photograph.upright, photograph.orientation)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,6 +61,8 @@ class Grey:
         window = np.array(window, np.float64)
         window[:2] -= self._corner()
         window[:4] /= self.reduction
+        if len(window) == 5 and window[4] and pixels <= SAMPLED * self.reduction:
+            return sample_window(self.image, window, shape)
         return crop_image(self.image, window, shape)
 
     def _corner(self) -> np.ndarray:

@@ -38,6 +38,8 @@ MAX_CROP_PIXELS = 2**24  # of a window that is cut out at full size
 # colour spaces that a PNG may state; libpng, and so TensorFlow, then converts to grey in linear light, unlike Pillow
 _LINEAR_LIGHT = {"gamma", "srgb", "icc_profile"}
 
+_CORNERS = np.array([[(0, 0), (1, 0), (0, 1)]])  # of the unit square, which determine an affine map
+
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Photograph"
 
 
@@ -82,7 +84,8 @@ def open_photograph(
     """
     if isinstance(source, Photograph):
         return source
-    if isinstance(source, np.ndarray):
+    is_copy = isinstance(source, np.ndarray)
+    if is_copy:
         source, name = Image.fromarray(_checked_array(source)), "array"
     elif isinstance(source, Image.Image):
         name = "image"
@@ -94,7 +97,7 @@ def open_photograph(
     if admit:
         admit(count_pixels(source))
     with BUDGET.decoding(count_pixels(source)):
-        return _decoded(name, source)
+        return _decoded(name, source, is_copy)
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def decoded_file(
         if admit:
             admit(count_pixels(image))
         with BUDGET.decoding(count_pixels(image)):
-            yield _decoded(str(path), image, is_file=True)
+            yield _decoded(str(path), image, is_copy=isinstance(image, JpegImageFile))
 
 
 def _what_is(source: object) -> str:
@@ -153,11 +156,11 @@ def is_plain(content: bytes) -> bool:
         return False
 
 
-def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cut a window out of a grey picture and resize it, as `input.decode.load_crop` does within rounding.
+def crop_image(picture: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cut a window out of a picture in grey and resize it, as `input.decode.load_crop` does within rounding.
 
     Args:
-        grey: picture of mode L.
+        picture: of mode L or RGB.
         window: (4,) left, top, width, height in pixels, or (5,) with the angle; black where it leaves the picture.
         shape: (H, W) to resize to.
 
@@ -166,26 +169,27 @@ def crop_image(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) ->
     """
     if len(window) == 5 and window[4]:
         enclosing = enclosing_windows(window[None])[0]
-        return rotate_crop(crop_image(grey, enclosing, enclosing_shape(shape)), enclosing, window, shape)
+        return rotate_crop(crop_image(picture, enclosing, enclosing_shape(shape)), enclosing, window, shape)
     left, top, width, height = (float(value) for value in window[:4])
     if width * height <= MAX_CROP_PIXELS:
-        return _resized(grey, (left, top, left + width, top + height), shape)
+        return _resized(picture, (left, top, left + width, top + height), shape)
     # of a very large window, only what shows the picture is cut out and resized
-    columns = _visible_parts(left, width, grey.width, shape[1])
-    rows = _visible_parts(top, height, grey.height, shape[0])
+    columns = _visible_parts(left, width, picture.width, shape[1])
+    rows = _visible_parts(top, height, picture.height, shape[0])
     result = np.zeros(shape, np.uint8)
     if columns and rows:
         x = left + np.array([columns.start, columns.stop]) * width / shape[1]
         y = top + np.array([rows.start, rows.stop]) * height / shape[0]
-        part = _resized(grey, (x[0], y[0], x[1], y[1]), (len(rows), len(columns)))
+        part = _resized(picture, (x[0], y[0], x[1], y[1]), (len(rows), len(columns)))
         result[rows.start : rows.stop, columns.start : columns.stop] = part
     return result
 
 
-def _resized(grey: Image.Image, box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
+def _resized(picture: Image.Image, box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
     """The pixels between left, top, right and bottom as (H, W) uint8; black outside the picture."""
     left, top = math.floor(box[0]), math.floor(box[1])
-    crop = grey.crop((left, top, math.ceil(box[2]), math.ceil(box[3])))
+    crop = picture.crop((left, top, math.ceil(box[2]), math.ceil(box[3])))
+    crop = crop if crop.mode == "L" else crop.convert("L")
     inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     return np.asarray(crop.resize((shape[1], shape[0]), Image.Resampling.BILINEAR, inner))
 
@@ -208,13 +212,20 @@ def rotate_crop(crop: np.ndarray, enclosing: np.ndarray, window: np.ndarray, sha
     Returns:
         (H, W) uint8.
     """
-    # three corners of the result in pixels of the crop determine the affine map
-    corners = to_pixels(np.array([[(0, 0), (1, 0), (0, 1)]]), window[None])
-    corners = to_unit(corners, enclosing[None])[0] * crop.shape[::-1]
+    corners = to_unit(to_pixels(_CORNERS, window[None]), enclosing[None])[0] * crop.shape[::-1]
+    return _sampled(Image.fromarray(crop), corners, shape, Image.Resampling.BICUBIC)
+
+
+def sample_window(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """As `crop_image` of a rotated window, in one step without antialiasing; for windows of hardly more pixels."""
+    return _sampled(grey, to_pixels(_CORNERS, window[None])[0] + 0.5, shape, Image.Resampling.BILINEAR)
+
+
+def _sampled(picture: Image.Image, corners: np.ndarray, shape: tuple[int, int], filter: Image.Resampling) -> np.ndarray:
+    """What lies between three corners (3, 2) of a picture, top left, top right and bottom left: (H, W) uint8."""
     x, y = (corners[1] - corners[0]) / shape[1], (corners[2] - corners[0]) / shape[0]
     coefficients = np.stack([x, y, corners[0]], axis=1).ravel().tolist()
-    size, bicubic = (shape[1], shape[0]), Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(crop).transform(size, Image.Transform.AFFINE, coefficients, bicubic))
+    return np.asarray(picture.transform((shape[1], shape[0]), Image.Transform.AFFINE, coefficients, filter))
 
 
 def _visible_parts(start: float, length: float, end: int, count: int) -> range:
@@ -234,14 +245,14 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _decoded(name: str, image: Image.Image, is_file: bool = False) -> Photograph:
+def _decoded(name: str, image: Image.Image, is_copy: bool) -> Photograph:
     if not (image.width and image.height):
         raise KpError(f"cannot read {name}: it has no pixels")
     with says_damaged(name):
         tag = orientation_tag(image)  # before the pixels are decoded
         pending = 1 if is_turned_by_pillow(image) else tag
-        if is_file and isinstance(image, JpegImageFile) and image.mode == "RGB" and pending == 1:
-            image.load()  # the most common file needs no second picture of its size
+        if is_copy and image.mode == "RGB" and pending == 1:
+            image.load()  # the most common pictures need no second picture of its size
             return Photograph(name, image, tag, _num_frames(image))
         return Photograph(name, to_upright_rgb(image, pending), tag, _num_frames(image))
 

@@ -71,10 +71,11 @@ class MeanFace:
             (N, 5): left, top, width, height in pixels, and the angle in degrees, clockwise in the picture.
         """
         width = frames[:, 2]
-        shape = np.where(np.isnan(points), np.nan, self.points)
-        centre, middle = np.nanmean(shape, axis=1), np.nanmean(points, axis=1)
+        present = ~np.isnan(points)
+        shape, found = np.where(present, self.points, 0), np.where(present, points, 0)
+        centre, middle = (each.sum(axis=1) / present.sum(axis=1) for each in (shape, found))
         # as complex numbers, a similarity is one factor
-        source, target = (np.nan_to_num(a - b[:, None]) @ (1, 1j) for a, b in ((shape, centre), (points, middle)))
+        source, target = ((a - b[:, None]) * present @ (1, 1j) for a, b in ((shape, centre), (found, middle)))
         extent = (np.abs(source) ** 2).sum(axis=1)
         factor = np.where(extent > 0, (target * source.conj()).sum(axis=1) / np.where(extent > 0, extent, 1), width)
         scale, angle = np.clip(np.abs(factor), width / 2, width * 2)[:, None], np.degrees(np.angle(factor))

@@ -84,7 +84,7 @@ def run_cascade(
     for number in range(1, num_passes):
         around = _boxes_around(mean_face, outputs[..., :2], boxes[faces], recipe.rotated_windows)
         astray = misses_image(crop_windows(around, recipe.crop_scale), sizes[faces])  # because of stray landmarks
-        around[astray] = np.pad(start[faces][astray], ((0, 0), (0, around.shape[1] - start.shape[1])))
+        around[astray, 4:], around[astray, : start.shape[1]] = 0, start[faces[astray]]
         outputs = run_pass(faces, around, last=number == num_passes - 1)
     return _sharpest_turns(faces, outputs, len(boxes))
 

@@ -43,6 +43,21 @@ def test_threads_share_a_network(exported, name):
     check_threads(load_network(exported[name])[1], images)
 
 
+def test_few_images_do_not_change_the_size_of_the_batch(exported, monkeypatch):
+    from ai_edge_litert.interpreter import Interpreter
+
+    sizes, resize = [], Interpreter.resize_tensor_input
+    monkeypatch.setattr(
+        Interpreter, "resize_tensor_input", lambda *given: (sizes.append(given[2][0]), resize(*given))[1]
+    )
+    network = load_network(exported["a.tflite"])[1]
+    for count in (1, 3, 2, 1):
+        assert network(IMAGES[:count]).shape == (count, 68, 3)
+    assert sizes == [1]
+    assert network(np.repeat(IMAGES, 20, axis=0)).shape == (60, 68, 3)
+    assert sizes == [1, 60]
+
+
 @pytest.mark.parametrize("name", ["a.tflite", "half.onnx"])
 def test_exported_files_name_no_place_on_the_machine(exported, name):
     assert b"/secret/place" in (exported["run"] / "config.json").read_bytes()

@@ -56,6 +56,24 @@ def test_a_picture_does_not_change_what_others_beside_it_give():
     np.testing.assert_allclose(network(images), np.concatenate([network(one[None]) for one in images]), atol=1e-6)
 
 
+def test_int8_takes_one_thread(exported, monkeypatch):
+    from ai_edge_litert import interpreter
+
+    threads = []
+
+    class Noting(interpreter.Interpreter):
+        def __init__(self, **settings):
+            threads.append(settings["num_threads"])
+            super().__init__(**settings)
+
+    monkeypatch.setattr(interpreter, "Interpreter", Noting)
+    monkeypatch.setattr("kp_tf.backends.litert_file.available_cores", lambda: 3)
+    LitertModel(FOLDER / "compact.tflite")
+    assert threads[-1] == 1
+    LitertModel(exported["a.tflite"])
+    assert threads[-1] == 3
+
+
 @pytest.mark.parametrize("name", ["compact", "large", "detector"])
 def test_the_committed_files_are_quantised(name):
     model = LitertModel(FOLDER / f"{name}.tflite")

@@ -105,6 +105,10 @@ def test_arrays_and_images_are_photographs():
         photograph = open_photograph(source)
         assert isinstance(photograph, Photograph)
         assert photograph.upright.size == (20, 10)
+    for array in (np.asarray(image).copy(), np.asarray(image.convert("L")).copy()):
+        photograph, pixel = open_photograph(array), int(array.reshape(-1)[0])
+        array += 1
+        assert photograph.upright.getpixel((0, 0))[0] == pixel, "the caller may use the array for the next frame"
     for bad in (np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)):
         with pytest.raises(KpError, match="array: expected"):
             open_photograph(bad)
