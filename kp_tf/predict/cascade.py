@@ -41,9 +41,10 @@ def run_cascade(
     Each pass after the first takes the mean face's box, moved and scaled onto the landmarks just predicted. So the
     result depends little on who or what made the first box, and the first window may be larger.
 
-    If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face of unknown
-    angle with unusually wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven
-    other rotations; the sharpest go through the next passes as well, and the sharpest of all is kept.
+    If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face with unusually
+    wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven other rotations; the
+    sharpest go through the next passes as well, and the sharpest of all is kept. Where a detector has told the angle,
+    what is in doubt is seldom a face, so only rotations that are not in doubt themselves go on.
 
     Args:
         network: from `backends.load_network`.
@@ -130,14 +131,14 @@ def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, 
 def _with_turns(
     run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo, of_unknown_angle: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Try other rotations of those boxes (N, 5) of unknown angle (N,) whose outputs (N, K, 3) are in doubt.
+    """Try other rotations of those boxes (N, 5) whose outputs (N, K, 3) are in doubt.
 
     Returns:
-        Indices (n,) of faces and outputs (n, K, 3): all N as they are, then KEPT_TURNS rotations of each in doubt.
+        Indices (n,) of faces and outputs (n, K, 3): all N as they are, then up to KEPT_TURNS rotations of those in
+        doubt; of those that are not of unknown angle (N,), only rotations that are not in doubt.
     """
     everyone = np.arange(len(boxes))
-    in_doubt = are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation)
-    doubtful = np.flatnonzero(of_unknown_angle & in_doubt)
+    doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))
     if not len(doubtful):
         return everyone, outputs
     faces = np.repeat(doubtful, len(TURNS))
@@ -145,9 +146,11 @@ def _with_turns(
     turned[:, 4] += np.tile(TURNS, len(doubtful))
     tried = run_pass(faces, turned, last=False)
     deviation = mean_deviation(tried[..., 2]).reshape(len(doubtful), len(TURNS))
-    kept = deviation.argsort(axis=1, kind="stable")[:, :KEPT_TURNS] + len(TURNS) * np.arange(len(doubtful))[:, None]
-    faces = np.concatenate([everyone, np.repeat(doubtful, KEPT_TURNS)])
-    return faces, np.concatenate([outputs, tried[kept.ravel()]])
+    order = deviation.argsort(axis=1, kind="stable")[:, :KEPT_TURNS] + len(TURNS) * np.arange(len(doubtful))[:, None]
+    tried = tried[order.ravel()]
+    faces = np.repeat(doubtful, KEPT_TURNS)
+    kept = of_unknown_angle[faces] | ~are_doubtful(tried[..., 2], info.calibration, info.usual_deviation)
+    return np.concatenate([everyone, faces[kept]]), np.concatenate([outputs, tried[kept]])
 
 
 def _sharpest_turns(faces: np.ndarray, outputs: np.ndarray, count: int) -> np.ndarray:

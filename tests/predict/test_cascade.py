@@ -184,12 +184,15 @@ def test_the_upright_rotation_is_kept_unless_another_is_clearly_sharper():
     np.testing.assert_allclose(outputs[0, 0, 2], 0.0201, rtol=1e-5)
 
 
-def test_a_known_angle_is_the_only_one_even_in_doubt():
-    recorder = Recorder({0: eyes(WIDE), 1: eyes(WIDE)})
+def test_other_rotations_than_the_known_one_go_on_only_if_they_are_not_in_doubt():
+    # crops 2 to 8 are the first face rotated by 45° to 315° from its known angle, 9 to 15 the second one
+    recorder = Recorder({crop: eyes(SHARP if crop == 4 else WIDE) for crop in range(16)})
     recorder.run(ROTATED, [(*BOX, 30), (*BOX, np.nan)])
-    assert recorder.windows[0] == (0, -30, -20, 120, 120, 30)
-    assert recorder.windows[1:9] == [(1, -30, -20, 120, 120, angle) for angle in (0, *TURNS)]
-    assert [face for face, *_ in recorder.windows[9:]] == [0, 1, 1, 1, 1]
+    first, tried, second = recorder.windows[:2], recorder.windows[2:16], recorder.windows[16:]
+    assert [window[5] for window in first] == [30, 0]
+    assert [window[5] for window in tried] == [start + turn for start in (30, 0) for turn in TURNS]
+    assert [face for face, *_ in second] == [0, 1, 0, 1, 1, 1]
+    np.testing.assert_allclose(second[2][5] % 360, 30 + TURNS[2], atol=1e-4)
 
 
 def test_stray_landmarks_fall_back_to_the_first_box_upright():

@@ -22,7 +22,7 @@ Detector: TypeAlias = Callable[[Image.Image], np.ndarray]
 """From an upright RGB picture to the boxes (N, 4) of its faces: left, top, width, height in pixels; N may be 0.
 
 They may have a fifth column: the in-plane rotation of the faces in degrees, clockwise in the picture; NaN if the
-detector does not tell it. A face of unknown rotation that is in doubt is tried at several.
+detector does not tell it.
 """
 
 MODULES = {  # by the names that users give

@@ -28,7 +28,7 @@ const STEPS = [0, -STEP, STEP].flatMap((y) => [0, -STEP, STEP].map((x) => [x, y]
  * @param {import("./predictor.js").Model} model
  * @param {import("./crop.js").Picture} picture
  * @param {import("./windows.js").Window} around  the box of the face, with its angle if that is known at least roughly,
- *   or of the whole picture; only a face of unknown angle is tried at several rotations
+ *   or of the whole picture
  * @param {boolean} [framed]  the box is the whole picture
  * @returns {Promise<Output>}
  */
@@ -40,10 +40,10 @@ export async function runCascade(network, model, picture, around, framed = false
   const passes = meanFace ? model.num_passes : 1;
   const start = framing ? boxIn(framing, box) : box;
   const look = (next) => runPass(network, model, picture, next);
-  const turns = model.rotated_windows && passes > 1 && angle === undefined ? TURNS : [];
+  const turns = model.rotated_windows && passes > 1 ? TURNS : [];
   let tried = framing
     ? [await sharpestWindow(look, start, model.first_pass_scale)]
-    : await firstPass(look, scaledBox(box, passes > 1 ? model.first_pass_scale : 1), model, turns);
+    : await firstPass(look, scaledBox(box, passes > 1 ? model.first_pass_scale : 1), model, turns, angle !== undefined);
   for (let pass = 1; pass < passes; pass += 1) {
     const next = [];
     for (const { points } of tried) next.push(await look(nextBox(meanFace, points, box, start, model, picture)));
@@ -65,14 +65,17 @@ export async function runPass(network, model, picture, box) {
   };
 }
 
-/** The first window and, if it is in doubt, the sharpest of its other rotations. */
-async function firstPass(look, box, model, turns) {
+/**
+ * The first window and, if it is in doubt, the sharpest of its other rotations: if the angle is known, only those that
+ * are not in doubt themselves.
+ */
+async function firstPass(look, box, model, turns, isKnown) {
   const upright = await look(box);
   if (!turns.length || !isUnusual(upright.variance, model)) return [upright];
   const turned = [];
   for (const turn of turns) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
   const sorted = turned.sort((one, other) => meanDeviation(one.variance) - meanDeviation(other.variance));
-  return [upright, ...sorted.slice(0, KEPT_TURNS)];
+  return [upright, ...sorted.slice(0, KEPT_TURNS).filter(({ variance }) => !isKnown || !isUnusual(variance, model))];
 }
 
 /** The box of the next pass; stray points must not lead out of the picture. */
