@@ -11,6 +11,7 @@ picture. Its unit square is rotated with it.
 import numpy as np
 
 MAX_EMPTINESS = 50  # a window may be this many times as large as its part inside the photograph
+SAME_POINTS = 0.25  # mean distance, in sides of the box, up to which two predictions are of the same face
 
 
 def crop_windows(boxes: np.ndarray, scale: float | None) -> np.ndarray:
@@ -134,6 +135,25 @@ def clusters(boxes: np.ndarray, scores: np.ndarray, largest: float, nested: floa
         found.append(order[same])
         order = order[~same]
     return found
+
+
+def distinct(points: np.ndarray, sides: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Which of N predictions are of faces of their own, from different boxes that may show the same face.
+
+    Args:
+        points: (N, K, 2) in pixels.
+        sides: (N,) of the boxes in pixels.
+        spread: (N,) of two that are the same, the one with the smaller value is kept; NaN if unknown.
+
+    Returns:
+        (N,) bool.
+    """
+    kept: list[int] = []
+    for k in np.argsort(spread, kind="stable"):
+        apart = np.linalg.norm(points[kept] - points[k], axis=-1).mean(axis=-1)
+        if (apart > SAME_POINTS * sides[kept]).all():
+            kept.append(int(k))
+    return np.isin(np.arange(len(points)), kept)
 
 
 def median_scale_to_cover(points: np.ndarray, boxes: np.ndarray) -> float:

@@ -16,12 +16,12 @@ from kp_tf.backends.network import Network
 from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.geometry import crop_windows, misses_image, with_angles
+from kp_tf.core.geometry import crop_windows, distinct, misses_image, with_angles
 from kp_tf.core.grey import Grey, open_grey
 from kp_tf.core.images import Photograph, Picture, open_photograph
 from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import run_cascade
-from kp_tf.predict.confidence import are_doubtful, confidence_of
+from kp_tf.predict.confidence import are_doubtful, confidence_of, mean_deviation
 from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
 from kp_tf.predict.jobs import Job, next_batch
 from kp_tf.predict.search import NETWORK, search
@@ -254,10 +254,17 @@ class Predictor:
             orientation = job.grey.orientation
             points = orientation.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.info.calibration)
-            discarded = job.detected & are_doubtful(output[..., 2], self.info.calibration, self.info.max_deviation)
-            values = zip(job.stored, points, confidence, strict=True)
-            faces = (Face(*value, self.scheme, orientation=orientation) for value in values)
-            yield [face for face, is_discarded in zip(faces, discarded, strict=True) if not is_discarded]
+            kept = self._are_faces(job.upright, output) if job.detected else np.ones(len(output), bool)
+            values = zip(job.stored[kept], points[kept], confidence[kept], strict=True)
+            yield [Face(*value, self.scheme, orientation=orientation) for value in values]
+
+    def _are_faces(self, boxes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Which of the outputs (N, K, 3) for detected boxes (N, 4 or 5) are probably faces, each once: (N,) bool."""
+        are_faces = ~are_doubtful(outputs[..., 2], self.info.calibration, self.info.max_deviation)
+        chosen = outputs[are_faces]
+        sides = boxes[are_faces, 2:4].max(axis=1)
+        are_faces[are_faces] = distinct(chosen[..., :2], sides, mean_deviation(chosen[..., 2]))
+        return are_faces
 
     def _outputs(self, jobs: list[Job], places: list[tuple[int, int]], framed: bool) -> np.ndarray:
         """Outputs (N, K, 3) in upright pixels of N boxes, each named by its job and its index in that job."""

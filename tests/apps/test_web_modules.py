@@ -199,8 +199,8 @@ CASCADE = """(async () => {
     return (await compiled.run([new Tensor(crop, [1, ...model.shape, 1])]))[0].toTypedArray();
   };
   const predictor = new module.Predictor(network, model, async () => found);
-  const [{ points }] = await predictor.predict({ grey: Uint8Array.from(grey), width, height }, boxes);
-  return { points, passes };
+  const faces = await predictor.predict({ grey: Uint8Array.from(grey), width, height }, boxes);
+  return { points: faces[0].points, count: faces.length, passes };
 })()"""
 
 
@@ -218,6 +218,14 @@ def test_rotations_that_are_in_doubt_go_on_only_where_the_angle_is_not_known(cal
     found = call("predictor", CASCADE, describe(info), as_picture(image), boxes, [box])
     assert found["passes"] == len(seen) == 2 + len(TURNS) + kept
     np.testing.assert_allclose(found["points"], expected.points, atol=0.1)
+
+
+def test_a_face_that_was_found_twice_is_returned_once(call):
+    picture = as_picture(Image.fromarray(draw_discs((60, 60))))
+    boxes = [[40.0, 40, 40, 40], [44.0, 38, 48, 48]]
+    found = call("predictor", CASCADE, describe(DISC_INFO), picture, None, boxes)
+    assert found["count"] == 1
+    assert call("predictor", CASCADE, describe(DISC_INFO), picture, boxes, [])["count"] == 2
 
 
 SEARCH = """(async () => {

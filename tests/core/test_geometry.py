@@ -5,6 +5,7 @@ from kp_tf.core.geometry import (
     MAX_EMPTINESS,
     boxes_around_points,
     crop_windows,
+    distinct,
     enclosing_windows,
     median_scale_to_cover,
     misses_image,
@@ -114,3 +115,11 @@ def test_scaled_boxes_keep_their_angle():
 def test_a_window_with_the_angle_0_is_that_of_the_upright_box():
     box = [10.3, 20.6, 20.2, 41.7]
     assert crop_windows(np.array([[*box, 0]]), 1.5)[0].tolist() == [*crop_windows(np.array([box]), 1.5)[0].tolist(), 0]
+
+
+def test_of_predictions_of_the_same_face_the_one_with_the_smallest_spread_is_kept():
+    shape = np.array([(0, 0), (40, 0), (20, 40.0)])
+    points = np.stack([shape, shape + (0, 9), shape + (0, 21), shape + (200, 0)])
+    assert distinct(points, np.full(4, 40.0), np.array([0.2, 0.1, 0.3, np.nan])).tolist() == [False, True, True, True]
+    assert distinct(points, np.full(4, 100.0), np.array([0.2, 0.1, 0.3, 0.4])).tolist() == [False, True, False, True]
+    assert distinct(points[:0], np.zeros(0), np.zeros(0)).tolist() == []

@@ -172,6 +172,13 @@ def test_doubtful_detections_are_discarded_and_boxes_never():
     assert len(judging.predict(image, boxes)) == 2
 
 
+def test_a_face_that_was_detected_twice_is_returned_once():
+    image, boxes = draw_discs((60, 60), (200, 50)), np.array([(40.0, 40, 40, 40), (44, 38, 48, 48), (180, 30, 40, 40)])
+    twice = Predictor(INFO, disc_network, lambda picture: boxes)
+    assert [face.box[0] for face in twice.predict(image)] == [40, 180]
+    assert len(twice.predict(image, boxes)) == 3, "boxes that are passed have a face each"
+
+
 @pytest.mark.parametrize(
     ("box", "message"),
     [

@@ -29,8 +29,10 @@
  */
 
 import { runCascade, runPass } from "./cascade.js";
-import { isDoubtful } from "./confidence.js";
+import { isDoubtful, mean, meanDeviation } from "./confidence.js";
 import { cropWindow, missesPicture } from "./windows.js";
+
+const SAME_POINTS = 0.25; // mean distance, in sides of the box, up to which two predictions are of the same face
 
 export class Predictor {
   #network;
@@ -66,11 +68,26 @@ export class Predictor {
       const output = await runCascade(this.#network, this.model, picture, box, framed);
       if (boxes || framed || !isDoubtful(output.variance, this.model)) faces.push({ box: box.slice(0, 4), ...output });
     }
-    return faces;
+    return boxes || framed ? faces : distinct(faces);
   }
 
   /** The face where a tracker expects it, in a single pass.  @returns {Promise<FoundFace>} */
   async follow(picture, box) {
     return { box: box.slice(0, 4), ...(await runPass(this.#network, this.model, picture, box)) };
   }
+}
+
+/** Faces without those that are a sharper one again.  @param {FoundFace[]} faces  @returns {FoundFace[]} */
+function distinct(faces) {
+  const kept = [];
+  const spread = new Map(faces.map((face) => [face, meanDeviation(face.variance)]));
+  for (const face of [...faces].sort((one, other) => spread.get(one) - spread.get(other))) {
+    if (!kept.some((sharper) => areSame(sharper, face))) kept.push(face);
+  }
+  return faces.filter((face) => kept.includes(face));
+}
+
+function areSame({ points, box }, other) {
+  const apart = points.map(([x, y], k) => Math.hypot(x - other.points[k][0], y - other.points[k][1]));
+  return mean(apart) <= SAME_POINTS * Math.max(box[2], box[3]);
 }
