@@ -174,7 +174,7 @@ def _report(info: ModelInfo, original: Network, network: Network, labels: Path |
         samples = read_labels(labels, info.scheme, partial=info.recipe.part is None).checked()
         samples = samples.upright(samples.orientations())
         windows = crop_windows(samples.boxes, info.recipe.crop_scale)
-        crops, what = decode_crops(samples, windows, info.recipe.shape), f"{len(samples)} faces of {labels}"
+        crops, what = decode_crops(samples, windows, info.recipe.shape)[:], f"{len(samples)} faces of {labels}"
     images = scale_crops(crops)
     before, after = (
         np.concatenate([one(images[k : k + 1]) for k in tqdm(range(len(images)), leave=False, disable=None)])
