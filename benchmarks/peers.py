@@ -4,18 +4,21 @@
         --split validation --out peers
 
 Each tool is a worker in a virtual environment of its own. Times are measured in turns, one face of each tool after
-the other. Writes OUT.json, OUT.md and OUT-ced.png.
+the other, on the photographs as they are and enlarged to the sizes of cameras. Writes OUT.json, OUT.md and
+OUT-ced.png.
 """
 
 import argparse
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from benchmarks.interleave import interleave, quartiles
+from benchmarks.interleave import best, interleave, quartiles, ratio
 from benchmarks.launch import face_list, start_worker
 from benchmarks.report import OUTER_EYES, processor, save_table
 from benchmarks.workers.protocol import Worker
@@ -33,9 +36,10 @@ TOOLS = {  # by label: worker, its settings, what may be in its training data
 }
 SINGLE = 40  # faces that are timed one at a time
 BATCH, ROUNDS = 64, 5  # faces of a batch, and how often it is timed
+OURS = "kp_tf compact"  # whose times are divided by those of the fastest other tool
 
 
-def compare(labels: Path, split: str, out: Path, tools: list[str]) -> None:
+def compare(labels: Path, split: str, out: Path, tools: list[str], megapixels: list[float], single: int) -> None:
     """Score and time the tools; write OUT.json, OUT.md and OUT-ced.png."""
     samples = read_dlib_xml(labels, IBUG68)
     if split == "validation":
@@ -50,7 +54,11 @@ def compare(labels: Path, split: str, out: Path, tools: list[str]) -> None:
         return worker.ask("landmarks", faces=faces)["seconds"] / len(faces)
 
     sides = {label: partial(seconds, worker) for label, worker in workers.items()}
-    single = interleave(sides, [[face] for face in faces[:SINGLE]])
+    alone = {"": interleave(sides, [[face] for face in faces[:single]])}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in megapixels:
+            larger = [enlarged(face, 1e6 * size, Path(folder, f"{k}.jpg")) for k, face in enumerate(faces[:single])]
+            alone[f"{size:g} MP"] = interleave(sides, [[face] for face in larger])
     batch = interleave(sides, [faces[:BATCH]] * ROUNDS)
     table, curves = {}, {}
     for label, worker in workers.items():
@@ -64,15 +72,37 @@ def compare(labels: Path, split: str, out: Path, tools: list[str]) -> None:
             "faces": len(faces),
             "not_found": missing,
             **scores,
-            "ms_single": quartiles(1000 * np.array(single[label]), 2),
+            "ms_single": {size: quartiles(1000 * np.array(values[label]), 2) for size, values in alone.items()},
             "ms_batch": quartiles(1000 * np.array(batch[label]), 2),
             "seconds_cold_start": cold_starts[label],
             "megabytes": batches[0]["bytes"] / 1e6,
             "training_data": TOOLS[label][2],
         }
     result = {"labels": str(labels), "split": split, "device": processor(), "tools": table}
+    result["ratios"] = {size: _ratio(values) for size, values in alone.items()} if OURS in tools else {}
     plots.ced_plot(out.with_name(f"{out.name}-ced.png"), curves, f"{len(faces)} faces, {split}: cumulative error")
     save_table(out, result, _table(result))
+
+
+def enlarged(face: list, pixels: float, path: Path) -> list:
+    """A face [path, box] whose photograph is enlarged to so many pixels and saved as JPEG of quality 90."""
+    file, box = face
+    with Image.open(file) as photograph:
+        factor = np.sqrt(pixels / (photograph.width * photograph.height))
+        size = round(factor * photograph.width), round(factor * photograph.height)
+        larger = photograph.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        scale = np.tile(np.divide(size, photograph.size), 2)
+    larger.save(path, quality=90)
+    return [str(path), (np.array(box) * scale).tolist()]
+
+
+def _ratio(seconds: dict[str, list[float]]) -> dict:
+    """The times of OURS divided by those of the fastest tool that is not this project's."""
+    others = {label: values for label, values in seconds.items() if not label.startswith("kp_tf")}
+    if not others:
+        return {}
+    fastest = best(others, "", largest=False)
+    return {"other": fastest, **ratio(seconds, OURS, fastest)}
 
 
 def _start(label: str, face: list) -> tuple[Worker, float]:
@@ -92,19 +122,26 @@ def _score(points: np.ndarray, truth: np.ndarray) -> tuple[dict[str, float], np.
 
 
 def _table(result: dict) -> list[str]:
-    lines = [
-        "| | NME % | median % | over 10 % | one face, ms | of a batch, ms | cold start, s | MB | trained on |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    sizes = list(next(iter(result["tools"].values()))["ms_single"])
+    alone = [f"one face{f' of {size}' if size else ''}, ms" for size in sizes]
+    names = ["NME %", "median %", "over 10 %", *alone, "of a batch, ms", "cold start, s", "MB", "trained on"]
+    lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, row in result["tools"].items():
         missing = f" ({row['not_found']} of {row['faces']} not found)" if row["not_found"] else ""
-        single, batch = ("{} ({}–{})".format(*row[name]) for name in ("ms_single", "ms_batch"))
+        times = ["{} ({}–{})".format(*values) for values in (*row["ms_single"].values(), row["ms_batch"])]
         lines.append(
             f"| {label} | {100 * row['nme_mean']:.2f}{missing} | {100 * row['nme_median']:.2f} "
-            f"| {100 * row['failure_10_percent']:.1f} % | {single} | {batch} | {row['seconds_cold_start']:.1f} "
+            f"| {100 * row['failure_10_percent']:.1f} % | {' | '.join(times)} | {row['seconds_cold_start']:.1f} "
             f"| {row['megabytes']:.1f} | {row['training_data']} |"
         )
-    return [*lines, "", f"Times: median and quartiles, file to points, in turns, {result['device']}."]
+    ratios = [
+        f"{OURS} / {value['other']}{f', {size}' if size else ''}: {value['median']:.2f} ({{:.2f}}–{{:.2f}})".format(
+            *value["quartiles"]
+        )
+        for size, value in result["ratios"].items()
+        if value
+    ]
+    return [*lines, "", *ratios, "", f"Times: median and quartiles, file to points, in turns, {result['device']}."]
 
 
 def main() -> int:
@@ -113,6 +150,8 @@ def main() -> int:
     parser.add_argument("--split", choices=("all", "validation"), default="all")
     parser.add_argument("--out", metavar="NAME", type=Path, default=Path("peers"), help="without a suffix")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), metavar="TOOL")
+    parser.add_argument("--megapixels", metavar="N", nargs="*", type=float, default=[2, 12], help="sizes to enlarge to")
+    parser.add_argument("--single", metavar="N", type=int, default=SINGLE, help="faces that are timed one at a time")
     return exit_status("benchmarks.peers:compare", **vars(parser.parse_args()))
 
 

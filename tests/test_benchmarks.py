@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import calibration, false_faces, mean_shape_3d, tracking
+from benchmarks import calibration, false_faces, mean_shape_3d, peers, tracking
 from benchmarks.scenes import FRAMES, MOTIONS, RATE, Scene
 from benchmarks.virtualenvs import installed
 from benchmarks.workers.protocol import Worker
@@ -177,3 +177,18 @@ def test_boxes_without_faces_hold_none_and_overlap_none(tmp_path):
 
     found = false_faces.boxes_without_faces([tmp_path / "a.png"], Judge(), np.random.default_rng(0), lambda _: boxes)
     assert [next(iter(each.values())).tolist() for each in found] == [boxes[2:].tolist(), []]
+
+
+def test_an_enlarged_photograph_keeps_the_place_of_the_box(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    file, box = peers.enlarged([str(tmp_path / "a.png"), [3, 4, 10, 12]], 60_000, tmp_path / "b.jpg")
+    with Image.open(file) as photograph:
+        assert photograph.size == (300, 200)
+    assert box == [30, 40, 100, 120]
+
+
+def test_the_ratio_is_to_the_fastest_of_the_others():
+    seconds = {"kp_tf compact": [1.0, 3.0], "kp_tf large": [0.1, 0.1], "a": [9.0, 9.0], "b": [2.0, 4.0]}
+    found = peers._ratio(seconds)
+    assert (found["other"], found["values"]) == ("b", [0.5, 0.75])
+    assert peers._ratio({"kp_tf compact": [1.0]}) == {}

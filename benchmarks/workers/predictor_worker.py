@@ -16,6 +16,9 @@ def landmarks(faces):
 
 
 def _points(faces):
+    if len(faces) == 1:
+        ((file, box),) = faces
+        return [PREDICTOR.predict(file, [box])[0].points.tolist()]
     files, boxes = zip(*([file, [box]] for file, box in faces), strict=True)
     return [predicted[0].points.tolist() for predicted in PREDICTOR.predict_batch(files, boxes)]
 
