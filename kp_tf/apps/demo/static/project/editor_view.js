@@ -48,7 +48,7 @@ export function renderEditor() {
   renderSize();
   const problem = draftProblem();
   byId("save-points").disabled = Boolean(problem);
-  byId("save-points").title = problem;
+  byId("draft-problem").textContent = draft.points.length ? problem : "";
   byId("discard-points").disabled = !isChanged();
 }
 

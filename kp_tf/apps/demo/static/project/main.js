@@ -54,7 +54,7 @@ async function openProject(take = false) {
   setProject({ blocked: "", saved: "", failed: false });
   setError("");
   beginDraft(project.scheme, true);
-  byId("drop-hint").textContent = `There are no photographs in ${project.folder}. Copy some into the folder and reload this page.`;
+  byId("drop-hint").textContent = `There are no photographs in “${project.folder}”. Copy some into the folder and reload this page.`;
   setStatus(state.photos.length ? "" : "The project has no photographs.");
   setProject({ view: project.scheme ? "mark" : "points" });
   await showPhoto(Math.max(nextToMark(), 0));

@@ -7,7 +7,7 @@ import {
   updatePhoto,
 } from "../state.js";
 import { returnToClip } from "./clip.js";
-import { nextToMark, showPhoto } from "./opening.js";
+import { followOrder, nextToMark, showPhoto } from "./opening.js";
 import { project, setProject } from "./project.js";
 import { canTake, proposals } from "./proposals.js";
 import { boxAround, isUnboxed } from "./shape.js";
@@ -144,6 +144,7 @@ export function showNextToMark() {
     return;
   }
   const next = nextToMark();
+  followOrder();
   if (next >= 0) showPhoto(next);
   else setStatus("All photographs are marked.");
 }

@@ -57,9 +57,20 @@ export function toMark() {
 
 export const isOrdered = () => project.inOrder && project.next.network !== "";
 
-/** The photograph to mark that follows the current one, the first after the last; -1 if there is none. */
+let followed = ""; // the network whose order was begun
+
+/** Notes that the photographs are gone through in the order of the newest network. */
+export function followOrder() {
+  if (isOrdered()) followed = project.next.network;
+}
+
+/**
+ * The photograph to mark that follows the current one, the first after the last; -1 if there is none. A new order begins
+ * with its first.
+ */
 export function nextToMark() {
   const indices = toMark();
+  if (isOrdered() && followed !== project.next.network) return indices.find((index) => index !== state.photoIndex) ?? -1;
   const at = indices.indexOf(state.photoIndex);
   if (at >= 0) return indices.length > 1 ? indices[(at + 1) % indices.length] : -1;
   const after = isOrdered() ? undefined : indices.find((index) => index > state.photoIndex);

@@ -102,5 +102,6 @@ export function renderTrying() {
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
   byId("export").disabled = !newest || site.isBeingMade;
-  if (byId("export-state").textContent !== site.words) byId("export-state").textContent = site.words;
+  const said = newest ? site.words : "Train a network first.";
+  if (byId("export-state").textContent !== said) byId("export-state").textContent = said;
 }
