@@ -17,6 +17,7 @@ from kp_tf.apps.demo.pages import STATIC
 from kp_tf.apps.demo.server import HOST, demo
 from kp_tf.core.errors import KpError
 from kp_tf.core.image_files import SUFFIXES
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
 
@@ -59,7 +60,7 @@ def saved(ask, kind, prediction, faces=None, file="a/photo.png"):
 
 def test_faces_equal_those_of_the_predictor(ask):
     prediction = predicted(ask)
-    (face,) = Predictor.load().predict(PHOTO, [BOX])
+    (face,) = Predictor.load().predict(open_photograph(PHOTO), [BOX])
     np.testing.assert_allclose(prediction["faces"][0]["points"], face.points, atol=0.005)
     assert prediction["names"] == list(IBUG68.names)
     assert prediction["groups"]["jaw"] == list(range(17))

@@ -13,6 +13,7 @@ from page_steps import CHROMIUM, PHOTO, drag, faces_of, save, show, wait_for_sta
 from PIL import Image
 
 from kp_tf import Predictor
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.dlib_xml import read_dlib_xml
 
@@ -60,7 +61,7 @@ def test_a_box_is_drawn_where_no_face_was_detected(page, tmp_path):
     page.wait_for_selector(".dot")
     (face,) = faces_of(save(page, "json", tmp_path))
     np.testing.assert_allclose(face["box"], [100, 80, 200, 200], atol=1.5)
-    (expected,) = Predictor.load().predict(tmp_path / "empty.jpg", [face["box"]])
+    (expected,) = Predictor.load().predict(open_photograph(tmp_path / "empty.jpg"), [face["box"]])
     np.testing.assert_allclose(face["points"], expected.points, atol=0.011)
 
 
@@ -72,7 +73,7 @@ def test_a_box_is_corrected_by_its_corner(page, tmp_path):
     wait_for_status(page, "^Face 1")
     (face,) = faces_of(save(page, "json", tmp_path))
     np.testing.assert_allclose(face["box"], [left, top, 1.1 * width, 1.1 * height], atol=1.5)
-    (expected,) = Predictor.load().predict(PHOTO, [face["box"]])
+    (expected,) = Predictor.load().predict(open_photograph(PHOTO), [face["box"]])
     np.testing.assert_allclose(face["points"], expected.points, atol=0.011)
 
 

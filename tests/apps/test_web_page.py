@@ -18,6 +18,7 @@ from kp_tf.artifacts.weights import FOLDER, committed
 from kp_tf.backends import load_network
 from kp_tf.backends.detector import load_detector
 from kp_tf.core.geometry import boxes_around_points
+from kp_tf.core.images import open_photograph
 from kp_tf.data.imm import read_imm
 from kp_tf.data.synthetic.photographs import draw_ibug
 from kp_tf.predict.detectors.builtin import SIDES
@@ -144,7 +145,7 @@ def check_parity(page, predictor, faces):
     for path, box in faces:
         content = base64.b64encode(path.read_bytes()).decode()
         (found,) = page.evaluate(PREDICT, [path.name, content, [box]])["faces"]
-        (expected,) = predictor.predict(path, [box])
+        (expected,) = predictor.predict(open_photograph(path), [box])  # all pixels, as the browser decodes them
         side = predictor.info.recipe.crop_scale * max(expected.box[2:]) / predictor.info.recipe.shape[0]
         worst = max(worst, np.linalg.norm(np.array(found["points"]) - expected.points, axis=1).max() / side)
         np.testing.assert_allclose(found["confidence"], expected.confidence, atol=0.01)
