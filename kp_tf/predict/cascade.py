@@ -67,8 +67,7 @@ def run_cascade(
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
-        flip_indices = info.scheme.flip_indices if flips and last else None
-        outputs = predict_all(network, crop(faces, windows), flip_indices)
+        outputs = predict_all(network, crop(faces, windows), info.scheme.flip_indices if flips and last else None)
         return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
 
     mean_face = framing or info.mean_face
