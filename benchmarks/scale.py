@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale --data DIR --times 100
 
-The stages are those of `train.py --part 3 --recipe strong`. The JSON has each stage's seconds, the memory of the
-process after it and the most until then, and the share of the steps' time that is spent waiting for their input. Every
-entry is read from its file, though the system caches the files after the first time.
+The stages are those of `train.py --part 3 --recipe strong`, without its teacher. The JSON has each stage's seconds, the
+memory of the process after it and the most until then, and the share of the steps' time that is spent waiting for their
+input. Every entry is read from its file, though the system caches the files after the first time.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -48,6 +49,7 @@ def measure(data: str | None, out: Path, times: int, steps: int) -> None:
         xml_bytes = labels.stat().st_size
         finish("start")
         config = new_config(Options(part=3, recipe="strong", data=folder))
+        config = replace(config, recipe=replace(config.recipe, teacher=None))
         faces = load(config, device_name())
         finish("reading and decoding")
     len(faces.split)

@@ -27,7 +27,7 @@ from kp_tf.core.geometry import crop_windows
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.samples import Samples
 from kp_tf.input.augment import training_transform
-from kp_tf.input.batches import training_batches
+from kp_tf.input.batches import Crops, training_batches
 from kp_tf.input.decode import decode_crops
 from kp_tf.models import layers
 from kp_tf.models.build import build_network
@@ -105,7 +105,7 @@ def _random_epoch(size: int, steps: int) -> tf.data.Dataset:
     return _training_batches(crops, points, size)
 
 
-def _training_batches(crops: np.ndarray, points: np.ndarray, size: int) -> tf.data.Dataset:
+def _training_batches(crops: Crops, points: np.ndarray, size: int) -> tf.data.Dataset:
     return training_batches(crops, points, size, 0, training_transform(PART3, IBUG68.flip_indices))
 
 

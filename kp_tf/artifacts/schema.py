@@ -105,7 +105,7 @@ class SplitEntry:
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
-    sha256: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

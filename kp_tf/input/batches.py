@@ -11,13 +11,19 @@ import tensorflow as tf
 
 from kp_tf.input.augment import draw
 from kp_tf.input.decode import prepared_ahead
-from kp_tf.input.stored import StoredCrops
+from kp_tf.input.stored import PartOfCrops, StoredCrops
 
-Crops = np.ndarray | StoredCrops
+Crops = np.ndarray | StoredCrops | PartOfCrops
 Transform = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-Select = Callable[[tf.data.Dataset], tf.data.Dataset]
+Divide = Callable[[tf.Tensor, int], tf.data.Dataset]
 
 NO_END = np.iinfo(np.int64).max
+
+
+def in_batches(order: tf.Tensor, size: int) -> tf.data.Dataset:
+    """Indices (N,) in batches of this size; the last one may be smaller."""
+    # shuffled before batched: a batch must not reach into the next epoch
+    return tf.data.Dataset.from_tensor_slices(order).batch(size)
 
 
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
@@ -33,7 +39,7 @@ def training_batches(
     transform: Transform,
     first_epoch: int | tf.Tensor = 0,
     until: int | tf.Tensor = NO_END,
-    select: Select = lambda batches: batches,
+    divide: Divide = in_batches,
 ) -> tf.data.Dataset:
     """Shuffled and augmented batches, epoch after epoch.
 
@@ -46,7 +52,7 @@ def training_batches(
             [0, 1) to images and points.
         first_epoch: the epoch to begin with.
         until: the epoch to end before.
-        select: applied to the batches of indices (B,) and random numbers before anything is loaded for them.
+        divide: from the order of an epoch, indices (N,), and the batch size to the batches of indices that are loaded.
 
     Returns:
         Elements (B, H', W', 1) float32 in [-0.5, 0.5] and (B, K, 2) float32.
@@ -57,10 +63,8 @@ def training_batches(
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffle = tf.random.experimental.stateless_shuffle  # pyright: ignore[reportAttributeAccessIssue]
         order = shuffle(tf.range(count), key)
-        # one row for each picture, so that its numbers do not depend on its place in the order
-        draws = tf.gather(draw(count, key), order)
-        # shuffled before batched: a batch must not reach into the next epoch
-        return select(tf.data.Dataset.from_tensor_slices((order, draws)).batch(batch_size))
+        draws = draw(count, key)  # one row for each picture, whatever its place in the order
+        return divide(order, batch_size).map(lambda index: (index, tf.gather(draws, index)))
 
     def prepare(index: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, points = _gather(crops, points_norm, index)
@@ -85,7 +89,7 @@ def epoch_by_epoch(batches_of: Callable[[tf.Tensor], tf.data.Dataset], steps: in
 
 
 def fixed_batches(
-    crops: Crops, points_norm: np.ndarray, batch_size: int, select: Select = lambda batches: batches
+    crops: Crops, points_norm: np.ndarray, batch_size: int, divide: Divide = in_batches
 ) -> tf.data.Dataset:
     """The same batches once, in order and without augmentation; arguments as of `training_batches`."""
 
@@ -93,8 +97,7 @@ def fixed_batches(
         images, points = _gather(crops, points_norm, index)
         return scale_pixels(images), points
 
-    index = tf.data.Dataset.range(len(crops), output_type=tf.int32)
-    return prepared_ahead(select(index.batch(batch_size)), prepare)
+    return prepared_ahead(divide(tf.range(len(crops)), batch_size), prepare)
 
 
 def _gather(crops: Crops, points_norm: np.ndarray, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -170,7 +170,8 @@ def stream_crops(
     """
     paths = [str(samples.root / file) for file in samples.files]
     known = {path: _can_be_read(path) for path in dict.fromkeys(paths)}
-    faces = tf.data.Dataset.from_tensor_slices(([os.fsencode(path) if known[path] else b"" for path in paths], windows))
+    files = np.array([os.fsencode(path) if known[path] else b"" for path in paths], object)
+    faces = tf.data.Dataset.from_tensor_slices((tf.constant(files, tf.string), windows))
     crops = prepared_ahead(faces, lambda file, window: load_crop(file, window, shape), AHEAD)
     problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(samples)), desc="decoding", unit=" images", leave=False, disable=None):

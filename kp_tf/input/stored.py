@@ -1,4 +1,4 @@
-"""Decoded pictures that are too many for the memory: in a temporary file, read by index."""
+"""Decoded pictures that are too many for the memory, or of which another machine keeps the rest."""
 
 import math
 import os
@@ -47,6 +47,33 @@ class StoredCrops:
     def keep(self, count: int) -> None:
         """Forget all but the first crops."""
         self.shape = (count, *self.shape[1:])
+
+
+class PartOfCrops:
+    """Those of N crops that this machine keeps, read by their index among all N.
+
+    Attributes:
+        shape: (N, H, W, 1) of all.
+    """
+
+    def __init__(self, kept: np.ndarray | StoredCrops, places: np.ndarray) -> None:
+        """`places` (N,) says where each crop is among those kept; -1 where another machine keeps it."""
+        self.shape = (len(places), *kept.shape[1:])
+        self._kept, self._places = kept, places
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Read crops (n, H, W, 1).
+
+        Raises:
+            LookupError: if another machine keeps one of them.
+        """
+        places = self._places[rows]
+        if (places < 0).any():
+            raise LookupError("another machine keeps these crops")
+        return self._kept[places]
 
 
 def _new_file(size: int) -> BinaryIO:

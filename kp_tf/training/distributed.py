@@ -1,6 +1,6 @@
 """One training on several devices of one machine or of several: equal parts of each batch, the same weights.
 
-Dividing batches, and everything that machines agree on, is here; the rest of the training
+Dividing faces and batches, and everything that machines agree on, is here; the rest of the training
 only asks whether this machine is the chief.
 """
 
@@ -9,14 +9,17 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kp_tf.core.errors import KpError
+from kp_tf.input.batches import Divide, in_batches
 
 EXAMPLE = '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
 # what a collective operation ends with where a machine does not answer
@@ -101,64 +104,91 @@ def is_chief() -> bool:
     return machines()[1] == 0
 
 
-def num_steps(strategy: tf.distribute.Strategy, count: int, batch_size: int) -> int:
-    """Batches in an epoch of `count` faces, after `equal_parts`.
+def shards_of(files: Sequence[str]) -> np.ndarray | None:
+    """The machine that decodes and keeps each of N faces, (N,) by number; None where there is only one machine.
+
+    A photograph goes, in the order of the labels, to the machine with the fewest faces so far, with all its faces.
+    """
+    together, _ = machines()
+    if together == 1:
+        return None
+    loads, places = [0] * together, {}
+    for file, count in Counter(files).items():
+        places[file] = loads.index(min(loads))
+        loads[places[file]] += count
+    return np.array([places[file] for file in files])
+
+
+def num_steps(strategy: tf.distribute.Strategy, count: int, batch_size: int, shards: np.ndarray | None = None) -> int:
+    """Batches in an epoch of `count` faces, after `divided`.
 
     Raises:
         KpError: if there are fewer faces than devices.
     """
-    parts = strategy.num_replicas_in_sync
-    if count < parts:
+    parts, (together, _) = strategy.num_replicas_in_sync, machines()
+    each, devices = _share(count, shards), parts // together
+    if each < devices:
         raise KpError(f"--devices {parts} needs as many faces for training and for validation; one side has {count}")
-    return -(-(count // parts * parts) // batch_size)
+    return -(-(each // devices * devices) // (batch_size // together))
 
 
-def equal_parts(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Trim batches so that all devices get equal parts; of several machines, keep this machine's parts alone.
+def _share(count: int, shards: np.ndarray | None) -> int:
+    """How many faces each machine takes in an epoch."""
+    return count if shards is None else int(np.bincount(shards, minlength=machines()[0]).min())
+
+
+def divided(strategy: tf.distribute.Strategy, shards: np.ndarray | None) -> Divide:
+    """How to divide the order of an epoch into batches with an equal part for each device.
+
+    Of several machines, each takes its own faces in the common order, as many as the machine with the fewest has. A
+    batch consists of the next of each. A machine loads its own parts alone.
 
     Args:
         strategy: from `strategy_of`.
-        batches: of tensors that share their first axis, such as indices; nothing has been loaded for them yet.
+        shards: from `shards_of`.
 
     Returns:
-        The batches without up to `num_replicas_in_sync - 1` entries, or this machine's parts as elements.
+        A function for `input.batches`. Its batches leave out up to `num_replicas_in_sync - 1` faces of an epoch, and
+        the surplus of machines that have more faces than others.
     """
     parts, (together, number) = strategy.num_replicas_in_sync, machines()
+
+    def divide(order: tf.Tensor, batch_size: int) -> tf.data.Dataset:
+        if shards is None:
+            return equal_parts(parts, in_batches(order, batch_size))
+        mine = tf.boolean_mask(order, tf.gather(tf.constant(shards == number), order))
+        own = in_batches(mine[: _share(len(shards), shards)], batch_size // together)
+        devices = parts // together
+        return equal_parts(devices, own).flat_map(
+            lambda rows: tf.data.Dataset.from_tensor_slices(tf.reshape(rows, (devices, -1)))
+        )
+
+    return divide
+
+
+def equal_parts(parts: int, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Trim batches of indices so that each can be divided into this many equal parts."""
     if parts == 1:
         return batches
-
-    def trim(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return tuple(rows[: tf.shape(rows)[0] // parts * parts] for rows in batch)
-
-    batches = batches.map(trim).filter(lambda *batch: tf.shape(batch[0])[0] > 0)
-    if together > 1:
-        each = parts // together
-        mine = slice(number * each, (number + 1) * each)
-        batches = batches.flat_map(lambda *batch: _parts_of(batch, parts, mine))
-    return batches if len(tf.nest.flatten(batches.element_spec)) > 1 else batches.map(lambda rows: rows)
-
-
-def _parts_of(batch: tuple[tf.Tensor, ...], parts: int, mine: slice) -> tf.data.Dataset:
-    """Some of a batch's equal parts as elements."""
-    divided = tuple(tf.reshape(rows, (parts, -1, *rows.shape[1:]))[mine] for rows in batch)
-    return tf.data.Dataset.from_tensor_slices(divided)
+    trimmed = batches.map(lambda rows: rows[: tf.shape(rows)[0] // parts * parts])
+    return trimmed.filter(lambda rows: tf.shape(rows)[0] > 0)
 
 
 def distribute(
     strategy: tf.distribute.Strategy, make_batches: Callable[[], tf.data.Dataset]
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Batches as `fit` takes them; with several machines, `equal_parts` has kept only this machine's parts."""
+    """Batches as `fit` takes them; with several machines, `divided` has kept only this machine's parts."""
     if machines()[0] == 1:
         return make_batches()
     # without an end, machines need not ask each other at each step whether there is more
     return strategy.distribute_datasets_from_function(lambda _: make_batches().repeat())
 
 
-def total(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The sum of a number over all machines, which wait here for each other."""
+def total(strategy: tf.distribute.Strategy, value: int | np.ndarray) -> np.ndarray:
+    """The sum of whole numbers over all machines, which wait here for each other."""
     if machines()[0] == 1:
-        return value
-    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(value, tf.int64), axis=None))
+        return np.asarray(value)
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(value, tf.int64), axis=None).numpy()
 
 
 def check_alike(strategy: tf.distribute.Strategy, content: object) -> None:

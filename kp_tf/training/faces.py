@@ -6,6 +6,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import format_problems, raise_problems
@@ -17,6 +18,7 @@ from kp_tf.data.samples import Samples
 from kp_tf.data.splits import is_mirror
 from kp_tf.input.batches import Crops
 from kp_tf.input.decode import CANNOT_USE, decode_crops
+from kp_tf.input.stored import PartOfCrops
 from kp_tf.training import distributed
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.points import report_points
@@ -34,6 +36,7 @@ class Faces:
         crops: (N, H, W, 1) uint8.
         points_norm: (N, K, 2) float32 in the unit square of the crops.
         windows: (N, 4 or 5) of the crops, in pixels of the upright photographs.
+        shards: (N,) the number of the machine that keeps each crop; None if this one keeps all.
     """
 
     samples: Samples
@@ -41,15 +44,28 @@ class Faces:
     crops: Crops
     points_norm: np.ndarray
     windows: np.ndarray
+    shards: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def own(self) -> np.ndarray:
+        """The indices of the faces whose crops this machine keeps."""
+        return _own(self.shards, len(self))
+
+    def crops_of(self, rows: np.ndarray) -> np.ndarray:
+        """The crops of any faces; with several machines they are decoded again."""
+        if self.shards is None:
+            return self.crops[rows]
+        _, height, width, _ = self.crops.shape
+        return decode_crops(self.upright.take(rows), self.windows[rows], (height, width))[:]
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that was read: the network's description, both subsets, test photographs, what was left out, and
-    further validation faces by the name of their file."""
+    """Everything that was read: the network's description, both subsets, test photographs, what was left out, further
+    validation faces by the name of their file, and what was read with."""
 
     info: ModelInfo
     training: Faces
@@ -57,34 +73,45 @@ class Loaded:
     test: Samples | None
     skipped: list[str]
     added: dict[str, Samples] = field(default_factory=dict)
+    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
 
     @cached_property
     def split(self) -> dict[str, list[str] | str]:
-        """The photographs of both subsets and a digest of their pixels and points, for split.json."""
-        sides = {"training": self.training, "validation": self.validation}
-        digest = hashlib.sha256()
+        """The photographs of both subsets and a digest of their pixels and points, for split.json; machines that train
+        together have the same."""
+        sides, digest = {"training": self.training, "validation": self.validation}, hashlib.sha256()
         for side in sides.values():
-            parts = [slice(start, start + 1000) for start in range(0, len(side), 1000)]
-            for part in parts:
-                digest.update(to_unit(side.upright.labels[part], side.windows[part]).tobytes())
-            for part in parts:
-                digest.update(side.crops[part].tobytes())
+            digest.update(distributed.total(self.strategy, _digests(side)).tobytes())
         for samples in self.added.values():
             digest.update(samples.labels.tobytes() + samples.boxes.tobytes())
-        return {name: list(side.samples.files) for name, side in sides.items()} | {"sha256": digest.hexdigest()}
+        return {name: list(side.samples.files) for name, side in sides.items()} | {"digest": digest.hexdigest()}
 
 
-def load(config: TrainConfig, device: str) -> Loaded:
-    """Read the labels and decode the photographs.
+def _digests(faces: Faces) -> np.ndarray:
+    """One number for the pixels and points of each face (N,); 0 where another machine keeps the crop."""
+    numbers = np.zeros(len(faces), np.int64)
+    for rows in np.array_split(faces.own, -(-len(faces) // 1000)):
+        points = to_unit(faces.upright.labels[rows], faces.windows[rows])
+        for row, face, crop in zip(rows, points, faces.crops[rows], strict=True):
+            content = hashlib.sha256(face.tobytes() + crop.tobytes())
+            numbers[row] = int.from_bytes(content.digest()[:8], "big", signed=True)
+    return numbers
+
+
+def load(config: TrainConfig, device: str, strategy: tf.distribute.Strategy | None = None) -> Loaded:
+    """Read the labels and decode the photographs; of several machines, each decodes its own part.
 
     Args:
         config: of the training.
         device: the name of what it will run on, for the message.
+        strategy: from `distributed.strategy_of`.
 
     Raises:
         KpError: if labels or photographs cannot be used and are not to be skipped.
     """
     split, skipped = _read_split(config)
+    strategy = strategy or tf.distribute.get_strategy()
+    reading = _Reading(config.skip_bad, skipped, strategy)
     own_boxes = _with_face_boxes(config, split.training)
     info = _describe_network(config, split.training, own_boxes)
     more = [_read_more(config, info, path, skipped) for path in config.add]
@@ -98,20 +125,20 @@ def load(config: TrainConfig, device: str) -> Loaded:
         if config.labels:
             report_points(split)
     training = own_boxes if info.framing else split.training
-    training = _decode_training(config, info, training.joined(added) if added else training, skipped)
-    validation = _decode_validation(config, info, split.validation, skipped)
-    decodable = {path: _decodable(config, info, samples, skipped) for path, samples in validated.items()}
+    training = _decode_training(info, training.joined(added) if added else training, reading)
+    validation = _decode_validation(info, split.validation, reading)
+    decodable = {path: _decodable(info, samples, reading) for path, samples in validated.items()}
     test = config.dataset.read_test()
     if test:  # a bad one is reported now instead of after the training
         originals = [index for index, file in enumerate(test.files) if not is_mirror(file)]
         places = np.linspace(0, len(originals) - 1, NUM_EXAMPLES).round().astype(int)
         test = test if config.skip_bad else test.checked()
-        test = _decodable(config, info, test.take([originals[place] for place in places]), skipped)
+        test = _decodable(info, test.take([originals[place] for place in places]), reading)
     if skipped:
         print(
             format_problems(skipped, "problems; these are left out") if len(skipped) > 1 else f"Left out: {skipped[0]}"
         )
-    return Loaded(info, training, validation, test, skipped, _by_name(decodable))
+    return Loaded(info, training, validation, test, skipped, _by_name(decodable), strategy)
 
 
 def _read_split(config: TrainConfig) -> tuple[Split, list[str]]:
@@ -175,30 +202,32 @@ def _describe_network(config: TrainConfig, training: Samples, own_boxes: Samples
     return ModelInfo(Path(), recipe, training.scheme, config.is_sample, mean_face=faces, framing=photographs)
 
 
-def _decode_training(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:
-    """The crops that training keeps, around the faces themselves.
+@dataclass(frozen=True)
+class _Reading:
+    """How photographs are read: whether bad ones are skipped, the list that gets their problems, and the machines."""
 
-    Args:
-        config: of the training.
-        info: of the network.
-        samples: the faces for training, in boxes of their own.
-        skipped: gets the images that cannot be used, if they are to be skipped.
-    """
+    skip: bool
+    skipped: list[str]
+    strategy: tf.distribute.Strategy
+
+
+def _decode_training(info: ModelInfo, samples: Samples, reading: _Reading) -> Faces:
+    """The crops that training keeps of the faces (N), which have boxes of their own."""
     recipe = info.recipe
     shape, scale = (
         (recipe.stored_shape, recipe.stored_scale) if recipe.stored_shape else (recipe.shape, recipe.crop_scale)
     )
     upright = samples.upright(samples.orientations())
     windows = crop_windows(_last_boxes(info, upright), scale)
-    return _decode(samples, upright, windows, shape, config.skip_bad, skipped)
+    return _decode(samples, upright, windows, shape, reading)
 
 
-def _decode_validation(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Faces:
-    """The windows of the network's first pass, or of its last; arguments as of `_decode_training`."""
+def _decode_validation(info: ModelInfo, samples: Samples, reading: _Reading) -> Faces:
+    """The windows of the network's first pass, or of its last."""
     upright = samples.upright(samples.orientations())
     boxes = info.framing.boxes_in(upright.boxes) if info.framing else _last_boxes(info, upright)
     windows = crop_windows(boxes, info.recipe.crop_scale)
-    return _decode(samples, upright, windows, info.recipe.shape, config.skip_bad, skipped)
+    return _decode(samples, upright, windows, info.recipe.shape, reading)
 
 
 def _last_boxes(info: ModelInfo, upright: Samples) -> np.ndarray:
@@ -211,33 +240,44 @@ def _last_boxes(info: ModelInfo, upright: Samples) -> np.ndarray:
     return info.mean_face.rotated_boxes_around(upright.labels, upright.boxes)
 
 
-def _decodable(config: TrainConfig, info: ModelInfo, samples: Samples, skipped: list[str]) -> Samples:
-    """The samples whose images can be used; arguments as of `_decode_training`."""
+def _decodable(info: ModelInfo, samples: Samples, reading: _Reading) -> Samples:
+    """The samples whose images can be used."""
     upright = samples.upright(samples.orientations())
     windows = crop_windows(upright.boxes, info.recipe.crop_scale)
-    return samples.take(_crops(upright, windows, info.recipe.shape, config.skip_bad, skipped)[0])
+    return _decode(samples, upright, windows, info.recipe.shape, reading).samples
 
 
 def _decode(
-    samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
+    samples: Samples, upright: Samples, windows: np.ndarray, shape: tuple[int, int], reading: _Reading
 ) -> Faces:
-    kept, crops = _crops(upright, windows, shape, skip, skipped)
-    if len(kept) < len(samples):  # otherwise nothing is copied
-        samples, upright, windows = samples.take(kept), upright.take(kept), windows[kept]
-    return Faces(samples, upright, crops, to_unit(upright.labels, windows).astype(np.float32), windows)
-
-
-def _crops(
-    upright: Samples, windows: np.ndarray, shape: tuple[int, int], skip: bool, skipped: list[str]
-) -> tuple[np.ndarray, Crops]:
-    """The indices of the images that can be used, and their crops; with `skip`, `skipped` gets the others.
+    """Decode the windows of this machine's faces, and leave out the faces whose images no machine can use.
 
     Raises:
-        KpError: if an image cannot be used; with `skip`, if none can.
+        KpError: if an image cannot be used and is not to be skipped, or if none can.
     """
     bad: dict[int, str] = {}
-    crops = decode_crops(upright, windows, shape, bad if skip else None)
-    if len(bad) == len(upright):
-        raise_problems(list(bad.values()), CANNOT_USE)
-    skipped += bad.values()
-    return np.delete(np.arange(len(upright)), list(bad)), crops
+    shards = distributed.shards_of(samples.files)
+    own, places = _own(shards, len(samples)), np.full(len(samples), -1)
+    part = (upright, windows) if shards is None else (upright.take(own), windows[own])
+    crops = decode_crops(*part, shape, bad if reading.skip else None)
+    reading.skipped.extend(bad.values())
+    good = np.delete(own, list(bad))
+    places[good] = np.arange(len(good))
+    kept = np.arange(len(samples))
+    if reading.skip:
+        found = np.zeros(len(samples), np.int64)
+        found[own] = 1
+        found[good] = 0
+        kept = np.flatnonzero(distributed.total(reading.strategy, found) == 0)
+    if not len(kept):
+        raise_problems(list(bad.values()) or ["another machine has images that cannot be used"], CANNOT_USE)
+    if len(kept) < len(samples):  # otherwise nothing is copied
+        samples, upright, windows = samples.take(kept), upright.take(kept), windows[kept]
+    points_norm = () if upright.points is None else to_unit(upright.points, windows)
+    whole = crops if shards is None else PartOfCrops(crops, places[kept])
+    shards = None if shards is None else shards[kept]
+    return Faces(samples, upright, whole, np.asarray(points_norm, np.float32), windows, shards)
+
+
+def _own(shards: np.ndarray | None, count: int) -> np.ndarray:
+    return np.arange(count) if shards is None else np.flatnonzero(shards == distributed.machines()[1])

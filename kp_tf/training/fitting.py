@@ -105,18 +105,18 @@ def build(
     if recipe.init and not checkpoint_of(begun):
         start_from_init(trained, info, faces.training)
     batches_from = make_batches(config, faces, strategy)
-    steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size)
+    steps = distributed.num_steps(strategy, len(faces.training), recipe.batch_size, faces.training.shards)
     with strategy.scope():
         fitted = compiled(trained, recipe, info.scheme.eyes, steps)
-    path = begun
+    path, split = begun, faces.split  # to which every machine contributes
     if distributed.is_chief():
         path = make_directory(config.label)
         reopen(path)
         write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
-        write_json(path / "split.json", faces.split)
+        write_json(path / "split.json", split)
         _write_architecture(path / "architecture.txt", model)
     checkpoint = Checkpoint(path, trained, config.keep) if path else None
-    interruption = StopOnInterrupt(lambda requested: distributed.total(strategy, requested) > 0)
+    interruption = StopOnInterrupt(lambda requested: bool(distributed.total(strategy, requested)))
     return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
 
 
@@ -140,7 +140,7 @@ def make_batches(
             training_transform(recipe, flip_indices, strength),
             first,
             until,
-            select=lambda indices: distributed.equal_parts(strategy, indices),
+            divide=distributed.divided(strategy, training.shards),
         )
 
     def batches_from(epoch: int) -> tf.data.Dataset:
@@ -173,7 +173,7 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
             validation.crops,
             validation.points_norm,
             val_batch,
-            select=lambda indices: distributed.equal_parts(strategy, indices),
+            divide=distributed.divided(strategy, validation.shards),
         )
 
     with fitting.interruption, full_disk_named(fitting.path):
@@ -183,7 +183,7 @@ def fit(fitting: Fitting, extra_callbacks: Sequence[keras.callbacks.Callback] = 
             initial_epoch=first,
             epochs=recipe.epochs,
             validation_data=distributed.distribute(strategy, validation_batches),
-            validation_steps=distributed.num_steps(strategy, len(validation), val_batch),
+            validation_steps=distributed.num_steps(strategy, len(validation), val_batch, validation.shards),
             shuffle=False,  # training_batches has shuffled already
             callbacks=[check, fitting.interruption, *callbacks, *extra_callbacks],
             verbose=(1 if sys.stdout.isatty() else 2) if is_chief else 0,

@@ -12,7 +12,7 @@ from kp_tf.backends.keras_backend import load_keras_network, load_model
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import scale_boxes, to_pixels, to_unit
-from kp_tf.data.samples import points_to_upright
+from kp_tf.data.samples import Samples, points_to_upright
 from kp_tf.input.augment import window
 from kp_tf.input.batches import scale_pixels
 from kp_tf.input.decode import stream_crops
@@ -78,7 +78,7 @@ def start_from_init(model: keras.Model, info: ModelInfo, faces: Faces) -> None:
         extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
         present = (~np.isnan(faces.points_norm[..., 0])).argmax(axis=0)  # a face that has the point, for each point
         chosen = np.union1d(np.arange(min(NUM_MATCHED, len(faces))), present)
-        crops, points = faces.crops[chosen].astype("f4"), faces.points_norm[chosen].astype("f4")
+        crops, points = faces.crops_of(chosen).astype("f4"), faces.points_norm[chosen].astype("f4")
         images, points_norm = window(tf.constant(crops), tf.constant(points), recipe.shape, extent)
         return scale_pixels(images).numpy(), points_norm.numpy()
 
@@ -135,32 +135,36 @@ def teacher_points(recipe: Recipe, faces: Faces) -> np.ndarray:
 
     They move with the picture in augmentation, so the teacher need not see it again. They scatter less than labels
     made by hand, and learning from them adds no time to a step (after Hinton et al., Distilling the Knowledge in a
-    Neural Network, 2015). Where the teacher is wrong, or not certain of itself, a point is NaN, see `_believed`.
+    Neural Network, 2015). Where the teacher is wrong, or not certain of itself, a point is NaN, see `_believed`. So are
+    all points of the faces that another machine keeps.
 
     Raises:
         KpError: if the teacher has other points.
     """
-    info, samples = find_model(recipe.teacher), faces.samples
+    info, own = find_model(recipe.teacher), faces.own
+    samples, windows = faces.samples.take(own), faces.windows[own]
     if info.scheme != samples.scheme:
         raise KpError(f"--teacher {recipe.teacher}: its points are not those of {samples.scheme.name}")
     network, flips = load_keras_network(info), samples.scheme.flip_indices is not None
-    if faces.windows.shape[1] == 5:  # where the faces are is known, so the last pass is enough
-        points, variance = _in_rotated_windows(network, info, recipe, faces)
+    if windows.shape[1] == 5:  # where the faces are is known, so the last pass is enough
+        points, variance = _in_rotated_windows(network, info, recipe, faces.upright.take(own), windows)
     else:
         outputs = predict_samples(network, samples, info, flips=flips)
         points, variance = points_to_upright(outputs[..., :2], samples.orientations()), outputs[..., 2]
     extent = (recipe.crop_scale or 1.0) / recipe.stored_scale
-    points = to_unit(points, faces.windows)
-    return _believed(points / extent, faces.points_norm / extent, variance) * extent
+    believed = _believed(to_unit(points, windows) / extent, faces.points_norm[own] / extent, variance) * extent
+    result = np.full(faces.points_norm.shape, np.nan, np.float32)
+    result[own] = believed
+    return result
 
 
 def _in_rotated_windows(
-    network: Network, info: ModelInfo, recipe: Recipe, faces: Faces
+    network: Network, info: ModelInfo, recipe: Recipe, upright: Samples, windows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A network's points (N, K, 2), in pixels of the upright photographs, and variance (N, K) in its last windows."""
     scale = (info.recipe.crop_scale or 1.0) / recipe.stored_scale
-    windows = scale_boxes(faces.windows, scale)
-    crops = stream_crops(faces.upright, windows, info.recipe.shape)
+    windows = scale_boxes(windows, scale)
+    crops = stream_crops(upright, windows, info.recipe.shape)
     outputs = predict_all(network, crops, info.scheme.flip_indices)
     return to_pixels(outputs[..., :2], windows), outputs[..., 2]
 

@@ -28,7 +28,7 @@ class Progress(keras.callbacks.Callback):
         self._path, self._network, self._epoch = run / PROGRESS, network, 0
         self._files = [faces.samples.files[index] for index in chosen]
         self._windows = faces.windows[chosen]
-        self._images = scale_pixels(tf.constant(faces.crops[chosen]))
+        self._images = scale_pixels(tf.constant(faces.crops_of(chosen)))
         self._labels = faces.upright.labels[chosen]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

@@ -166,7 +166,7 @@ def _run(
     strategy = distributed.strategy_of(devices, config.recipe.batch_size)
     if submission and distributed.is_chief():
         submission.check(config.recipe, config.data)
-    faces = load(config, device)
+    faces = load(config, device, strategy)
     _check_unchanged(job, faces)
     files = [faces.split["training"], faces.split["validation"]]
     distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint_of(job.begun))])
@@ -200,7 +200,7 @@ def _check_unchanged(job: _Job, faces: Loaded) -> None:
         begun = read_split(job.begun)
         sides = {"training": begun.training, "validation": begun.validation}
         changed += [name for name, files in sides.items() if list(files) != faces.split[name]]
-        changed += [] if begun.sha256 in (None, faces.split["sha256"]) else ["sha256"]
+        changed += [] if begun.digest in (None, faces.split["digest"]) else ["digest"]
     if changed:
         raise KpError(f"{job.begun}: the labels or photographs have changed since the run began; start a new run")
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kp_tf.input.augment import draw
-from kp_tf.input.batches import epoch_by_epoch, fixed_batches, scale_pixels, training_batches
+from kp_tf.input.batches import epoch_by_epoch, fixed_batches, in_batches, scale_pixels, training_batches
 
 
 def test_scale_pixels_eagerly_and_in_tf_data():
@@ -89,33 +89,33 @@ def test_training_batches_end_before_an_epoch():
     assert len(list(training_batches(CROPS, POINTS, 4, 0, with_draws, first_epoch=3, until=5))) == 2 * 3
 
 
-def without_first(batches):
-    """The batches, of indices alone or of indices and random numbers, without their first pictures."""
-    return batches.map(lambda *rows: tuple(values[1:] for values in rows) if len(rows) > 1 else rows[0][1:])
+def without_first(order, size):
+    """The batches of indices without their first pictures."""
+    return in_batches(order, size).map(lambda rows: rows[1:])
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda **select: training_batches(CROPS, POINTS, 4, 3, with_draws, 1, 3, **select),
-        lambda **select: fixed_batches(CROPS, POINTS, 4, **select),
+        lambda **divide: training_batches(CROPS, POINTS, 4, 3, with_draws, 1, 3, **divide),
+        lambda **divide: fixed_batches(CROPS, POINTS, 4, **divide),
     ],
     ids=["training", "fixed"],
 )
-def test_selected_pictures_are_what_they_are_in_whole_batches(make):
-    whole, selected = list(make()), list(make(select=without_first))
+def test_pictures_of_divided_batches_are_what_they_are_in_whole_batches(make):
+    whole, selected = list(make()), list(make(divide=without_first))
     assert len(whole) == len(selected)
     for (images, points), (some_images, some_points) in zip(whole, selected, strict=True):
         np.testing.assert_array_equal(some_images, images[1:])
         np.testing.assert_array_equal(some_points, points[1:])
 
 
-def test_only_selected_pictures_are_read():
+def test_only_pictures_of_divided_batches_are_read():
     class Counting(np.ndarray):
         def __getitem__(self, rows):
             read.extend(np.atleast_1d(rows))
             return np.asarray(self)[rows]
 
     read = []
-    list(fixed_batches(CROPS.view(Counting), POINTS, 4, select=without_first))
+    list(fixed_batches(CROPS.view(Counting), POINTS, 4, divide=without_first))
     assert sorted(read) == [1, 2, 3, 5, 6, 7, 9]

@@ -211,7 +211,7 @@ def test_resume_uses_or_refuses_every_changed_run(tmp_path, file):
 def test_the_validation_photographs_of_a_changed_split_are_used_or_refused(tmp_path):
     run, labels = write_run(tmp_path / "run", replace(INFO, recipe=OWN, scheme=THREE, mean_face=None)), None
     labels = write_own_labels(tmp_path / "mine")
-    content = {"training": ["0.png"], "validation": ["1.png"], "sha256": "0"}
+    content = {"training": ["0.png"], "validation": ["1.png"], "digest": "0"}
     changes = changed_json(content)
     read_labels = lambda: evaluate(labels, str(run), split="validation")  # noqa: E731
     assert escapes(changes, json_writer(run / "split.json"), read_labels) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,8 +23,9 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
+from kp_tf.training import distributed
 from kp_tf.training.config import new_config
-from kp_tf.training.distributed import EXAMPLE, equal_parts, machines, num_steps, strategy_of
+from kp_tf.training.distributed import EXAMPLE, divided, machines, num_steps, shards_of, strategy_of
 from kp_tf.training.fitting import fit
 from kp_tf.training.options import Options
 from kp_tf.training.report import finish, write_metrics
@@ -33,7 +35,7 @@ REPOSITORY = Path(__file__).parents[2]
 # the same few steps of plain SGD on one part of the CPU and on two
 TWICE = """
 import keras, numpy as np, sys
-from kp_tf.training.distributed import equal_parts, strategy_of, synchronize_batch_norm
+from kp_tf.training.distributed import divided, strategy_of, synchronize_batch_norm
 from kp_tf.models.heatmap import heatmap_network
 from kp_tf.input.batches import fixed_batches, training_batches
 import tensorflow as tf
@@ -48,12 +50,12 @@ for strategy in (tf.distribute.get_strategy(), two):
         if "unsynchronized" not in sys.argv:
             synchronize_batch_norm(model, strategy)
         model.compile(keras.optimizers.SGD(0.01, use_ema="averaged" in sys.argv, ema_momentum=0.8), "mse")
-    trim = lambda indices: equal_parts(two, indices)
+    divide = divided(two, None)
     batches = training_batches(
-        crops, points_norm, 4, 0, lambda images, points, draws: (images, points), select=trim
+        crops, points_norm, 4, 0, lambda images, points, draws: (images, points), divide=divide
     )
     logs = model.fit(
-        batches, steps_per_epoch=3, epochs=2, validation_data=fixed_batches(crops, points_norm, 4, trim), verbose=0,
+        batches, steps_per_epoch=3, epochs=2, validation_data=fixed_batches(crops, points_norm, 4, divide), verbose=0,
         shuffle=False, callbacks=[keras.callbacks.SwapEMAWeights()] if "averaged" in sys.argv else [],
     )
     results.append([*model.get_weights(), np.array(logs.history["loss"] + logs.history["val_loss"])])
@@ -100,53 +102,58 @@ def on_machine(monkeypatch, number, together):
 
 
 def devices(count):
-    """All that `equal_parts` asks of a strategy."""
+    """All that dividing batches asks of a strategy."""
     return SimpleNamespace(num_replicas_in_sync=count)
 
 
-def rows_and_squares(count, batch_size):
-    rows = tf.range(count)
-    return tf.data.Dataset.from_tensor_slices((rows, tf.stack([rows, rows**2], axis=1))).batch(batch_size)
-
-
 def rows_of(batches):
-    return [list(rows) for rows, _ in batches.as_numpy_iterator()]
+    return [list(rows) for rows in batches.as_numpy_iterator()]
 
 
-def test_equal_parts_trim_the_last_batch_for_all_devices(monkeypatch):
+def test_the_last_batch_is_trimmed_for_all_devices(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert rows_of(equal_parts(devices(1), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    assert rows_of(equal_parts(devices(2), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    # a last batch of fewer rows than devices is none
-    assert rows_of(equal_parts(devices(4), rows_and_squares(11, 4))) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+    def rows(count):
+        return rows_of(divided(devices(count), None)(tf.range(11), 4))
+
+    assert rows(1) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    assert rows(2) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert rows(4) == [[0, 1, 2, 3], [4, 5, 6, 7]], "a last batch of fewer rows than devices is none"
     assert [num_steps(devices(count), 11, 4) for count in (1, 2, 4)] == [3, 3, 2]
-    indices = equal_parts(devices(2), tf.data.Dataset.range(11).batch(4))
-    assert [list(rows) for rows in indices.as_numpy_iterator()] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-def test_each_machine_keeps_its_own_parts_of_every_batch(monkeypatch):
+def test_photographs_are_shared_out_with_all_their_faces(monkeypatch):
+    files = ["a", "b", "a", "a", "c", "d", "b"]
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert shards_of(files) is None
+    on_machine(monkeypatch, 0, together=2)
+    assert shards_of(files).tolist() == [0, 1, 0, 0, 1, 0, 1]
+
+
+def test_each_machine_takes_its_own_faces_in_the_common_order(monkeypatch):
+    order, shards = tf.constant([6, 2, 9, 4, 1, 0, 8, 3, 5, 7, 10]), np.array([0, 0, 1] * 3 + [1, 0])
     parts = []
     for number in range(2):
         on_machine(monkeypatch, number, together=2)
-        parts.append(rows_of(equal_parts(devices(4), rows_and_squares(14, 8))))
-        elements = equal_parts(devices(4), tf.data.Dataset.range(14).batch(8)).as_numpy_iterator()
-        assert [list(rows) for rows in elements] == parts[-1]
-    # the batches are 0–7 and, without two rows, 8–11: four parts each, two for each machine
-    assert parts == [[[0, 1], [2, 3], [8], [9]], [[4, 5], [6, 7], [10], [11]]]
-    for _, values in equal_parts(devices(4), rows_and_squares(14, 8)).as_numpy_iterator():
-        np.testing.assert_array_equal(values[:, 1], values[:, 0] ** 2)
+        parts.append(rows_of(divided(devices(2), shards)(order, 6)))
+    assert parts == [[[6, 4, 1], [0]], [[2, 9, 8], [5]]], "as many of each machine as the smaller one has"
+    assert num_steps(devices(2), 11, 6, shards) == 2
 
 
-@pytest.mark.parametrize(("count", "batch_size", "parts", "together"), [(37, 8, 4, 2), (8, 8, 8, 4), (5, 6, 2, 2)])
-def test_parts_of_all_machines_are_the_trimmed_batches(monkeypatch, count, batch_size, parts, together):
-    every = []
+@pytest.mark.parametrize(("count", "size", "parts", "together"), [(37, 8, 4, 2), (16, 8, 8, 4), (5, 6, 2, 2)])
+def test_machines_have_equal_parts_of_equally_many_batches(monkeypatch, count, size, parts, together):
+    order, every = np.random.default_rng(0).permutation(count), []
     for number in range(together):
         on_machine(monkeypatch, number, together)
-        every.append(rows_of(equal_parts(devices(parts), rows_and_squares(count, batch_size))))
-    steps, each = num_steps(devices(parts), count, batch_size), parts // together
-    assert {len(rows) for rows in every} == {steps * each}
-    joined = [row for step in range(steps) for rows in every for part in rows[step * each :][:each] for row in part]
-    assert joined == list(range(count // parts * parts))
+        shards = shards_of([str(row) for row in range(count)])
+        every.append(rows_of(divided(devices(parts), shards)(tf.constant(order), size)))
+        places = [list(order).index(row) for part in every[-1] for row in part]
+        assert all(shards[row] == number for part in every[-1] for row in part)
+        assert places == sorted(places)
+    assert {len(rows) for rows in every} == {num_steps(devices(parts), count, size, shards) * parts // together}
+    assert all(len({len(part) for part in at_once}) == 1 for at_once in zip(*every, strict=True))
+    seen = [row for rows in every for part in rows for row in part]
+    assert len(seen) == len(set(seen)) > count - 2 * parts
 
 
 def test_more_devices_than_faces_are_refused():
@@ -194,13 +201,15 @@ def make_directory(label):
     Path("run").mkdir()
     return Path("run")
 
-fitting = build(config, load(config, device), strategy, make_directory)
+faces = load(config, device, strategy)
+fitting = build(config, faces, strategy, make_directory)
 with strategy.scope():
     fitting.fitted.compile(keras.optimizers.SGD(0.1), config.recipe.loss)
 fit(fitting)
 if distributed.is_chief():
     write_metrics(finish(fitting), fitting, device)
 np.savez(f"weights{distributed.machines()[1]}.npz", *fitting.fitted.get_weights())
+print("keeps", *(faces.training.samples.files[row] for row in faces.training.own))
 
 with strategy.scope():
     plain = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -283,13 +292,24 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def in_the_order_of_two(strategy, shards):
+    """Batches of two on one machine, one face from each half of those that two machines would keep."""
+
+    def divide(order, size):
+        halves = [tf.boolean_mask(order, order % 2 == number) for number in range(2)]
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(tf.stack(halves, axis=1), [-1])).batch(size)
+
+    return divide
+
+
 @pytest.mark.long
-def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm_data):
+def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm_data, monkeypatch):
     options = {"part": 2, "data": str(imm_data), "batch_size": 2, "epochs": 1}
     folders = [tmp_path / "chief", tmp_path / "worker"]
     status, texts = on_two_machines(folders, LEARN, options)
     assert status == [0, 0], texts
 
+    monkeypatch.setattr(distributed, "divided", in_the_order_of_two)
     fitting = prepare(new_config(Options(**options)), tmp_path / "alone")
     fitting.fitted.compile(keras.optimizers.SGD(0.1), "mse")
     begun = fitting.model.get_weights()
@@ -308,6 +328,8 @@ def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm_data)
     assert files(folders[0] / "run") == files(tmp_path / "alone")
     assert files(folders[1]) == ["error1.txt", "out1.txt", "weights1.npz"]
     assert read(folders[0] / "run/metrics.json")["machines"] == 2
+    kept = [re.search("keeps (.*)", out)[1].split() for out, _ in texts]
+    assert kept == [["31-1m.jpg", "32-1m.jpg"], ["31-3m.jpg", "32-3m.jpg"]]
     for out, _ in texts:
         assert "plain fit fails" in out, (
             "keras.Model.fit does it now: distributed._Keras20585 may go (keras-team/keras 20585)"
@@ -317,7 +339,7 @@ def test_two_machines_learn_as_one_and_only_the_chief_writes(tmp_path, imm_data)
 @pytest.mark.parametrize(
     "number", [pytest.param(1, marks=pytest.mark.long), pytest.param(0, marks=pytest.mark.slow, id="chief")]
 )
-def test_a_machine_that_is_killed_ends_the_other_and_both_go_on(tmp_path, imm_data, number):
+def test_a_machine_that_is_killed_ends_the_other_and_both_go_on(tmp_path, imm_data, monkeypatch, number):
     options = {"part": 1, "data": str(imm_data), "batch_size": 2, "epochs": 2}
     folders = [tmp_path / "shared"] * 2
     run = folders[0] / "run"
@@ -329,6 +351,7 @@ def test_a_machine_that_is_killed_ends_the_other_and_both_go_on(tmp_path, imm_da
     assert len(history(run)) == 1
     status, texts = on_two_machines(folders, TRAIN, [options | {"resume": True}, []])
     assert status == [0, 0], texts
+    monkeypatch.setattr(distributed, "divided", in_the_order_of_two)
     alone = train(**options, out=tmp_path / "alone", figures=False)
     np.testing.assert_allclose(losses(run), losses(alone), atol=1e-4)
     for one, other in zip(learned(folders[0] / "weights1.npz"), learned(folders[0] / "weights0.npz"), strict=True):

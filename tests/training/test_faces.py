@@ -1,9 +1,11 @@
 """Labelled photographs to crops and points in memory."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import INFO, RECIPE, SHAPE, picture, write_ibug, write_xml
 from PIL import Image
 from training_steps import OWN, TINY, history, prepare, read, write_own_labels
@@ -12,8 +14,9 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.data.formats import read_labels
 from kp_tf.recipes import RECIPES
+from kp_tf.training import distributed
 from kp_tf.training.config import TrainConfig
-from kp_tf.training.faces import _decode_training, load
+from kp_tf.training.faces import _decode_training, _digests, _Reading, load
 from kp_tf.training.fitting import fit
 from kp_tf.training.report import finish, write_metrics
 
@@ -61,7 +64,7 @@ def test_photographs_turned_by_exif_are_trained_on_as_if_stored_upright(tmp_path
     for one, other in ((upright.training, turned.training), (upright.validation, turned.validation)):
         assert one.samples.files == other.samples.files
         np.testing.assert_array_equal(one.upright.boxes, other.upright.boxes)
-        np.testing.assert_allclose(one.points_norm, other.points_norm, atol=1e-12)
+        np.testing.assert_allclose(one.points_norm, other.points_norm, atol=1e-6)
         # TensorFlow decodes the upright ones itself; a few greys are rounded to the other side
         np.testing.assert_allclose(one.crops.astype(int), other.crops.astype(int), atol=1)
     for one, other in zip(*map(history, runs), strict=True):
@@ -69,6 +72,56 @@ def test_photographs_turned_by_exif_are_trained_on_as_if_stored_upright(tmp_path
     for name in ("val_mean_error_px", "mean_shape_error_px", "val_aligned_error_px"):
         metrics = [read(run / "metrics.json")[name] for run in runs]
         assert metrics[0] == pytest.approx(metrics[1], rel=1e-3)
+
+
+def on_both_machines(config, monkeypatch, total=lambda strategy, values: np.asarray(values)):
+    """What each of two machines loads, with what is totalled over both."""
+    monkeypatch.setattr(distributed, "total", total)
+    loaded = []
+    for number in range(2):
+        task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": number}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+        loaded.append(load(config, "CPU"))
+    monkeypatch.delenv("TF_CONFIG")
+    return loaded
+
+
+def test_machines_decode_and_keep_their_own_part_of_the_faces(imm, monkeypatch):
+    config = TrainConfig(TINY, imm)
+    whole = load(config, "CPU")
+    expected = [_digests(whole.training), _digests(whole.validation)]
+    digests = []
+    for number, loaded in enumerate(on_both_machines(config, monkeypatch)):
+        monkeypatch.setattr(distributed, "machines", lambda number=number: (2, number))
+        faces = loaded.training
+        assert (len(faces), faces.own.tolist()) == (4, [number, number + 2])
+        np.testing.assert_array_equal(faces.crops[faces.own], whole.training.crops[faces.own])
+        with pytest.raises(LookupError, match="another machine keeps these crops"):
+            faces.crops[:]
+        np.testing.assert_array_equal(faces.crops_of(np.arange(4)), whole.training.crops)
+        np.testing.assert_array_equal(faces.points_norm, whole.training.points_norm)
+        digests.append([_digests(faces), _digests(loaded.validation)])
+    np.testing.assert_array_equal(np.sum(digests, axis=0), expected)
+
+
+def test_machines_leave_out_what_another_cannot_use(imm, monkeypatch):
+    photograph = imm / "imm_face_db/32-1m.jpg"  # of the third face, which the first machine decodes
+    photograph.write_bytes(photograph.read_bytes()[:1000])
+    found = []
+
+    def total(strategy, values):  # of training and validation faces
+        found.append(np.asarray(values))
+        return found[-1] if len(found) < 3 else found[-1] + found[len(found) - 3]
+
+    first, second = on_both_machines(TrainConfig(TINY, imm, skip_bad=True), monkeypatch, total)
+    assert [faces.skipped for faces in (first, second)] == [first.skipped, []]
+    assert "32-1m" in first.skipped[0]
+    for loaded in (first, second):
+        assert loaded.training.samples.files == ("31-1m.jpg", "31-3m.jpg", "32-3m.jpg")
+        assert loaded.training.shards.tolist() == [0, 1, 1]
+    whole = load(TrainConfig(TINY, imm, skip_bad=True), "CPU").training.crops
+    np.testing.assert_array_equal(first.training.crops[np.array([0])], whole[:1])
+    np.testing.assert_array_equal(second.training.crops[np.array([2, 1])], whole[[2, 1]])
 
 
 def test_skip_bad_trains_without_bad_faces_and_counts_them(imm, tmp_path, capsys):
@@ -135,7 +188,7 @@ def test_further_validation_faces_are_read_by_the_name_of_their_file_and_validat
     }  # fmt: skip
     assert np.isnan(loaded.added["mine"].labels[:, 1]).all(), "a point that the labels do not name"
     assert alone.split["validation"] == loaded.split["validation"]
-    assert alone.split["sha256"] != loaded.split["sha256"], "a run is not resumed with others"
+    assert alone.split["digest"] != loaded.split["digest"], "a run is not resumed with others"
     np.testing.assert_array_equal(alone.training.crops, loaded.training.crops)
 
 
@@ -169,7 +222,8 @@ def test_a_rotated_face_is_kept_upright(tmp_path):
     for degrees in (0, 70):
         labels = rotated_photograph(tmp_path / str(degrees), degrees)
         samples = read_labels(labels).with_scheme(IBUG68)
-        faces.append(_decode_training(TrainConfig(recipe, tmp_path), info, samples, []))
+        reading = _Reading(False, [], tf.distribute.get_strategy())
+        faces.append(_decode_training(info, samples, reading))
     upright, rotated = faces
     np.testing.assert_allclose((rotated.windows - upright.windows)[:, 2:], [[0, 0, 70]], atol=1e-6)
     np.testing.assert_allclose(rotated.points_norm, upright.points_norm, atol=1e-6)

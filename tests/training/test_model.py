@@ -121,7 +121,7 @@ def test_a_teacher_sees_rotated_faces_upright(run, tmp_path):
     results = []
     for shown in (windows, turned):
         points, variance = _in_rotated_windows(
-            load_keras_network(read_run(run)), read_run(run), RECIPE, replace(faces, windows=shown)
+            load_keras_network(read_run(run)), read_run(run), RECIPE, faces.upright, shown
         )
         assert points.shape == (len(faces), 3, 2)
         assert variance.shape == (len(faces), 3)
