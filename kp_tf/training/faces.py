@@ -107,7 +107,7 @@ def load(config: TrainConfig, device: str, strategy: tf.distribute.Strategy | No
         strategy: from `distributed.strategy_of`.
 
     Raises:
-        KpError: if labels or photographs cannot be used and are not to be skipped.
+        KpError: if labels or photographs cannot be used and are not to be skipped, or if machines have different ones.
     """
     split, skipped = _read_split(config)
     strategy = strategy or tf.distribute.get_strategy()
@@ -125,10 +125,12 @@ def load(config: TrainConfig, device: str, strategy: tf.distribute.Strategy | No
         if config.labels:
             report_points(split)
     training = own_boxes if info.framing else split.training
+    test = config.dataset.read_test()
+    everyone = [*split, *more, *validated.values(), *([test] if test else [])]
+    distributed.check_alike(strategy, [samples.files for samples in everyone])  # before their faces are divided
     training = _decode_training(info, training.joined(added) if added else training, reading)
     validation = _decode_validation(info, split.validation, reading)
     decodable = {path: _decodable(info, samples, reading) for path, samples in validated.items()}
-    test = config.dataset.read_test()
     if test:  # a bad one is reported now instead of after the training
         originals = [index for index, file in enumerate(test.files) if not is_mirror(file)]
         places = np.linspace(0, len(originals) - 1, NUM_EXAMPLES).round().astype(int)

@@ -166,10 +166,9 @@ def _run(
     strategy = distributed.strategy_of(devices, config.recipe.batch_size)
     if submission and distributed.is_chief():
         submission.check(config.recipe, config.data)
+    distributed.check_alike(strategy, [*_common_settings(config), _digest(checkpoint_of(job.begun))])
     faces = load(config, device, strategy)
     _check_unchanged(job, faces)
-    files = [faces.split["training"], faces.split["validation"]]
-    distributed.check_alike(strategy, [*_common_settings(config), files, _digest(checkpoint_of(job.begun))])
     fitting = build(config, faces, strategy, job.make_directory, job.begun, model)
     fit(fitting, callbacks)
     if not distributed.is_chief():
