@@ -14,6 +14,7 @@ from kp_tf.predict.confidence import are_doubtful, mean_deviation
 
 BATCH_SIZE = 64  # crops through the network at once
 TURNS = range(45, 360, 45)  # degrees by which the first window is rotated, if the upright one is in doubt
+KNOWN_TURNS = TURNS[1::2]  # likewise, if the angle is known roughly: most of what is in doubt then is no face
 KEPT_TURNS = 3  # of them, those with the sharpest heatmaps, go on to the next pass
 UPRIGHT_BONUS = 0.85  # another rotation must have sharper heatmaps than the upright one by this factor
 STEP = 0.5  # of the box, between the nine windows of a first pass over whole photographs
@@ -44,7 +45,7 @@ def run_cascade(
     If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face with unusually
     wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven other rotations; the
     sharpest go through the next passes as well, and the sharpest of all is kept. Where a detector has told the angle,
-    what is in doubt is seldom a face, so only rotations that are not in doubt themselves go on.
+    what is in doubt is seldom a face, so three rotations are tried, and only those go on that are not in doubt.
 
     Args:
         network: from `backends.load_network`.
@@ -140,15 +141,15 @@ def _with_turns(
     doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))
     if not len(doubtful):
         return everyone, outputs
-    faces = np.repeat(doubtful, len(TURNS))
+    tries = [(face, turn) for face in doubtful for turn in (TURNS if of_unknown_angle[face] else KNOWN_TURNS)]
+    faces, turns = np.array(tries).T
     turned = boxes[faces]
-    turned[:, 4] += np.tile(TURNS, len(doubtful))
+    turned[:, 4] += turns
     tried = run_pass(faces, turned, last=False)
-    deviation = mean_deviation(tried[..., 2]).reshape(len(doubtful), len(TURNS))
-    order = deviation.argsort(axis=1, kind="stable")[:, :KEPT_TURNS] + len(TURNS) * np.arange(len(doubtful))[:, None]
-    tried = tried[order.ravel()]
-    faces = np.repeat(doubtful, KEPT_TURNS)
-    kept = of_unknown_angle[faces] | ~are_doubtful(tried[..., 2], info.calibration, info.usual_deviation)
+    order = np.lexsort((mean_deviation(tried[..., 2]), faces))  # each face's, the sharpest first
+    places = np.arange(len(faces)) - np.searchsorted(faces, faces)
+    is_good = of_unknown_angle[faces] | ~are_doubtful(tried[..., 2], info.calibration, info.usual_deviation)
+    kept = order[(places < KEPT_TURNS) & is_good[order]]
     return np.concatenate([everyone, faces[kept]]), np.concatenate([outputs, tried[kept]])
 
 

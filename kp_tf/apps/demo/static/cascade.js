@@ -73,7 +73,8 @@ async function firstPass(look, box, model, turns, isKnown) {
   const upright = await look(box);
   if (!turns.length || !isUnusual(upright.variance, model)) return [upright];
   const turned = [];
-  for (const turn of turns) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
+  const tried = isKnown ? turns.filter((_, k) => k % 2) : turns; // what is in doubt at a known angle is seldom a face
+  for (const turn of tried) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
   const sorted = turned.sort((one, other) => meanDeviation(one.variance) - meanDeviation(other.variance));
   return [upright, ...sorted.slice(0, KEPT_TURNS).filter(({ variance }) => !isKnown || !isUnusual(variance, model))];
 }
