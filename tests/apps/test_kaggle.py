@@ -128,7 +128,7 @@ def test_without_data_the_test_photographs_alone_are_drawn(tmp_path, monkeypatch
 
 def test_without_a_run_the_most_accurate_weights_are_taken(arguments, capsys):
     predict_kaggle(**arguments | {"run": None})
-    assert "large.npz" in capsys.readouterr().out
+    assert "Predicting with large," in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("run", "default"), [("course", False), ("compact", True)])

@@ -17,6 +17,7 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.artifacts.weights import FOLDER, WEIGHTS
 from kp_tf.backends import load_network
 from kp_tf.core.files import read_json
+from kp_tf.core.images import open_photograph
 from kp_tf.core.keypoints import IBUG68, IMM58
 from kp_tf.data.samples import Samples
 from kp_tf.predict.confidence import UNCALIBRATED
@@ -59,9 +60,9 @@ def predictor(source):
     return Predictor(replace(info, metrics=info.metrics | {"calibration": info.calibration or UNCALIBRATED}), network)
 
 
-def check(faces, expected):
-    np.testing.assert_allclose([face.points for face in faces], expected[..., :2], atol=TOLERANCE)
-    np.testing.assert_allclose([face.confidence for face in faces], expected[..., 2], atol=1e-3)
+def check(faces, expected, points=TOLERANCE, confidence=1e-3):
+    np.testing.assert_allclose([face.points for face in faces], expected[..., :2], atol=points)
+    np.testing.assert_allclose([face.confidence for face in faces], expected[..., 2], atol=confidence)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +88,12 @@ def test_old_runs_give_their_points_for_files_and_with_flips(tmp_path, expected,
     np.testing.assert_allclose(outputs[..., 2], expected[f"{name}, samples"][..., 2], rtol=1e-3)
 
 
-@pytest.mark.parametrize("file", ["compact.tflite", "compact.npz", "large.tflite", "large.npz"])
-def test_committed_weights_give_the_points_they_gave(expected, file):
-    need_runtime(file)
-    check(predictor(FOLDER / file).predict(ASTRONAUT, FACE), expected[file])
+@pytest.mark.parametrize("name", ["compact", "large"])
+@pytest.mark.parametrize(("suffix", "tolerances"), [(".npz", {}), (".tflite", {"points": 0.4, "confidence": 0.02})])
+def test_committed_weights_give_the_points_they_gave(expected, name, suffix, tolerances):
+    need_runtime(file := name + suffix)
+    photograph = open_photograph(ASTRONAUT)  # every pixel is decoded, whatever the box
+    check(predictor(FOLDER / file).predict(photograph, FACE), expected[f"{name}.npz"], **tolerances)
 
 
 def test_an_old_run_says_what_its_network_is():

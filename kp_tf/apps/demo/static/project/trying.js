@@ -76,7 +76,7 @@ async function exportSite() {
     const { network, folder, size } = await api.exportSite();
     site.words = `The page with network ${network} is in ${folder} (${(size / 1e6).toFixed(1)} MB). Upload this folder to a web`
       + ` host, or try it here: python3 -m http.server --directory "${folder}" --bind 127.0.0.1 8001, then open`
-      + " http://127.0.0.1:8001";
+      + " 127.0.0.1:8001 in the browser";
   } catch (error) {
     site.words = "";
     setError(error.message);
