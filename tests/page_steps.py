@@ -14,7 +14,7 @@ PHOTO = Path(__file__).parents[1] / "docs" / "images" / "astronaut.jpg"
 
 def show(page, *files, seconds=30):
     page.set_input_files("#files", [str(file) for file in files])
-    wait_for_status(page, " in |No face|cannot", seconds)
+    wait_for_status(page, " in |No (face|object)|cannot", seconds)
 
 
 def wait(page, selector, pattern, seconds=30):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_steps import CHROMIUM, PHOTO, faces_of, save, show, wait_for_status
+from discs import DISC_SIDES_INFO, disc_sides
+from helpers import DISC_INFO, disc_network, draw_discs
+from page_steps import CHROMIUM, PHOTO, faces_of, save, show, wait, wait_for_status
 from PIL import Image
 from web_steps import RUNTIME, answer_with
 
@@ -193,6 +195,57 @@ def test_without_a_detector_the_network_finds_the_face_itself(open_site, tmp_pat
         (found,) = faces_of(save(page, "json", tmp_path))
     (expected,) = Predictor.load().predict(PHOTO)
     assert np.abs(np.array(found["points"]) - expected.points).mean() < 0.02 * expected.box[2]
+
+
+BLACK_CAMERA = """navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = document.createElement("canvas");
+  const target = canvas.getContext("2d");
+  setInterval(() => target.fillRect(0, 0, 300, 150), 20);
+  return canvas.captureStream();
+}"""
+WORDS = """[document.title, document.body.innerText, ...["title", "aria-label"].flatMap((name) => (
+  [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name))))].join("\\n")"""
+
+
+@pytest.mark.parametrize(
+    ("info", "network", "called", "other"),
+    [(DISC_INFO, disc_network, "face", "object"), (DISC_SIDES_INFO, disc_sides, "object", "face")],
+)
+def test_the_page_says_face_only_where_the_points_are_those_of_faces(
+    browser, errors, tmp_path, info, network, called, other
+):
+    Image.fromarray(draw_discs((60, 60), (200, 60))).save(tmp_path / "discs.png")
+    Image.new("L", (320, 120)).save(tmp_path / "black.png")
+    write_site(tmp_path / "site", site_files(info, b"", RUNTIME))
+    texts = []
+    with host(tmp_path / "site") as address:
+        page = browser.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        answer_with(page, network)
+        page.add_init_script(BLACK_CAMERA)
+        page.goto(address)
+        page.wait_for_selector("#network option", state="attached", timeout=60_000)
+        page.click("#keys summary")
+
+        def see(action, selector, pattern):
+            action()
+            wait(page, selector, pattern, SECONDS)
+            texts.append(page.evaluate(WORDS))
+
+        see(lambda: show(page, tmp_path / "discs.png"), "#status", f"^[12] {called}s? in discs")
+        see(
+            lambda: show(page, tmp_path / "black.png"),
+            "#status",
+            f"^No {called} detected. Drag a box around an? {called},",
+        )
+        see(lambda: page.keyboard.press("Enter"), "#status", f"^{called.capitalize()} 1 of black")
+        see(lambda: page.keyboard.press("b"), "#status", f"^Drag a box around the {called},")
+        see(lambda: page.click("#camera"), "#camera-status", f"^Looking for an? {called}\\.")
+        page.close()
+    said = "\n".join(texts).lower()
+    assert called in said
+    assert other not in said.replace("face the camera", "")
+    assert ("facial" in said) == (called == "face")
 
 
 def test_a_turned_photograph_is_upright(open_site, tmp_path):

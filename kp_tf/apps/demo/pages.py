@@ -22,19 +22,22 @@ STATIC_HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-_PART = re.compile("^ *<!-- ([a-z]+)( [^>]*)? -->$\n", re.MULTILINE)
+_PART = re.compile("^ *<!-- ([a-z]+) -->$\n", re.MULTILINE)
+_NOUN = re.compile('(?<=data-noun=")[a-z]+')
 
 
-def compose(page: Path) -> str:
-    """A page with its parts: a line `<!-- NAME KEY=VALUE -->` stands for parts/NAME.html, where KEY is replaced."""
+def compose(page: Path, noun: str | None = None) -> str:
+    """A page with its parts: a line `<!-- NAME -->` stands for parts/NAME.html.
 
-    def part(found: re.Match) -> str:
-        text = (PARTS / f"{found[1]}.html").read_text(encoding="utf-8")
-        for key, value in re.findall(r"([A-Z]+)=(\S+)", found[2] or ""):
-            text = text.replace(key, value)
-        return text
-
-    return _PART.sub(part, page.read_text(encoding="utf-8"))
+    Args:
+        page: its file.
+        noun: what the points are on, for which NOUN and LOWER stand. None: what the page's `data-noun` says.
+    """
+    text = _PART.sub(
+        lambda found: (PARTS / f"{found[1]}.html").read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
+    )
+    word: str = noun or _NOUN.findall(text)[0]
+    return _NOUN.sub(word, text, count=1).replace("NOUN", word.capitalize()).replace("LOWER", word)
 
 
 def static_routes(page: str) -> "list[Route]":

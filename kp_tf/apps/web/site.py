@@ -18,7 +18,7 @@ from kp_tf.apps.demo.pages import PARTS, compose
 from kp_tf.apps.demo.pages import STATIC as PAGE
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.core.errors import KpError
-from kp_tf.core.keypoints import IBUG68
+from kp_tf.core.keypoints import IBUG68, SCHEMES
 from kp_tf.core.pose import SHAPE
 from kp_tf.predict.detectors.builtin import THRESHOLD
 
@@ -31,6 +31,11 @@ MODEL = "model.json"  # by which a folder is recognised as a site
 def describe(info: ModelInfo) -> dict:
     """What the page has to know of a network, except for its detector; see static/model.js."""
     return live.describe(info) | {"head": _head() if info.scheme == IBUG68 else None}
+
+
+def noun(info: ModelInfo) -> str:
+    """What the page calls what the points are on: a face if they are those of one of the built-in sets."""
+    return "face" if any(info.scheme.names == scheme.names for scheme in SCHEMES.values()) else "object"
 
 
 def _head() -> list[list[float]]:
@@ -52,11 +57,15 @@ def site_files(
     description = describe(info) | {"detector": {"sides": [*detector], "threshold": THRESHOLD} if detector else None}
     paths = [path for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*")) if path not in FRAGMENTS]
     files = {path.name: path.read_bytes() for path in paths}
-    worker, page = files.pop("sw.js").decode(), compose(PAGE / "index.html")
+    worker, page = files.pop("sw.js").decode(), compose(PAGE / "index.html", noun(info))
+    manifest = files["site.webmanifest"].decode()
+    if noun(info) != "face":
+        page, manifest = (text.replace("facial keypoints", "keypoints") for text in (page, manifest))
     for path, anchor in FRAGMENTS.items():
         page = page.replace(anchor, path.read_text(encoding="utf-8") + anchor, 1)
     files |= {
         "index.html": page.encode(),
+        "site.webmanifest": manifest.encode(),
         MODEL: json.dumps(description, ensure_ascii=False).encode(),
         "model.tflite": network,
         **{f"detector-{side}.tflite": content for side, content in (detector or {}).items()},

@@ -2,6 +2,7 @@
 
 import { mean } from "./confidence.js";
 import { asFaces, drawFrame, frameFile, nextFrame, readFrame } from "./live.js";
+import { counted } from "./noun.js";
 import { greyPicture } from "./pixels.js";
 import { setError } from "./state.js";
 import { Tracker } from "./tracker.js";
@@ -21,7 +22,6 @@ let facing = "user";
  * @typedef {object} Use
  * @property {() => Promise<import("./predictor.js").Predictor>} load  the predictor of the frames
  * @property {(frame: File) => void} take  a frame that is to be corrected
- * @property {string} noun  what the points are on, such as face
  * @property {(model: import("./predictor.js").Model) => string} looking  what is said while none is found
  */
 
@@ -117,8 +117,7 @@ async function follow(own, predictor) {
 function report(faces, times, model) {
   const rate = times.length > 1 ? Math.round((times.length - 1) / (times.at(-1) - times[0])) : 0;
   const sure = faces.map(({ confidence }) => Math.round(100 * mean(confidence)));
-  const found = `${faces.length} ${use.noun}${faces.length === 1 ? "" : "s"}`;
-  say("camera-status", faces.length ? found : use.looking(model));
+  say("camera-status", faces.length ? counted(faces.length) : use.looking(model));
   const details = model.calibration ? `confidence ${sure.join(", ")} %, ${rate} frames a second` : `${rate} frames a second`;
   say("camera-rate", faces.length ? details : "");
 }

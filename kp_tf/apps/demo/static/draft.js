@@ -2,9 +2,10 @@
 
 import { svg } from "./canvas.js";
 import { round, scaleBox } from "./geometry.js";
+import { noun } from "./noun.js";
 import { setDraftBox, setStatus, state } from "./state.js";
 
-const INSTRUCTIONS = "Drag a box around the face, or move it with the arrow keys, scale it with + and −, and press Enter.";
+const INSTRUCTIONS = `Drag a box around the ${noun}, or move it with the arrow keys, scale it with + and −, and press Enter.`;
 
 /** Starts with a square in the middle of what is visible. */
 export function startBox(status = INSTRUCTIONS) {

@@ -1,6 +1,7 @@
 /** Corrections that need a prediction: faces in new boxes, and points that are put back. */
 
 import { boxCentre } from "./geometry.js";
+import { Noun, noun } from "./noun.js";
 import { compare, predict } from "./photographs.js";
 import {
   currentFace, currentPhoto, editFaces, movePoint, removePoint, selectFace, selectPoint, setDraftBox, setError, setStatus,
@@ -21,8 +22,8 @@ export async function acceptBox() {
   if (face) {
     editFaces(photo, () => photo.faces.push(face));
     selectFace(photo.faces.length - 1);
-    setStatus(`Face ${photo.faces.length} of ${photo.name}.`);
-  } else if (photo === currentPhoto()) setStatus("No face was added.");
+    setStatus(`${Noun} ${photo.faces.length} of ${photo.name}.`);
+  } else if (photo === currentPhoto()) setStatus(`No ${noun} was added.`);
   compare();
 }
 
@@ -35,7 +36,7 @@ export async function replaceBox(face, box) {
   if (replacement && index >= 0) {
     editFaces(photo, () => (photo.faces[index] = { ...replacement, source: face.source }));
     selectFace(index);
-    setStatus(`Face ${index + 1} of ${photo.name}.`);
+    setStatus(`${Noun} ${index + 1} of ${photo.name}.`);
   } else if (photo === currentPhoto()) setStatus("The box was not changed.");
   compare();
 }

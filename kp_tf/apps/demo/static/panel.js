@@ -1,6 +1,7 @@
 /** The side panel: messages, photographs, faces, points and groups. */
 
 import { distance, mean } from "./geometry.js";
+import { Noun } from "./noun.js";
 import { comparedFaces, currentFace, currentPhoto, selectFace, setGroupVisible, state } from "./state.js";
 
 const byId = (id) => document.getElementById(id);
@@ -74,7 +75,7 @@ function faceButton(index) {
   const button = document.createElement("button");
   button.setAttribute("role", "radio");
   button.append(document.createElement("span"), document.createElement("span"));
-  button.firstElementChild.textContent = `Face ${index + 1}`;
+  button.firstElementChild.textContent = `${Noun} ${index + 1}`;
   button.addEventListener("click", () => selectFace(index));
   return button;
 }

@@ -5,6 +5,7 @@ import { startBox } from "./draft.js";
 import { sortFiles } from "./files.js";
 import { readImage } from "./image.js";
 import { labelledFaces, matchEntries, readLabels } from "./labels.js";
+import { aNoun, counted, noun } from "./noun.js";
 import {
   boxesKey, currentPhoto, discardFaces, hasUnsavedChanges, selectPhoto, setComparedNetwork, setError, setLabels, setNetwork,
   setNotice, setPhotos, setStatus, state, updatePhoto,
@@ -102,8 +103,8 @@ async function present(photo) {
 function announceFaces(photo) {
   const [count, labelled] = [photo.faces.length, photo.entries.length > 0];
   const source = labelled ? `, as ${state.labels.name} has ${count === 1 ? "it" : "them"}` : "";
-  if (count) setStatus(`${count} ${count === 1 ? "face" : "faces"} in ${photo.name}${source}.`);
-  else startBox("No face detected. Drag a box around a face, or press Enter to use the box shown.");
+  if (count) setStatus(`${counted(count)} in ${photo.name}${source}.`);
+  else startBox(`No ${noun} detected. Drag a box around ${aNoun}, or press Enter to use the box shown.`);
 }
 
 /** Uses another network: loads all photographs again, unless the user declines. */

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { labelsToSave } from "./labels.js";
+import { noun } from "./noun.js";
 import { load } from "./photographs.js";
 import { drawPicture } from "./picture.js";
 import { currentFace, currentPhoto, markSaved, setError, setSaveHint, setStatus, state } from "./state.js";
@@ -28,7 +29,7 @@ async function savePicture() {
 
 async function savePts() {
   const [photo, face] = [currentPhoto(), currentFace()];
-  if (!face) throw new Error("cannot save .pts: this photograph has no face");
+  if (!face) throw new Error(`cannot save .pts: this photograph has no ${noun}`);
   const number = photo.faces.length > 1 ? `_${state.faceIndex + 1}` : "";
   const file = await api.save({ format: "pts", network: state.network, photographs: [content(photo, [face])] });
   download(file, `${stem(photo)}${number}.pts`);

@@ -2,13 +2,13 @@
 
 import { connectCamera, stopCamera } from "./camera.js";
 import { loadPredictors } from "./model.js";
+import { aNoun, noun } from "./noun.js";
 import { openFiles } from "./photographs.js";
 
 connectCamera({
   load: async () => (await loadPredictors()).live,
   take: (frame) => openFiles([frame]),
-  noun: "face",
-  looking: () => "Looking for a face. Come closer, and face the camera.",
+  looking: () => `Looking for ${aNoun}. ${noun === "face" ? "Come closer, and face the camera" : "Bring it closer"}.`,
 });
 for (const id of ["files", "folder"]) document.getElementById(id).addEventListener("change", stopCamera);
 // only pages on https or on localhost have one

@@ -37,7 +37,6 @@ export function connectTrying() {
   connectCamera({
     load: loadPredictor,
     take: (frame) => correctFrame(frame, []).catch((error) => setError(error.message)),
-    noun: "object",
     looking: ({ shape }) => (shape ? "Looking for an object. Bring it closer." : "There is no network yet: take pictures to mark."),
   });
   for (const [id, action] of Object.entries(BUTTONS)) byId(id).addEventListener("click", action);
