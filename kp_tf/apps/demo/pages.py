@@ -47,7 +47,7 @@ def static_routes(page: str) -> "list[Route]":
 
     def serve(path: Path) -> Callable:
         async def endpoint(request: "Request") -> "Response":
-            if path.suffix == ".html":
+            if path.suffix == ".html" and path.parent != PARTS:
                 return HTMLResponse(compose(path), headers=STATIC_HEADERS)
             return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=STATIC_HEADERS)
 
