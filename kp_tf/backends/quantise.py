@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from kp_tf.backends.flatbuffer import pack, unpack
+
 # layers of few weights whose rounding moves results most: without them, 8 bits cost 0.003 % NME on the validation faces
 # of 300-W, with them 0.021 %; "cells" are the detector's
 KEPT_LAYERS = ("stem", "scores", "landmarks", "cells")
@@ -16,12 +18,11 @@ def quantise(content: bytes) -> bytes:
     Args:
         content: a model in float32, as LiteRT.
     """
-    import flatbuffers  # comes with ai-edge-litert
     from ai_edge_litert import schema_py_generated as schema
 
     operators = schema.BuiltinOperator
     versions = {operators.CONV_2D: 5, operators.FULLY_CONNECTED: 12}  # the first that take a scale for each channel
-    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     (graph,) = model.subgraphs
     shared = {number for number, count in Counter(tensor.buffer for tensor in graph.tensors).items() if count > 1}
     uses = Counter(int(place) for operator in graph.operators for place in operator.inputs)
@@ -41,9 +42,7 @@ def quantise(content: bytes) -> bytes:
         code.version = max(code.version, versions[code.builtinCode])
         if code.builtinCode == operators.FULLY_CONNECTED:
             operator.builtinOptions.asymmetricQuantizeInputs = True
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack(model)
 
 
 def _rounded(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,9 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         KpError: if the file cannot be written (no such folder, no permission, a full disk).
     """
-    target = (
-        Path(tempfile.gettempdir(), path.name) if (is_special := _is_special(path)) else Path(os.path.realpath(path))
-    )
+    is_special = _is_special(path)
+    target = Path(tempfile.gettempdir(), path.name) if is_special else Path(os.path.realpath(path))
     temporary = target.with_name(temporary_name(target.name, os.getpid()))
     try:
         yield temporary

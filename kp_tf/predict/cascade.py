@@ -5,10 +5,12 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
+from PIL import Image
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels, with_angles
+from kp_tf.core.images import crop_image
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.confidence import are_doubtful, mean_deviation
 
@@ -26,6 +28,11 @@ class Cropper(Protocol):
     def __call__(self, faces: np.ndarray, windows: np.ndarray) -> Iterable[np.ndarray]:
         """Yield the crop (H, W) or (H, W, 1) uint8 of each window (n, 4 or 5) of the faces with these indices (n,)."""
         ...
+
+
+def cropper_of(grey: Image.Image, shape: tuple[int, int]) -> Cropper:
+    """Crops of shape (H, W) from one upright picture in grey."""
+    return lambda faces, windows: (crop_image(grey, window, shape) for window in windows)
 
 
 def run_cascade(
@@ -131,11 +138,11 @@ def _boxes_around(face: MeanFace | None, points: np.ndarray, boxes: np.ndarray, 
 def _with_turns(
     run_pass: _Pass, boxes: np.ndarray, outputs: np.ndarray, info: ModelInfo, of_unknown_angle: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Try other rotations of those boxes (N, 5) whose outputs (N, K, 3) are in doubt.
+    """Try other rotations of those boxes (N, 5) whose outputs (N, K, 3) are in doubt; some are `of_unknown_angle` (N,).
 
     Returns:
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then up to KEPT_TURNS rotations of those in
-        doubt; of those that are not of unknown angle (N,), only rotations that are not in doubt.
+        doubt. Where the angle is known, only rotations that are not in doubt themselves are among them.
     """
     everyone = np.arange(len(boxes))
     doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))

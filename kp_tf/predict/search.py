@@ -3,8 +3,6 @@
 The exported page does the same (apps/demo/static/search.js).
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from PIL import Image
 
@@ -12,8 +10,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import clusters, crop_windows, misses_image, scale_boxes, to_pixels
-from kp_tf.core.images import crop_image
-from kp_tf.predict.cascade import predict_all, run_cascade
+from kp_tf.predict.cascade import cropper_of, predict_all, run_cascade
 from kp_tf.predict.confidence import are_doubtful, mean_deviation
 
 NETWORK = "network"  # the name of this search among those of the detectors
@@ -38,9 +35,7 @@ def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
     if not info.recipe.has_heatmaps:
         raise KpError(f"{info.path} has no heatmaps, by which a network finds things itself: pass a box")
 
-    def crop(faces: np.ndarray, windows: np.ndarray) -> Iterator[np.ndarray]:
-        return (crop_image(grey, window, info.recipe.shape) for window in windows)
-
+    crop = cropper_of(grey, info.recipe.shape)
     boxes = _boxes_in(*grey.size)
     windows = crop_windows(scale_boxes(boxes, info.recipe.first_pass_scale), info.recipe.crop_scale)
     outputs = predict_all(network, crop(np.arange(len(windows)), windows))

@@ -3,12 +3,10 @@
 import subprocess
 from collections.abc import Sequence
 
-from kp_tf.apps.demo.processes import PROGRAM, environment
+from kp_tf.apps.demo.processes import ERROR, PROGRAM, environment, last_words
 from kp_tf.apps.demo.project import RUNS, SITE, Project
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.core.errors import KpError
-
-ERROR = "error: "  # begins the line in which a command says why it ends
 
 
 class ExportService:
@@ -42,9 +40,8 @@ class ExportService:
             check=False,
         )
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-            said = next((line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)), lines[-1])
-            raise KpError(f"the page was not made: {said}")
+            said = last_words(done.stderr) or f"exit status {done.returncode}"
+            raise KpError(f"the page was not made: {said.removeprefix(ERROR)}")
         folder = self._project.folder / SITE
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return {"network": runs[0], "folder": str(folder), "size": size}

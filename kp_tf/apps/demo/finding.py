@@ -1,6 +1,6 @@
 """Finding an object without a detector: where objects lie on average or, if none is there, in the whole picture."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -8,8 +8,7 @@ from PIL import Image
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image
-from kp_tf.core.images import crop_image
-from kp_tf.predict.cascade import run_cascade
+from kp_tf.predict.cascade import cropper_of, run_cascade
 from kp_tf.predict.search import are_sharp, search
 
 ROUNDS = 3  # each begins with the box of the last
@@ -39,10 +38,7 @@ def network_outputs(
     network: Network, info: ModelInfo, grey: Image.Image, box: np.ndarray, flips: bool = False
 ) -> np.ndarray:
     """What a network predicts in a box (4,) of an upright picture: (1, K, 3), see `run_cascade`."""
-
-    def crop(faces: np.ndarray, windows: np.ndarray) -> Iterator[np.ndarray]:
-        return (crop_image(grey, window, info.recipe.shape) for window in windows)
-
+    crop = cropper_of(grey, info.recipe.shape)
     return run_cascade(network, info, crop, box[None], np.array([grey.size]), flips=flips)
 
 

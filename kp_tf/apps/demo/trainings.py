@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from kp_tf.apps.demo.processes import PROGRAM, environment
+from kp_tf.apps.demo.processes import ERROR, PROGRAM, environment, last_words
 from kp_tf.apps.demo.project import POINTS, RUNS, Project
 from kp_tf.artifacts.runs import is_complete
 from kp_tf.core.errors import KpError
@@ -27,9 +27,8 @@ from kp_tf.core.keypoints import spell_out
 COMMAND = (*PROGRAM, "train")
 LABELS, SCHEME, LATEST = ".training.xml", ".training.json", "training.json"
 FEWEST = 2  # photographs, one of them for validation
-ERROR = "error:"  # begins the line in which a training says why it ends
 LOG_SPACE = 100_000  # bytes; with less, a training may not have been able to say it
-FULL = f"{ERROR} the disk is full. Free some space and try again"
+FULL = f"{ERROR}the disk is full. Free some space and try again"
 RECENT = 5  # epochs whose seconds tell the time that is left
 
 
@@ -194,7 +193,5 @@ def _read(path: Path) -> dict | None:
 
 def _last_line(log: Path) -> str:
     with suppress(OSError):
-        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-        errors = [line for line in lines if line.startswith(ERROR)]
-        return (errors or [line for line in lines if line] or [""])[-1][:300]
+        return last_words(log.read_text(encoding="utf-8", errors="replace"))[:300]
     return ""

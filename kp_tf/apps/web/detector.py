@@ -1,10 +1,10 @@
 """The detector of faces in a site: its network for squares of one size, because LiteRT.js takes no other shapes."""
 
 from pathlib import Path
-from typing import Any
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import FOLDER
+from kp_tf.backends.flatbuffer import pack, unpack
 from kp_tf.core.centres import CHANNELS, STRIDE
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.predict.detectors.builtin import SIDES
@@ -30,14 +30,9 @@ def detector_networks(info: ModelInfo, path: Path = FILE) -> dict[int, bytes]:
 
 def for_squares(content: bytes, side: int) -> bytes:
     """A detector's network, as LiteRT, with input (1, side, side, 1)."""
-    import flatbuffers  # comes with ai-edge-litert
-    from ai_edge_litert import schema_py_generated as schema
-
-    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     graph, cells = model.subgraphs[0], side // STRIDE
     shapes = {graph.inputs[0]: [1, side, side, 1], graph.outputs[0]: [1, cells, cells, CHANNELS]}
     for place, shape in shapes.items():  # the runtime derives all others from the input's
         graph.tensors[place].shape, graph.tensors[place].shapeSignature = shape, None
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack(model)

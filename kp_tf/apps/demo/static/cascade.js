@@ -16,6 +16,7 @@ import { boxAround, boxIn, rotatedBoxAround } from "./mean-face.js";
 import { cropWindow, missesPicture, scaledBox, toPixels } from "./windows.js";
 
 const TURNS = [45, 90, 135, 180, 225, 270, 315]; // degrees by which a first window in doubt is rotated further
+const KNOWN_TURNS = [90, 180, 270]; // likewise, if the angle is known roughly: most of what is in doubt then is no face
 const KEPT_TURNS = 3; // of them, those with the sharpest heatmaps, go on to the next pass
 const UPRIGHT_BONUS = 0.85; // another rotation must have sharper heatmaps than the upright one by this factor
 const STEP = 0.5; // of the box, between the nine windows of a first pass over a whole photograph
@@ -40,10 +41,11 @@ export async function runCascade(network, model, picture, around, framed = false
   const passes = meanFace ? model.num_passes : 1;
   const start = framing ? boxIn(framing, box) : box;
   const look = (next) => runPass(network, model, picture, next);
-  const turns = model.rotated_windows && passes > 1 ? TURNS : [];
+  const isKnown = angle !== undefined;
+  const turns = model.rotated_windows && passes > 1 ? (isKnown ? KNOWN_TURNS : TURNS) : [];
   let tried = framing
     ? [await sharpestWindow(look, start, model.first_pass_scale)]
-    : await firstPass(look, scaledBox(box, passes > 1 ? model.first_pass_scale : 1), model, turns, angle !== undefined);
+    : await firstPass(look, scaledBox(box, passes > 1 ? model.first_pass_scale : 1), model, turns, isKnown);
   for (let pass = 1; pass < passes; pass += 1) {
     const next = [];
     for (const { points } of tried) next.push(await look(nextBox(meanFace, points, box, start, model, picture)));
@@ -73,8 +75,7 @@ async function firstPass(look, box, model, turns, isKnown) {
   const upright = await look(box);
   if (!turns.length || !isUnusual(upright.variance, model)) return [upright];
   const turned = [];
-  const tried = isKnown ? turns.filter((_, k) => k % 2) : turns; // what is in doubt at a known angle is seldom a face
-  for (const turn of tried) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
+  for (const turn of turns) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
   const sorted = turned.sort((one, other) => meanDeviation(one.variance) - meanDeviation(other.variance));
   return [upright, ...sorted.slice(0, KEPT_TURNS).filter(({ variance }) => !isKnown || !isUnusual(variance, model))];
 }
