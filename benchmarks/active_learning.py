@@ -1,12 +1,12 @@
-"""Whether the order in which a project's page asks for photographs needs fewer of them than a random one, on IMM.
+"""Whether marking those photographs first that the network is least sure of needs fewer than a random order, on IMM.
 
     python -m benchmarks.active_learning --data DIR --out active
 
 The pool is IMM's people 1–32, the test people 33–40. Each seed draws the first pictures. From there, pictures are added
-until there are 12, 24 and 48 of them: those that come first in the page's order by the network trained so far
-(`kp_tf/apps/demo/next_to_mark.py`), or random ones. Every network is trained as the page does, from `compact` with a
-tenth of its pictures for validation, for 60 epochs; the test takes no part. Rows that are finished are kept, so the
-command continues where it was interrupted. Writes OUT/active.json, OUT/active.md and OUT/active.png.
+until there are 12, 24 and 48 of them: those that the network trained so far is least sure of, in the order of a
+project's page (`kp_tf/apps/demo/next_to_mark.py`), or random ones. Every network is trained as the page does, from
+`compact` with a tenth of its pictures for validation, for 60 epochs; the test takes no part. Rows that are finished are
+kept, so the command continues where it was interrupted. Writes OUT/active.json, OUT/active.md and OUT/active.png.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from kp_tf.predict.samples import predict_samples
 SIZES = (6, 12, 24, 48)
 SEEDS = (0, 1, 2)
 EPOCHS = 60
-PAGE, RANDOM = "the page's order", "random order"
+UNSURE, RANDOM = "least sure first", "random order"
 QUICK = {"sizes": (3, 5), "seeds": (0,), "epochs": 1, "pool": 9}
 
 
@@ -59,13 +59,13 @@ def compare(data: str | None, out: Path, sizes: list[int], seeds: list[int], epo
         raise KpError(f"{kept} has other settings: {result['settings']}; choose another folder with --out")
     for seed in seeds:
         shuffled = np.random.default_rng(seed).permutation(len(samples)).tolist()
-        for order in (PAGE, RANDOM):
+        for order in (UNSURE, RANDOM):
             chosen, run = shuffled[: sizes[0]], Path()
             for size in sizes:
                 row = _row(result["rows"], seed, order, size)
                 if row is None:
                     rest = [k for k in shuffled if k not in chosen]
-                    if size > sizes[0] and order == PAGE:
+                    if size > sizes[0] and order == UNSURE:
                         rest = _in_order(folder, samples, chosen, rest, run)
                     row = {"seed": seed, "order": order, "pictures": size}
                     row |= {"chosen": chosen + rest[: size - len(chosen)]}
@@ -78,7 +78,7 @@ def compare(data: str | None, out: Path, sizes: list[int], seeds: list[int], epo
                     row["mean_px"] = _error(run, test)
                     print(json.dumps({name: value for name, value in row.items() if name != "chosen"}), flush=True)
                     write_json(kept, result)
-    curves = {order: _means(result["rows"], order) for order in (PAGE, RANDOM)}
+    curves = {order: _means(result["rows"], order) for order in (UNSURE, RANDOM)}
     title = f"IMM, 58 points: error by number of marked pictures, mean of {len(seeds)} seeds"
     plots.learning_curve(out / "active.png", curves, title)
     save_table(out / "active", result, _table(result["rows"], sizes))
@@ -89,7 +89,7 @@ def _row(rows: list[dict], seed: int, order: str, size: int) -> dict | None:
 
 
 def _in_order(folder: Path, samples: Samples, chosen: list[int], rest: list[int], run: Path) -> list[int]:
-    """The pictures that are left, as the page of a project orders them with this network."""
+    """The pictures that are left, those first that this network is least sure of."""
     write_dlib_xml(folder / POINTS, samples.take(chosen))
     project = Project(folder)
     shape = mean_shape(project, project.scheme) if project.scheme else {}
@@ -130,16 +130,16 @@ def _means(rows: list[dict], order: str) -> list[tuple[int, float]]:
 
 
 def _table(rows: list[dict], sizes: list[int]) -> list[str]:
-    lines = [f"| pictures | {PAGE} | {RANDOM} | difference, seed by seed |", "|---|---|---|---|"]
+    lines = [f"| pictures | {UNSURE} | {RANDOM} | difference, seed by seed |", "|---|---|---|---|"]
     for size in sizes:
-        page, random = (_errors(rows, order, size) for order in (PAGE, RANDOM))
-        differences = ", ".join(f"{difference:+.2f}" for difference in page - random)
-        lines.append(f"| {size} | {page.mean():.2f} px | {random.mean():.2f} px | {differences} |")
+        unsure, random = (_errors(rows, order, size) for order in (UNSURE, RANDOM))
+        differences = ", ".join(f"{difference:+.2f}" for difference in unsure - random)
+        lines.append(f"| {size} | {unsure.mean():.2f} px | {random.mean():.2f} px | {differences} |")
     return lines
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="The page's order of photographs to mark beside a random one.")
+    parser = argparse.ArgumentParser(description="Marking the least sure photographs first beside a random order.")
     parser.add_argument("--data", metavar="DIR", help="folder of the data sets")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("active"))
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", default=SIZES)

@@ -327,7 +327,7 @@ def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without
         wait(page, "#train-state", "^The training is finished. 2 epochs are done.$")
 
 
-def test_the_photographs_come_in_the_order_in_which_the_network_is_least_sure(window, named, monkeypatch):
+def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_them(window, named, monkeypatch):
     box = "<box left='50' top='40' width='80' height='80'>{}</box>"
     parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
     write_xml(named / "points.xml", [f"<image file='0.png'>{box.format(parts)}</image>"])
@@ -344,11 +344,17 @@ def test_the_photographs_come_in_the_order_in_which_the_network_is_least_sure(wi
     monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
     monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
     monkeypatch.setattr(Proposals, "load", lambda *_: Loaded(info, network, Predictor(info, network)))
+    keys = {f"{number}.png": bytes([place]) for place, number in enumerate((3, 1, 2, 0))}
+    monkeypatch.setattr("kp_tf.apps.demo.next_to_mark._random", keys.__getitem__)
     with serving_project(named) as address:
         page = window(address)
-        wait(page, "#order-name", "^Begin with those that network 001 is least sure of$")
-        wait(page, "#photo-list", "2.png.*1.png.*3.png.*0.png")
+        wait(page, "#order-hint", "^A random order, with photographs that look alike apart.*first”.$")
+        wait(page, "#photo-list", "3.png.*1.png.*2.png.*0.png")
         wait(page, "#status", "^1.png$")  # which was the first to mark before
+        page.click("#next-open")
+        wait(page, "#status", "^3.png$")
+        page.select_option("#order-kind", label="least sure first")
+        wait(page, "#photo-list", "2.png.*1.png.*3.png.*0.png")
         page.click("#next-open")
         wait(page, "#status", "^2.png$")
         page.click("#next-open")
@@ -367,6 +373,6 @@ def test_the_photographs_come_in_the_order_in_which_the_network_is_least_sure(wi
         wait(page, "#status", "^1.png$")
         wait(page, "#photo-list", "1.png.*3.png.*0.png.*2.png")
         assert page.locator("optgroup").first.get_attribute("label") == "To mark, the least sure first"
-        page.uncheck("#in-order")
+        page.select_option("#order-kind", label="by name")
         wait(page, "#photo-list", "0.png.*1.png.*2.png.*3.png")
         assert not page.locator("optgroup").count()

@@ -1,5 +1,6 @@
 """What to mark next: a project's newest network looks at the photographs in the background while others are marked."""
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.images import open_photograph
 
 OPEN, DONE = ("new", "begun"), "done"  # states of photographs
-NOTHING = {"network": "", "names": [], "of": 0}
+NOTHING = {"network": "", "mixed": [], "unsure": [], "of": 0}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class NextToMark:
         self._round = _Round(Key(""), ())
 
     def order(self, project: Project, shape: Mapping) -> dict:
-        """The order so far. If there are photographs that the network has not seen, it goes on with them.
+        """Two orders so far. If there are photographs that the network has not seen, it goes on with them.
 
         Args:
             project: of the photographs.
@@ -67,7 +68,9 @@ class NextToMark:
 
         Returns:
             network: its name; empty if the project has none of its own for these points.
-            names: of the photographs to mark that were seen so far, the most useful first.
+            mixed: the names of the photographs to mark that were seen so far, in a random order that stays the same.
+            unsure: the same, those first that the network is least sure of. In both, photographs that look like an
+                earlier one, or like one that is marked, come later.
             of: how many photographs there are to mark and can be read.
         """
         own = self._proposals.own(project)
@@ -84,15 +87,19 @@ class NextToMark:
         views = dict(self._round.views)
         to_mark = [photograph for photograph, state in states.items() if state in OPEN]
         seen, doubts, looks = [], [], []
-        for photograph in to_mark:
+        for photograph in sorted(to_mark, key=_random):
             if (view := views.get(photograph)) and view.doubt is not None:
                 seen.append(photograph)
                 doubts.append(view.doubt)
                 looks.append(view.look)
         known = [view.look for photograph, view in views.items() if states.get(photograph) == DONE]
-        order = most_useful_first(np.array(doubts), looks, [look for look in known if look is not None])
+        known = [look for look in known if look is not None]
+        orders = {
+            kind: [seen[k] for k in most_useful_first(np.array(weights), looks, known)]
+            for kind, weights in (("mixed", np.ones(len(seen))), ("unsure", doubts))
+        }
         unreadable = sum(photograph in views and views[photograph].look is None for photograph in to_mark)
-        return {"network": name, "names": [seen[k] for k in order], "of": len(to_mark) - unreadable}
+        return {"network": name, **orders, "of": len(to_mark) - unreadable}
 
     def _look_at_more(self, project: Project, shape: Mapping, states: Mapping[str, str]) -> None:
         """Let a thread look at the photographs that were not seen yet, unless one is at it."""
@@ -129,6 +136,11 @@ class NextToMark:
                 current.views[name] = look_at(loaded, folder / name, box, shape)
             except KpError:  # is said when the photograph is opened
                 current.views[name] = View(None, None)
+
+
+def _random(name: str) -> bytes:
+    """A key that sorts names in a random order, in which they stay when others are added."""
+    return hashlib.sha256(name.encode()).digest()
 
 
 def look_at(loaded: Loaded, path: Path, box: np.ndarray | None, shape: Mapping) -> View:

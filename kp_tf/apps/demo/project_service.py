@@ -208,7 +208,7 @@ class ProjectService:
         return {"network": network, "faces": [writers.face_to_json(face) for face in faces]}
 
     def next_to_mark(self, content: bytes) -> dict:
-        """The order of the photographs to mark, as `NextToMark.order`."""
+        """The orders of the photographs to mark, as `NextToMark.order`."""
         return self._next.order(self._project, self.shape(b""))
 
     def add(self, content: bytes, page: str, name: str) -> dict:

@@ -70,8 +70,9 @@ export const propose = (name, box) => ask("propose", JSON.stringify(box), { name
 
 /**
  * @typedef {object} Next
- * @property {string} network  that puts photographs in order; empty if there is none
- * @property {string[]} names  of the photographs to mark that it has seen, the most useful first
+ * @property {string} network  that has looked at the photographs; empty if there is none
+ * @property {string[]} mixed  the names of the photographs to mark that it has seen, in a random order
+ * @property {string[]} unsure  the same, those first that it is least sure of; in both, those that look alike are apart
  * @property {number} of  how many there are to mark
  *
  * @returns {Promise<Next>}

@@ -46,22 +46,24 @@ async function refreshShape() {
 
 const isToMark = ({ state: how }) => how === "new" || how === "begun";
 
-/** The photographs to mark, by index: the most useful first, if there is such an order, and then by name. */
+/** The photographs to mark, by index: in the order that was chosen, if there is one, and then by name. */
 export function toMark() {
   const indices = [...state.photos.keys()].filter((index) => isToMark(state.photos[index]));
   if (!isOrdered()) return indices;
-  const rank = new Map(project.next.names.map((name, place) => [name, place]));
+  const rank = new Map(project.next[project.order].map((name, place) => [name, place]));
   const place = (index) => rank.get(state.photos[index].name) ?? Infinity;
   return indices.sort((one, other) => place(one) - place(other) || one - other);
 }
 
-export const isOrdered = () => project.inOrder && project.next.network !== "";
+export const isOrdered = () => project.order !== "names" && project.next.network !== "";
 
-let followed = ""; // the network whose order was begun
+let followed = ""; // the order that was begun, and its network
 
-/** Notes that the photographs are gone through in the order of the newest network. */
+const orderName = () => `${project.order} ${project.next.network}`;
+
+/** Notes that the photographs are gone through in the current order. */
 export function followOrder() {
-  if (isOrdered()) followed = project.next.network;
+  if (isOrdered()) followed = orderName();
 }
 
 /**
@@ -70,7 +72,7 @@ export function followOrder() {
  */
 export function nextToMark() {
   const indices = toMark();
-  if (isOrdered() && followed !== project.next.network) return indices.find((index) => index !== state.photoIndex) ?? -1;
+  if (isOrdered() && followed !== orderName()) return indices.find((index) => index !== state.photoIndex) ?? -1;
   const at = indices.indexOf(state.photoIndex);
   if (at >= 0) return indices.length > 1 ? indices[(at + 1) % indices.length] : -1;
   const after = isOrdered() ? undefined : indices.find((index) => index > state.photoIndex);

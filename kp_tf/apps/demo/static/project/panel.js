@@ -8,13 +8,18 @@ import { canTake } from "./proposals.js";
 
 const byId = (id) => document.getElementById(id);
 const SIGNS = { new: "○", begun: "◐", done: "●", none: "–", problem: "!" };
+const ORDERS = {
+  mixed: ["To mark", "A random order, with photographs that look alike apart. On faces, it gave better networks than “least sure first”."],
+  unsure: ["To mark, the least sure first", "The network is likely to be wrong there. On faces, marking in a mixed order gave better networks."],
+  names: ["", ""],
+};
 const WORDS = { new: "to mark", begun: "begun", done: "marked", none: "nothing to mark", problem: "cannot be used" };
 
 export function connectPanel() {
   byId("photo-list").addEventListener("change", (event) => showPhoto(Number(event.target.value)));
-  const order = () => setProject({ inOrder: byId("in-order").checked });
-  byId("in-order").addEventListener("change", order);
-  order(); // a browser may keep the box of an earlier visit as it was
+  const order = () => setProject({ order: byId("order-kind").value });
+  byId("order-kind").addEventListener("change", order);
+  order(); // a browser may keep the choice of an earlier visit
 }
 
 export function renderPanel() {
@@ -70,8 +75,8 @@ function renderPhotographs() {
 function fillList(list) {
   const all = [...state.photos.keys()];
   const open = new Set(isOrdered() ? toMark() : []);
-  const sections = [["To mark, the least sure first", [...open]], ["Others", all.filter((index) => !open.has(index))]];
-  const key = JSON.stringify([isOrdered(), state.photos.length, [...open]]);
+  const sections = [[ORDERS[project.order][0], [...open]], ["Others", all.filter((index) => !open.has(index))]];
+  const key = JSON.stringify([project.order, isOrdered(), state.photos.length, [...open]]);
   if (list.dataset.key === key) return;
   list.dataset.key = key;
   const options = (indices) => indices.map((index) => new Option("", index));
@@ -85,11 +90,10 @@ function fillList(list) {
 
 /** Says in which order the photographs come, and why. */
 function renderOrder() {
-  const { network, names, of } = project.next;
+  const { network, mixed, of } = project.next;
   byId("order").hidden = !network || !of;
-  setText(byId("order-name"), `Begin with those that network ${network} is least sure of`);
-  const seen = names.length < of ? ` Looked at so far: ${names.length} of ${of}.` : "";
-  setText(byId("order-hint"), `Its points are likely to be wrong there. Photographs that look alike are kept apart.${seen}`);
+  const seen = isOrdered() && mixed.length < of ? ` Network ${network} has looked at ${mixed.length} of ${of} so far.` : "";
+  setText(byId("order-hint"), ORDERS[project.order][1] + seen);
 }
 
 function renderFaces(photo) {

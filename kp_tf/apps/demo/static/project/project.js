@@ -13,9 +13,10 @@ export const project = {
   view: "", // points, mark, train or try
   /** @type {import("./api.js").Training} */
   training: { state: "none", runs: [] },
-  /** @type {import("./api.js").Next}  the order of the photographs to mark */
-  next: { network: "", names: [], of: 0 },
-  inOrder: true, // use it
+  /** @type {import("./api.js").Next}  orders of the photographs to mark */
+  next: { network: "", mixed: [], unsure: [], of: 0 },
+  /** The one that is used.  @type {"mixed" | "unsure" | "names"} */
+  order: "mixed",
   clip: "", // the name of the clip that is open
   /** The frame of the clip that is being corrected.  @type {?import("../state.js").Photo} */
   returning: null,

@@ -25,7 +25,7 @@ async function watchOrder() {
   if (!project.training.runs?.length || project.view !== "mark" || project.blocked) return false;
   const next = await api.next().catch(() => project.next);
   if (JSON.stringify(next) !== JSON.stringify(project.next)) setProject({ next });
-  return next.network !== "" && next.names.length < next.of;
+  return next.network !== "" && next.mixed.length < next.of;
 }
 
 const newest = ({ runs, state: how, run }) => (how === "running" ? "" : `${runs?.[0]} ${how} ${run}`);
