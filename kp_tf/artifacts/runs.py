@@ -13,7 +13,7 @@ lock               held by the training while it runs; the empty file stays
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kp_tf.core.errors import KpError, printable
 from kp_tf.core.files import is_unicode, read_json, write_json
 
 RUNS = Path("runs")
+HARDLY = 0.75  # of the mean shape's error; useful networks have half of it or less
 LOCK = "lock"
 FIGURES = (
     "training_samples.png",
@@ -43,6 +44,11 @@ OWN_FILES = (
     "metrics.json",
     *FIGURES,
 )
+
+
+def hardly_better(report: Mapping) -> bool:
+    """Whether a network is hardly better than always predicting the mean shape, by its metrics.json."""
+    return report["val_mean_error_px"] > HARDLY * report["mean_shape_error_px"]
 
 
 def new_run(label: str, out: Path | None, overwrite: bool) -> Path:

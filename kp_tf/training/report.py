@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kp_tf.artifacts.runs import hardly_better
 from kp_tf.backends.keras_backend import for_prediction
 from kp_tf.core.files import replacing, write_json
 from kp_tf.core.hardware import cpu_model
@@ -99,6 +100,8 @@ def _print_scores(run: Path, report: dict) -> None:
     if "val_nme" in report:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
         line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
+    if hardly_better(report):
+        line += "\nThe network is hardly better than the mean shape: label more photographs, or train for more epochs"
     for name, scores in report.get("added_validation", {}).items():
         line += f"\n{name}: {_row(scores)}"
     figures = f", its figures in {run / 'figures'}" if (run / "figures").is_dir() else ""

@@ -327,6 +327,30 @@ def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without
         wait(page, "#train-state", "^The training is finished. 2 epochs are done.$")
 
 
+def test_a_network_that_is_hardly_better_than_the_mean_shape_is_said_so(window, named):
+    run = named / "runs/001"
+    run.mkdir(parents=True)
+    (run / "model.keras").touch()
+    (run / "history.csv").write_text("epoch,loss,val_loss,seconds\n0,1,1,1\n")
+    (named / "runs/training.json").write_text('{"run": "001", "epochs": 1, "process": 1, "started": null}')
+    scores = {"val_mean_error_px": 9, "mean_shape_error_px": 9.5, "val_nme": 0.16, "mean_shape_nme": 0.171}
+    (run / "metrics.json").write_text(json.dumps(scores))
+    warning = (
+        "^Network 001 is hardly better than the average shape .* is 16 % of the size, that of the average shape 17.1"
+    )
+    with serving_project(named) as address:
+        page = window(address)
+        page.click("[data-view=train]")
+        wait(page, "#train-warning", warning)
+        page.click("[data-view=try]")
+        wait(page, "#export-warning", warning)
+        assert page.is_enabled("#export")
+        (run / "metrics.json").write_text(json.dumps(scores | {"val_mean_error_px": 4}))
+        page.reload()
+        page.click("[data-view=try]")
+        wait(page, "#export-warning", "^$")
+
+
 def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_them(window, named, monkeypatch):
     box = "<box left='50' top='40' width='80' height='80'>{}</box>"
     parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))

@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,3 +41,24 @@ def test_faces_are_proposed_where_the_detector_finds_them_and_otherwise_where_th
     (found,) = propose(tmp_path, monkeypatch, loaded(), (165, 60))
     np.testing.assert_allclose(found, (165, 60), atol=2)
     assert propose(tmp_path, monkeypatch, loaded(), (165, 60), own=None) == []
+
+
+@pytest.mark.parametrize(
+    ("nme", "expected"),
+    [
+        ({}, {"error": 9, "mean_shape": 10, "unit": "pixels"}),
+        ({"val_nme": 0.18, "mean_shape_nme": 0.2}, {"error": 18, "mean_shape": 20, "unit": "% of the size"}),
+    ],
+)
+def test_the_newest_network_is_compared_with_the_mean_shape(tmp_path, nme, expected):
+    project, proposals = SimpleNamespace(folder=tmp_path), Proposals()
+    assert proposals.networks(project) == {"runs": [], "hardly_better": None}
+    for name, error in (("001", 2), ("002", 9)):
+        run = tmp_path / "runs" / name
+        run.mkdir(parents=True)
+        (run / "model.keras").touch()
+        scores = {"val_mean_error_px": error, "mean_shape_error_px": 10, **nme}
+        (run / "metrics.json").write_text(json.dumps(scores))
+        if name == "001":
+            assert proposals.networks(project) == {"runs": ["001"], "hardly_better": None}
+    assert proposals.networks(project) == {"runs": ["002", "001"], "hardly_better": expected}

@@ -81,6 +81,7 @@ def test_train_part_2_leaves_a_whole_run(work, imm_data, capsys):
     assert "Part 2, 58 landmarks, recipe course: 4 training and 4 validation images of " in out
     assert f"Validation: mean error {metrics['val_mean_error_px']:.2f} px (mean shape: " in out
     assert f"The run is in {run}, its figures in {run}/figures" in out
+    assert "The network is hardly better than the mean shape: label more photographs" in out, "after two epochs"
 
 
 def test_part_3_is_scored_and_drawn_on_test_photographs(tmp_path):

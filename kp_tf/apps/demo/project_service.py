@@ -258,8 +258,8 @@ class ProjectService:
         return self.training(b"")
 
     def training(self, content: bytes) -> dict:
-        """How the latest training is, as `Trainings.status`, and the networks to begin another with (runs)."""
-        return self._trainings.status() | {"runs": self._proposals.runs(self._project)}
+        """How the latest training is, as `Trainings.status`, and the networks so far, as `Proposals.networks`."""
+        return self._trainings.status() | self._proposals.networks(self._project)
 
     def _check(self, page: str) -> None:
         if page != self._page:

@@ -10,10 +10,12 @@ from PIL import Image
 from kp_tf.apps.demo.finding import find_object
 from kp_tf.apps.demo.project import RUNS, Project
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.runs import hardly_better
 from kp_tf.backends import load_network
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
+from kp_tf.core.files import read_json
 from kp_tf.core.images import Photograph, open_photograph
 from kp_tf.core.keypoints import IBUG68
 from kp_tf.predict.detectors import DEFAULT, find_detector
@@ -51,6 +53,26 @@ class Proposals:
         """The names of the project's networks, the newest first."""
         runs = sorted((run for run in project.folder.joinpath(RUNS).glob("*") if run.name.isdecimal()), reverse=True)
         return [run.name for run in runs if (run / "metrics.json").is_file() and (run / "model.keras").is_file()]
+
+    def networks(self, project: Project) -> dict:
+        """What the page says of the project's networks.
+
+        Returns:
+            Their names, the newest first (runs). If the newest is hardly better than the mean shape, its error on the
+            validation photographs, that of the mean shape, and their unit (hardly_better); otherwise null.
+
+        Raises:
+            KpError: if its scores cannot be read.
+        """
+        runs = self.runs(project)
+        report = read_json(project.folder / RUNS / runs[0] / "metrics.json") if runs else {}
+        if not runs or not hardly_better(report):
+            return {"runs": runs, "hardly_better": None}
+        has_size = "val_nme" in report
+        errors = ("val_nme", "mean_shape_nme") if has_size else ("val_mean_error_px", "mean_shape_error_px")
+        error, mean_shape = ((100 if has_size else 1) * report[name] for name in errors)
+        unit = "% of the size" if has_size else "pixels"
+        return {"runs": runs, "hardly_better": {"error": error, "mean_shape": mean_shape, "unit": unit}}
 
     def own(self, project: Project) -> tuple[str, Key] | None:
         """The newest network of the project and what the page calls it; None if there is none."""

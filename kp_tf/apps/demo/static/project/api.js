@@ -83,6 +83,8 @@ export const next = () => ask("next", "", {});
  * @typedef {object} Training
  * @property {"none" | "running" | "finished" | "stopped" | "failed"} state
  * @property {string[]} runs  the networks of the project, the newest first
+ * @property {?{error: number, mean_shape: number, unit: string}} hardly_better  errors of the newest network and of the
+ *   mean shape, if it is hardly better
  * @property {string} [run]
  * @property {number} [epochs]
  * @property {Record<string, number>[]} [rows]  one for each epoch so far

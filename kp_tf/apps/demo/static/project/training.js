@@ -57,6 +57,17 @@ export function timeLeft(seconds) {
   return seconds < 60 ? "Less than a minute left." : `About ${minutes} minute${minutes === 1 ? "" : "s"} left.`;
 }
 
+/** A warning if the newest network is of little use; empty otherwise.  @param {import("./api.js").Training} training */
+export function warningOf({ runs, hardly_better: errors }) {
+  if (!errors) return "";
+  const [own, average] = [errors.error, errors.mean_shape].map(round);
+  return `Network ${runs[0]} is hardly better than the average shape of your marks: its error on the validation photographs`
+    + ` is ${own} ${errors.unit}, that of the average shape ${average}. Mark more photographs, or train for more epochs.`;
+}
+
+/** A number with three digits. */
+export const round = (value) => Number(value.toPrecision(3)).toString();
+
 /** The error of each epoch for training and validation: NME if points measure the size, otherwise the loss. */
 export function errorsOf(rows) {
   const unit = rows[0]?.nme === undefined ? "loss" : "nme";

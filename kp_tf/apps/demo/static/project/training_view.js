@@ -3,7 +3,7 @@
 import { state } from "../state.js";
 import { load } from "./opening.js";
 import { project } from "./project.js";
-import { continueTraining, errorsOf, startTraining, stopTraining, timeLeft } from "./training.js";
+import { continueTraining, errorsOf, round, startTraining, stopTraining, timeLeft, warningOf } from "./training.js";
 
 const byId = (id) => document.getElementById(id);
 const SIDE = 320; // pixels of a validation photograph
@@ -34,6 +34,7 @@ export function renderTraining() {
   renderInit(training.runs ?? []);
   byId("train-progress").hidden = training.state === "none";
   if (training.state !== "none") renderProgress(training, running);
+  setText(byId("train-warning"), running ? "" : warningOf(training));
   renderGallery(training);
 }
 
@@ -84,8 +85,6 @@ function drawPlot(rows, epochs) {
     line(training, "training"), line(validation, "validation"),
   );
 }
-
-const round = (value) => Number(value.toPrecision(3)).toString();
 
 function shape(name, attributes) {
   const created = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -7,6 +7,7 @@ import { closeClip, correctShown, openClip, pauseClip, playOrPause, renderClip, 
 import { correctFrame } from "./frames.js";
 import { loadPredictor } from "./network.js";
 import { project } from "./project.js";
+import { warningOf } from "./training.js";
 
 const byId = (id) => document.getElementById(id);
 const FACE = "68 points of a face"; // among the published sets
@@ -100,6 +101,8 @@ export function renderTrying() {
     ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame.`
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
+  const warning = warningOf(project.training);
+  if (byId("export-warning").textContent !== warning) byId("export-warning").textContent = warning;
   byId("export").disabled = !newest || site.isBeingMade;
   const said = newest ? site.words : "Train a network first.";
   if (byId("export-state").textContent !== said) byId("export-state").textContent = said;
