@@ -5,6 +5,7 @@ colours from each other, and the outlines of the points show on any skin and in 
 state is global.
 """
 
+import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image, ImageChops
 
 from kp_tf.core.files import replacing
 
@@ -22,6 +24,8 @@ TRUTH = {"color": BLUE, "edgecolors": "white"}
 PREDICTION = {"color": ORANGE, "edgecolors": "black"}
 PANEL = 2.6  # inches
 DPI = 120
+MAX_SIDE = int(2 * PANEL * DPI)  # of a photograph in a panel, in pixels
+PAD = 12  # pixels around a figure
 
 
 def new_plot(title: str, x: str, y: str, width: float = 7) -> tuple[Figure, Axes]:
@@ -64,8 +68,12 @@ def set_title(figure: Figure, title: str) -> None:
 
 def show_pixels(axes: Axes, pixels: np.ndarray, *inside: np.ndarray) -> None:
     """Show pixels (H, W), (H, W, 1) or (H, W, 3) of 0 to 255; the limits include the points `inside` as well."""
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     height, width = pixels.shape[:2]
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    factor = max(1, min(width, height) // MAX_SIDE)  # matplotlib takes long to resize
+    image = image.reduce(factor)
+    extent = (-0.5, factor * image.width - 0.5, factor * image.height - 0.5, -0.5)
+    axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255, extent=extent)
     every = np.concatenate([[(-0.5, -0.5), (width - 0.5, height - 0.5)], *inside])
     (left, top), (right, bottom) = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
     axes.set(xlim=(left, right), ylim=(bottom, top))
@@ -98,9 +106,16 @@ def add_legend(figure: Figure, **labels: str) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all. Raises KpError if it cannot be written."""
+    """Write a figure as PNG without its white margins, whole or not at all. Raises KpError if it cannot be written."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 0})
+    with Image.open(drawn) as image:
+        pixels = image.convert("RGB")
+    left, top, right, bottom = ImageChops.invert(pixels).getbbox() or (0, 0, *pixels.size)
+    border = (max(left - PAD, 0), max(top - PAD, 0), min(right + PAD, pixels.width), min(bottom + PAD, pixels.height))
     with replacing(path) as temporary:
-        figure.savefig(temporary, bbox_inches="tight", pad_inches=0.1)
+        # matplotlib's own bbox_inches="tight" draws everything twice
+        pixels.crop(border).save(temporary, "PNG", dpi=(DPI, DPI))
 
 
 def square_crop(

@@ -113,7 +113,7 @@ def filters(path: Path, kernels: np.ndarray, title: str) -> None:
 def test_photographs(
     path: Path, photographs: Sequence[np.ndarray], boxes: np.ndarray, prediction: np.ndarray, title: str
 ) -> None:
-    """Draw up to 8 whole photographs with the box of the face and the predicted points.
+    """Draw whole photographs with the box of the face and the predicted points.
 
     Args:
         path: the picture.
@@ -122,9 +122,8 @@ def test_photographs(
         prediction: (N, K, 2) in pixels.
         title: of the picture.
     """
-    photographs = photographs[:8]
     figure, panels = new_panels(len(photographs), 4, title)
-    for axes, photograph, box, points in zip(panels, photographs, boxes, prediction, strict=False):
+    for axes, photograph, box, points in zip(panels, photographs, boxes, prediction, strict=True):
         corner, size = np.array(box[:2]) - 0.5, np.array(box[2:])
         show_pixels(axes, photograph, points, np.stack([corner, corner + size]))
         for colour, line in (("white", 3.5), (GREEN, 2)):

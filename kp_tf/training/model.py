@@ -21,6 +21,7 @@ from kp_tf.models.losses import NME, HeatmapLoss, WingLoss
 from kp_tf.predict.cascade import BATCH_SIZE, predict_all
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import TEACHER_DEVIATION, TEACHER_TOLERANCE, Recipe
+from kp_tf.training.adam import Adam, AdamW
 from kp_tf.training.distributed import for_strategy
 from kp_tf.training.faces import Faces
 
@@ -50,7 +51,7 @@ def compiled(model: keras.Model, recipe: Recipe, eyes: tuple[int, int] | None, s
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if recipe.weight_decay is None:
-        return keras.optimizers.Adam(recipe.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
+        return Adam(recipe.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
     warmup = min(recipe.warmup_epochs, recipe.epochs - 1) * steps
     rate = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 100 if warmup else recipe.learning_rate,
@@ -59,7 +60,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(
+    optimizer = AdamW(
         rate,  # pyright: ignore[reportArgumentType] Keras' annotation leaves out schedules
         weight_decay=recipe.weight_decay,
         global_clipnorm=5.0,

@@ -17,6 +17,7 @@ from kp_tf.predict.samples import predict_samples
 from kp_tf.training.scores import Scores, by_condition
 
 NUM_SHOWN = 6  # faces among the best and among the worst
+NUM_TEST = 8  # test photographs
 LOSSES = {
     "mse": "mean squared error (unit square)",
     "mae": "mean absolute error (unit square)",
@@ -106,7 +107,8 @@ def _draw_validation(run: EndedTraining, folder: Path) -> None:
 
 
 def _draw_test(run: EndedTraining, samples: Samples, folder: Path) -> None:
-    """The points on whole test photographs."""
+    """The points on the first whole test photographs."""
+    samples = samples.take(range(min(NUM_TEST, len(samples))))
     orientations = samples.orientations()
     points = predict_samples(run.network, samples, run.info)[..., :2]
     photographs = [np.asarray(open_photograph(samples.root / file).upright) for file in samples.files]

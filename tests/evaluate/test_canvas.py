@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import matplotlib.figure
+import matplotlib.patches
 import numpy as np
+import PIL.Image
 import pytest
 
-from kp_tf.evaluate.canvas import new_plot, save_figure, set_title, square_crop
+from kp_tf.evaluate.canvas import PAD, new_plot, save_figure, set_title, square_crop
 
 
 def test_a_square_crop_keeps_every_point_on_its_pixel():
@@ -38,14 +42,28 @@ def test_a_long_title_takes_several_lines():
 
 
 def test_a_figure_that_cannot_be_saved_leaves_nothing(tmp_path, monkeypatch):
-    def fail(self, path, **_):
-        path.write_bytes(b"half")
+    save = PIL.Image.Image.save
+
+    def fail(self, file, *args, **kwargs):
+        if not isinstance(file, Path):  # matplotlib draws into memory
+            return save(self, file, *args, **kwargs)
+        file.write_bytes(b"half")
         raise ValueError("no")
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", fail)
+    monkeypatch.setattr(PIL.Image.Image, "save", fail)
     with pytest.raises(ValueError, match="no"):
         save_figure(new_plot("a", "x", "y")[0], tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_is_saved_without_its_white_margins(tmp_path):
+    figure = matplotlib.figure.Figure(figsize=(4, 3), dpi=100)
+    figure.add_artist(matplotlib.patches.Rectangle((0.25, 0.5), 0.5, 0.25, color="black", linewidth=0))
+    save_figure(figure, tmp_path / "a.png")
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert image.size == (200 + 2 * PAD, 75 + 2 * PAD)
+        assert image.getpixel((PAD, PAD)) == (0, 0, 0)
+        assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_a_title_leaves_no_single_word_on_a_line():

@@ -49,6 +49,17 @@ def test_faces_that_are_neither_best_nor_worst_have_no_row_names(tmp_path, saved
     assert {axes.get_ylabel() for axes in saved[0].axes} == {""}
 
 
+def test_points_lie_at_their_places_on_a_large_photograph_which_is_shown_smaller(tmp_path, saved):
+    truth = np.array([[[400.0, 600.0], [1990, 1790], [3, 5]]])
+    path = tmp_path / "faces.png"
+    pictures.faces(path, [photograph(2003, 1801)], truth, truth + np.nan, ["1 px"], 1, "")
+    assert colours_at(path, (2003, 1801), truth[0, :1]) == [BLUE]
+    image = saved[0].axes[0].images[0]
+    assert image.get_array().shape == (901, 1002, 3)
+    assert image.get_extent() == [-0.5, 2003.5, 1801.5, -0.5]
+    assert saved[0].axes[0].get_xlim() == (-0.5, 2002.5)
+
+
 def test_points_of_faces_lie_at_their_places(tmp_path):
     truth = np.array([[[20.0, 30.0], [80, 60], [50, np.nan]]])
     prediction = np.array([[[20.0, 80.0], [80, 10], [5, 5]]])
@@ -97,7 +108,7 @@ def test_test_photographs_have_box_and_points_at_their_places(tmp_path, saved):
     sides = [(19.5, 30), (69.5, 30), (40, 9.5), (40, 49.5)]
     assert colours_at(path, (120, 80), sides) == [BOX] * 4
     many = tmp_path / "many.png"
-    pictures.test_photographs(many, [photograph()] * 9, np.tile([-9, 5, 20, 120], (9, 1)), random_points(9, 68), "")
+    pictures.test_photographs(many, [photograph()] * 8, np.tile([-9, 5, 20, 120], (8, 1)), random_points(8, 68), "")
     assert len(saved[1].axes) == 8
     assert saved[1].axes[0].get_xlim() == (-9.5, 99.5)
     assert saved[1].axes[0].get_ylim() == (124.5, -0.5)

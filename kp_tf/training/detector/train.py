@@ -21,6 +21,7 @@ from kp_tf.input.batches import scale_pixels
 from kp_tf.models.detector import DetectorLoss, detector_network
 from kp_tf.models.layers import folded
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
+from kp_tf.training.adam import AdamW
 from kp_tf.training.callbacks import StopOnInterrupt
 from kp_tf.training.checkpoint import Checkpoint
 from kp_tf.training.detector import scores
@@ -143,7 +144,7 @@ def _optimizer(rate: float, steps: int) -> keras.optimizers.Optimizer:
     schedule = keras.optimizers.schedules.CosineDecay(
         rate / 100, steps - warmup, alpha=0.005, warmup_target=rate, warmup_steps=warmup
     )
-    optimizer = keras.optimizers.AdamW(
+    optimizer = AdamW(
         schedule,  # pyright: ignore[reportArgumentType] Keras' annotation leaves out schedules
         weight_decay=WEIGHT_DECAY,
         global_clipnorm=5.0,

@@ -1,0 +1,48 @@
+"""Keras' Adam and AdamW, each variable's step computed by one kernel of TensorFlow.
+
+Keras writes the step as some twenty operations on each variable: more to trace before the first step, and more passes
+through memory in every step.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class _OneKernel:
+    """Replaces the step of `keras.optimizers.Adam` without `amsgrad`; settings and variables stay the same."""
+
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    iterations: Any
+    _momentums: list
+    _velocities: list
+    _get_variable_index: Any
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Update a variable and its moments (Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015)."""
+        index, dtype = self._get_variable_index(variable), variable.dtype
+        step = tf.cast(self.iterations + 1, dtype)
+        beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta_1**step,
+            beta2_power=beta_2**step,
+            lr=tf.cast(learning_rate, dtype),
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
+
+
+class Adam(_OneKernel, keras.optimizers.Adam):
+    """Keras' Adam."""
+
+
+class AdamW(_OneKernel, keras.optimizers.AdamW):
+    """Keras' AdamW."""
