@@ -6,11 +6,12 @@ import threading
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kp_tf.backends.network import INSTALL, check_file, not_exported
+from kp_tf.backends.network import INSTALL, Tensors, check_file, not_exported
 from kp_tf.backends.quantise import quantise
 from kp_tf.core.environment import captured_stderr
 from kp_tf.core.errors import KpError
@@ -68,39 +69,69 @@ class LitertModel:
         check_file(path)
         if not find_spec("ai_edge_litert"):
             raise KpError(f"{path} needs ai-edge-litert: {INSTALL}")
-        self.description, content = _read(path)
-        with captured_stderr():  # it reports which delegate it has created
-            from ai_edge_litert.interpreter import Interpreter
-
-            try:
-                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
-                # with int8, a second thread saves nothing, and on a busy machine the first one waits for it
-                if not any(tensor["dtype"] is np.int8 for tensor in self._interpreter.get_tensor_details()):
-                    self._interpreter = Interpreter(model_content=content, num_threads=available_cores())
-                self._interpreter.allocate_tensors()
-            except (ValueError, RuntimeError) as error:
-                raise not_exported(path, error) from None
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self.tensors = tuple(
-            [(each["shape_signature"].tolist(), each["dtype"] is np.float32) for each in kind]
-            for kind in (inputs, outputs)
-        )
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        self._shape: tuple[int, ...] = ()  # of the input, once it is known
-        self._lock = threading.Lock()  # an interpreter holds one input and one output
+        self.description, self._content = _read(path)
+        try:
+            first = _Interpreter(self._content, threads=1)
+            # with int8, a second thread saves nothing, and on a busy machine the first one waits for it
+            is_int8 = first.is_int8()
+            first = first if is_int8 else _Interpreter(self._content, available_cores())
+        except (ValueError, RuntimeError) as error:
+            raise not_exported(path, error) from None
+        self.tensors = first.tensors()
+        self._idle: LifoQueue[_Interpreter] = LifoQueue()
+        self._idle.put(first)
+        self._lock, self._to_make = threading.Lock(), available_cores() - 1 if is_int8 else 0
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Compute the first output of the first input."""
         if 1 < len(images) <= ONE_BY_ONE:
             return np.concatenate([self(image[None]) for image in images])
+        interpreter = self._take()
+        try:
+            return interpreter.compute(images)
+        finally:
+            self._idle.put(interpreter)
+
+    def _take(self) -> "_Interpreter":
+        """An interpreter that no thread uses; with int8, there is one for each core."""
         with self._lock:
-            if self._shape != images.shape:
-                self._interpreter.resize_tensor_input(self._input, images.shape)
-                self._interpreter.allocate_tensors()
-                self._shape = images.shape
-            self._interpreter.set_tensor(self._input, images)
-            self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output)
+            if self._to_make and self._idle.empty():
+                self._to_make -= 1
+                return _Interpreter(self._content, threads=1)
+        return self._idle.get()
+
+
+class _Interpreter:
+    """LiteRT's, for one thread at a time: it holds one input and one output."""
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        with captured_stderr():  # it reports which delegate it has created
+            from ai_edge_litert.interpreter import Interpreter
+
+            self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._shape: tuple[int, ...] = ()  # of the input, once it is known
+
+    def is_int8(self) -> bool:
+        return any(tensor["dtype"] is np.int8 for tensor in self._interpreter.get_tensor_details())
+
+    def tensors(self) -> tuple[Tensors, Tensors]:
+        inputs, outputs = (
+            [(each["shape_signature"].tolist(), each["dtype"] is np.float32) for each in kind]
+            for kind in (self._interpreter.get_input_details(), self._interpreter.get_output_details())
+        )
+        return inputs, outputs
+
+    def compute(self, images: np.ndarray) -> np.ndarray:
+        if self._shape != images.shape:
+            self._interpreter.resize_tensor_input(self._input, images.shape)
+            self._interpreter.allocate_tensors()
+            self._shape = images.shape
+        self._interpreter.set_tensor(self._input, images)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output)
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -1,11 +1,13 @@
-"""Photographs with the boxes of their faces, as they wait for the network."""
+"""Photographs with the boxes of their faces on their way through the network: in batches, or each on one core."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from kp_tf.core.errors import KpError
+from kp_tf.core.face import Face
 from kp_tf.core.grey import Grey
 from kp_tf.core.images import Photograph
 from kp_tf.predict.ahead import Ahead
@@ -35,7 +37,43 @@ class Job:
     photograph: Photograph | None = None
 
 
-def next_batch(jobs: Ahead[Job]) -> Iterator[tuple[int, Job | KpError]]:
+Open: TypeAlias = Callable[[tuple, Callable[[int], None]], Job]  # from an item and `admit`, see `Ahead`
+Predict: TypeAlias = Callable[[list[Job]], Iterator[list[Face]]]
+Result: TypeAlias = tuple[Photograph | None, list[Face]] | KpError
+
+
+def one_by_one(open_job: Open, predict: Predict, items: Iterable[tuple]) -> Iterator[Result]:
+    """Decode and predict photographs on all cores, each on one of them; yield the results in order."""
+
+    def result(item: tuple, admit: Callable[[int], None]) -> tuple[Photograph | None, list[Face]]:
+        job = open_job(item, admit)
+        return job.photograph, next(predict([job]))
+
+    with Ahead(result, items) as results:
+        for number, faces in results:
+            yield faces
+            del faces  # and the photograph with it
+            results.release([number])
+
+
+def in_batches(open_job: Open, predict: Predict, items: Iterable[tuple]) -> Iterator[Result]:
+    """Decode photographs ahead on all cores, and predict their faces in batches; yield the results in order."""
+    with Ahead(open_job, items) as jobs:
+        while (yield from _batch_results(jobs, predict)):
+            pass
+
+
+def _batch_results(jobs: Ahead[Job], predict: Predict) -> Generator[Result, None, bool]:
+    """Yield the results of the next batch and return whether there were any; its photographs end with the call."""
+    batch = list(_next_batch(jobs))
+    faces = predict([job for _, job in batch if isinstance(job, Job)])
+    for _, job in batch:
+        yield (job.photograph, next(faces)) if isinstance(job, Job) else job
+    jobs.release(number for number, _ in batch)
+    return bool(batch)
+
+
+def _next_batch(jobs: Ahead[Job]) -> Iterator[tuple[int, Job | KpError]]:
     """The next jobs with their numbers, until a batch of faces is full or their photographs are many pixels."""
     faces = pixels = 0
     for number, job in jobs:

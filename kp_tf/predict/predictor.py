@@ -1,7 +1,7 @@
 """From photographs to faces with landmarks, with any backend. TensorFlow is imported only if the backend is Keras."""
 
 import pickle
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -19,11 +19,10 @@ from kp_tf.core.face import Face
 from kp_tf.core.geometry import crop_windows, distinct, misses_image, with_angles
 from kp_tf.core.grey import Grey, open_grey
 from kp_tf.core.images import Photograph, Picture, open_photograph
-from kp_tf.predict.ahead import Ahead
 from kp_tf.predict.cascade import run_cascade
 from kp_tf.predict.confidence import are_doubtful, confidence_of, mean_deviation
 from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
-from kp_tf.predict.jobs import Job, next_batch
+from kp_tf.predict.jobs import Job, in_batches, one_by_one
 from kp_tf.predict.search import NETWORK, search
 from kp_tf.predict.tracking import OneEuro, Tracker
 
@@ -99,8 +98,8 @@ class Predictor:
     ) -> Iterator[list[Face]] | Iterator[list[Face] | KpError]:
         """Predict the faces of any number of photographs, in order.
 
-        Photographs are decoded ahead on all cores, pass through the network in batches, and are released once their
-        faces have been yielded.
+        Photographs are decoded ahead on all cores, pass through the network in batches, or one by one on all cores if
+        it is LiteRT's, and are released once their faces have been yielded.
 
         Args:
             images: each as for `predict`; consumed as needed.
@@ -184,18 +183,9 @@ class Predictor:
         self, open_job: Callable, images: Iterable[Picture], boxes: Iterable[object] | None
     ) -> Iterator[tuple[Any, list[Face]] | KpError]:
         items = ((image, None) for image in images) if boxes is None else zip(images, boxes, strict=True)
-        with Ahead(open_job, items) as jobs:
-            while (yield from self._batch_results(jobs)):
-                pass
-
-    def _batch_results(self, jobs: Ahead[Job]) -> Generator[tuple[Any, list[Face]] | KpError, None, bool]:
-        """Yield the results of the next batch and return whether there were any; its photographs end with the call."""
-        batch = list(next_batch(jobs))
-        faces = self._faces([job for _, job in batch if isinstance(job, Job)])
-        for _, job in batch:
-            yield (job.photograph, next(faces)) if isinstance(job, Job) else job
-        jobs.release(number for number, _ in batch)
-        return bool(batch)
+        # LiteRT computes a batch hardly faster than its images one by one
+        way = one_by_one if self.info.path.suffix == ".tflite" else in_batches
+        return way(open_job, self._faces, items)
 
     def _open(
         self, item: tuple[Picture, object], admit: Callable[[int], None] | None = None, in_colour: bool = False

@@ -1,12 +1,14 @@
 """Weights of 8 bits in LiteRT's files."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 from kp_tf.artifacts.weights import FOLDER
-from kp_tf.backends import load_network
+from kp_tf.backends import litert_file, load_network
 from kp_tf.backends.litert_file import LitertModel
 from kp_tf.backends.quantise import KEPT_LAYERS, quantise
 
@@ -72,6 +74,23 @@ def test_int8_takes_one_thread(exported, monkeypatch):
     assert threads[-1] == 1
     LitertModel(exported["a.tflite"])
     assert threads[-1] == 3
+
+
+def test_threads_compute_int8_at_the_same_time(monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+    compute = litert_file._Interpreter.compute
+
+    def wait_for_the_other(interpreter, images):
+        both.wait()
+        return compute(interpreter, images)
+
+    monkeypatch.setattr(litert_file, "available_cores", lambda: 2)
+    model = LitertModel(FOLDER / "compact.tflite")
+    images = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 1, 128, 128, 1)).astype(np.float32)
+    expected = [model(image) for image in images]
+    monkeypatch.setattr(litert_file._Interpreter, "compute", wait_for_the_other)
+    with ThreadPoolExecutor(4) as pool:  # twice as many threads as interpreters
+        np.testing.assert_array_equal(list(pool.map(model, images)), expected)
 
 
 @pytest.mark.parametrize("name", ["compact", "large", "detector"])

@@ -1,6 +1,7 @@
 import os
 import pickle
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -109,7 +110,9 @@ def test_a_turned_photograph_gives_the_turned_points(predictor, tmp_path):
     np.testing.assert_allclose(face.pose, expected.pose, atol=1e-3)
 
 
-def test_batches_are_as_singles_in_order(predictor):
+@pytest.mark.parametrize("file", ["a.npz", "a.tflite"])
+def test_batches_are_as_singles_in_order(network, file):
+    predictor = Predictor(replace(INFO, path=Path(file)), network, no_faces)
     images = [picture(150, 200, k) for k in range(5)]
     boxes = [[BOX], [], [BOX, (40, 50, 70, 70)], [BOX], [(0, 0, 150, 200)]]
     singles = [predictor.predict(image, box) for image, box in zip(images, boxes, strict=True)]
@@ -130,6 +133,21 @@ def test_batches_are_not_read_ahead_of_need(predictor):
 
     next(predictor.predict_batch(endless(), iter(lambda: [BOX], None)))
     assert len(taken) <= BATCH_SIZE + os.cpu_count() + 2
+
+
+def test_photographs_pass_through_litert_on_two_cores_at_once(monkeypatch):
+    monkeypatch.setattr("kp_tf.predict.ahead.available_cores", lambda: 2)
+    both, sizes = threading.Barrier(2, timeout=20), []
+
+    def network(images):
+        both.wait()
+        sizes.append(len(images))
+        return np.full((len(images), 68, 3), 0.5, np.float32)
+
+    predictor = Predictor(replace(ONE_PASS, path=Path("a.tflite")), network)
+    faces = list(predictor.predict_batch([picture(150, 200)] * 4, [[BOX], [BOX, BOX]] * 2))
+    assert [len(each) for each in faces] == [1, 2, 1, 2]
+    assert sorted(sizes) == [1, 1, 2, 2]
 
 
 def test_the_network_gets_full_batches():
@@ -208,7 +226,9 @@ def test_results_name_what_cannot_be_used_in_its_place(predictor, tmp_path):
     assert third[1] == []
 
 
-def test_batches_raise_or_return_errors(predictor, tmp_path):
+@pytest.mark.parametrize("file", ["a.npz", "a.tflite"])
+def test_batches_raise_or_return_errors(network, file, tmp_path):
+    predictor = Predictor(replace(INFO, path=Path(file)), network, no_faces)
     (tmp_path / "a.jpg").write_bytes(b"")
     images, boxes = [picture(150, 200), tmp_path / "a.jpg", picture(150, 200)], [[BOX]] * 3
     faces = predictor.predict_batch(images, boxes)
