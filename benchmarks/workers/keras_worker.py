@@ -1,7 +1,8 @@
 """This project's networks, and stock Keras', as a worker with the settings `precision`, `stock` and `network`.
 
-`precision` is that of train.py. `stock` replaces this project's batch norm with Keras'. `network` names committed
-weights; without it, the network is an untrained ResNet18. Whoever starts the worker sets its environment variables.
+`precision` is that of train.py. `stock` replaces this project's batch norm and Adam with Keras'. `network` names
+committed weights; without it, the network is an untrained ResNet18. Whoever starts the worker sets its environment
+variables.
 """
 
 import math
@@ -33,14 +34,14 @@ from kp_tf.models import layers
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import multiply_adds
 from kp_tf.recipes import PART3
-from kp_tf.training.model import compiled
+from kp_tf.training import model as training
 
 SETTINGS = settings()
 INFO = find_model(SETTINGS["network"]) if "network" in SETTINGS else None
 RECIPE = INFO.recipe if INFO else PART3
 POINTS = len(IBUG68)
 if SETTINGS.get("stock"):
-    layers.BatchNormalization = keras.layers.BatchNormalization
+    layers.BatchNormalization, training.Adam = keras.layers.BatchNormalization, keras.optimizers.Adam
 
 
 @cache
@@ -48,7 +49,7 @@ def _network() -> Any:
     if INFO:
         return load_model(INFO, SETTINGS["precision"])
     model = build_network(PART3, POINTS, seed=0, precision=resolve_precision(SETTINGS["precision"]))
-    return compiled(model, PART3, IBUG68.eyes, steps=1)
+    return training.compiled(model, PART3, IBUG68.eyes, steps=1)
 
 
 @cache
