@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import KerasTensor
 
+from kp_tf.models.convolution import Conv2D
+
 layers: Any = keras.layers  # annotated for all backends at once
 ops: Any = keras.ops
 
@@ -47,7 +49,7 @@ def residual_conv(
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=next(seeds))
     settings = {"strides": strides, "padding": padding, "use_bias": False, "kernel_initializer": start}
-    return layers.Conv2D(filters, kernel, **settings, name=name)(x)
+    return Conv2D(filters, kernel, **settings, name=name)(x)
 
 
 def batch_norm(x: KerasTensor, name: str) -> KerasTensor:
