@@ -12,6 +12,7 @@ figures/, logs/    pictures; TensorBoard's files
 lock               held by the training while it runs; the empty file stays
 """
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ OWN_FILES = (
 
 def hardly_better(report: Mapping) -> bool:
     """Whether a network is hardly better than always predicting the mean shape, by its metrics.json."""
-    return report["val_mean_error_px"] > HARDLY * report["mean_shape_error_px"]
+    return report.get("val_mean_error_px", 0) > HARDLY * report.get("mean_shape_error_px", math.inf)
 
 
 def new_run(label: str, out: Path | None, overwrite: bool) -> Path:

@@ -62,6 +62,7 @@ def folder(tmp_path, monkeypatch):
     info = ModelInfo(Path("own"), RECIPE, ANIMAL, mean_face=mean_face, metrics={"max_deviation": 0.05})
     loaded = Loaded(info, disc_points, Predictor(info, disc_points))
     monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
+    monkeypatch.setattr(Proposals, "networks", lambda *_: {"runs": ["001"], "hardly_better": None})
     monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
     monkeypatch.setattr(Proposals, "load", lambda *_: loaded)
     return folder
@@ -181,14 +182,19 @@ def test_a_page_without_a_server_is_made(open_try):
     made = {"network": "001", "folder": "/animals/site", "size": 11_260_000}
     open_try.route("**/project/export?*", lambda route: route.fulfill(json=made))
     open_try.click("#export")
-    wait(
-        open_try,
-        "#export-state",
-        r"^The page with network 001 is in /animals/site \(11.3 MB\). Upload this folder to a web",
-    )
+    wait(open_try, "#export-state", r"^The page with network 001 is in /animals/site \(11.3 MB\).$")
+    command = 'python3 -m http.server --directory "/animals/site" --bind 127.0.0.1 8001'
+    assert open_try.text_content("#export-command") == command
+    assert open_try.get_attribute("#export-made a", "href") == "http://127.0.0.1:8001/"
+    open_try.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_try.click("#export-copy")
+    wait(open_try, "#export-copy", "^Copied$")
+    assert open_try.evaluate("navigator.clipboard.readText()") == command
+    wait(open_try, "#export-copy", "^Copy$")
     open_try.route(
         "**/project/export?*", lambda route: route.fulfill(status=422, json={"error": "npm is not installed"})
     )
     open_try.click("#export")
     wait(open_try, "#error", "^npm is not installed$")
     wait(open_try, "#export-state", "^$")
+    assert open_try.locator("#export-made").is_hidden()

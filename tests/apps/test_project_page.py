@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from helpers import RECIPE, running, serving_project, write_xml
 from page_steps import CHROMIUM, PHOTO, drag, fake_training, on_screen, wait
@@ -28,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("left ear", "right ear", "tail")
 ANIMAL = Scheme("animal", NAMES, ())
 FIRST = np.array([[60, 50], [120, 50], [90, 110]])
+PARTS = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
+MARKED = f"<box left='50' top='40' width='80' height='80'>{PARTS}</box>"
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")]
 
@@ -230,6 +233,51 @@ def test_a_full_disk_is_said_and_what_was_marked_meanwhile_is_saved_later(window
     np.testing.assert_array_equal(read(named).points, [FIRST])
 
 
+def test_a_training_on_a_full_disk_does_not_begin_and_says_so(window, named, monkeypatch):
+    write_xml(named / "points.xml", [f"<image file='{number}.png'>{MARKED}</image>" for number in range(2)])
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with serving_project(named) as address, monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        patch.setattr(os, "replace", full)
+        page = window(address)
+        page.click("[data-view=train]")
+        page.click("#train-start")
+        wait(
+            page,
+            "#error",
+            r"^The training did not begin\. cannot write .*training\.(xml|json): No space left on device$",
+        )
+        page.click("[data-view=mark]")
+        wait(page, "#ask", "^Click: left ear$")
+        click(page, FIRST[0])
+        wait(page, "#saved", "^Not saved$")
+        page.click("[data-view=train]")
+        page.click("#train-start")
+        refused = (
+            r"^The training did not begin\. The last marks are not saved: cannot write .*: No space left on device$"
+        )
+        wait(page, "#error", refused)
+        patch.undo()
+        wait(page, "#saved", "^All marks are saved$")
+        assert page.locator("#error").is_hidden()
+
+
+def test_what_a_training_does_before_its_first_epoch_is_done_is_said(window, named):
+    run = named / "runs/001"
+    run.mkdir(parents=True)
+    this = {"process": os.getpid(), "started": psutil.Process().create_time()}
+    (named / "runs/training.json").write_text(json.dumps({"run": "001", "epochs": 2, **this}))
+    with serving_project(named) as address:
+        page = window(address)
+        page.click("[data-view=train]")
+        wait(page, "#train-state", "^Loading TensorFlow and the photographs")
+        (run / "config.json").touch()
+        wait(page, "#train-state", "^The first epoch is running")
+
+
 def test_a_server_that_is_killed_and_started_again_gets_what_it_lacks(window, named):
     page, port = None, 0
     for run, position in enumerate(FIRST):
@@ -301,9 +349,7 @@ def test_an_empty_folder_says_what_to_do(window, tmp_path):
 
 
 def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without_the_page(window, named, tmp_path):
-    box = "<box left='1' top='2' width='90' height='80'>{}</box>"
-    parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
-    write_xml(named / "points.xml", [f"<image file='{number}.png'>{box.format(parts)}</image>" for number in range(2)])
+    write_xml(named / "points.xml", [f"<image file='{number}.png'>{MARKED}</image>" for number in range(2)])
     with (
         opened(named) as project,
         running(project_server(project, trainings=Trainings(project, fake_training(tmp_path, "2")))) as address,
@@ -352,9 +398,7 @@ def test_a_network_that_is_hardly_better_than_the_mean_shape_is_said_so(window, 
 
 
 def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_them(window, named, monkeypatch):
-    box = "<box left='50' top='40' width='80' height='80'>{}</box>"
-    parts = "".join(f"<part name='{name}' x='{x}' y='{y}'/>" for name, (x, y) in zip(NAMES, FIRST, strict=True))
-    write_xml(named / "points.xml", [f"<image file='0.png'>{box.format(parts)}</image>"])
+    write_xml(named / "points.xml", [f"<image file='0.png'>{MARKED}</image>"])
     info = ModelInfo(Path("own"), RECIPE, read_own_scheme(named / "scheme.json"))
     for number, brightness in ((1, 0.6), (2, 0.3), (3, 0.9)):
         with Image.open(named / f"{number}.png") as photo:
@@ -366,6 +410,7 @@ def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_t
         return points
 
     monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
+    monkeypatch.setattr(Proposals, "networks", lambda *_: {"runs": ["001"], "hardly_better": None})
     monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
     monkeypatch.setattr(Proposals, "load", lambda *_: Loaded(info, network, Predictor(info, network)))
     keys = {f"{number}.png": bytes([place]) for place, number in enumerate((3, 1, 2, 0))}

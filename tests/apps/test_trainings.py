@@ -146,4 +146,4 @@ def test_the_page_cannot_start_anything_else(folder, tmp_path, asked):
     service.open(b"", "p")
     with pytest.raises(KpError, match="invalid request"):
         service.train(json.dumps(asked).encode(), "p")
-    assert service.training(b"") == {"state": "none", "runs": []}
+    assert service.training(b"") == {"state": "none", "runs": [], "hardly_better": None}

@@ -15,7 +15,7 @@ from helpers import INFO
 from web_steps import RUNTIME
 
 from kp_tf.apps.export import export
-from kp_tf.apps.web import runtime
+from kp_tf.apps.web import runtime, site
 from kp_tf.apps.web.detector import detector_networks
 from kp_tf.apps.web.runtime import CORE, KINDS, LOADER, runtime_files
 from kp_tf.apps.web.site import check_folder, site_files, write_site
@@ -226,3 +226,37 @@ def test_a_network_is_exported_as_a_site(exported, packages, tmp_path, capsys):
 
     (image,) = Interpreter(str(out / "model.tflite")).get_input_details()
     assert image["shape_signature"].tolist() == [1, 32, 32, 1], "LiteRT.js takes no other"
+
+
+@pytest.mark.parametrize(
+    ("init", "has_detector", "expected"),
+    [
+        (None, False, "The network belongs to those who trained it. LiteRT.js, which runs it, has the Apache"),
+        (
+            "compact",
+            False,
+            "trained it. Its training began with a network of kp_tf, so it is for research and non-comm",
+        ),
+        (
+            "runs/001",
+            False,
+            "trained it. If the first of its trainings began with a network of kp_tf, it is for research",
+        ),
+        (
+            "runs/001",
+            True,
+            "use only. The detector comes with kp_tf and is for research and non-commercial use only. Lit",
+        ),
+    ],
+)
+def test_the_licences_of_the_parts_of_a_network_of_ones_own_are_said(init, has_detector, expected):
+    info = replace(INFO, recipe=replace(INFO.recipe, init=init))
+    page = site_files(info, b"", RUNTIME, dict.fromkeys(SIDES, b"") if has_detector else None)["index.html"].decode()
+    assert expected in re.search(r'<p id="licence" class="hint">([^<]+)</p>', page)[1]
+
+
+def test_the_licences_of_a_network_of_the_package_are_said():
+    words = site.licence(committed("compact"), has_detector=True)
+    assert words.startswith(
+        "The network and the detector come with kp_tf and are for research and non-commercial use only."
+    )

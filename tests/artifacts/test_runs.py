@@ -175,3 +175,4 @@ def test_what_cannot_be_read_as_a_run_is_one_message(work):
 @pytest.mark.parametrize(("error", "hardly"), [(0.4, False), (0.74, False), (0.76, True), (1.5, True)])
 def test_a_network_that_is_hardly_better_than_the_mean_shape_is_known_by_its_scores(error, hardly):
     assert runs.hardly_better({"val_mean_error_px": 20 * error, "mean_shape_error_px": 20}) == hardly
+    assert not runs.hardly_better({}), "of another version"

@@ -86,10 +86,11 @@ class Trainings:
         """How the latest training is.
 
         Returns:
-            The state: none, running, finished, stopped or failed. If there is one, also its run, the number of epochs,
-            a row of history for each epoch so far (epoch from 0, loss, val_loss, seconds and the other metrics), the
-            seconds left (null before the second epoch is done), its error or the last line of its output (message), and
-            what it predicts on validation photographs (progress, see `training.progress`; null before that).
+            The state: none, running, finished, stopped or failed. If there is one, also its run, whether everything is
+            loaded (has_begun), the number of epochs, a row of history for each epoch so far (epoch from 0, loss,
+            val_loss, seconds and the other metrics), the seconds left (null before the second epoch is done), its error
+            or the last line of its output (message), and what it predicts on validation photographs (progress, see
+            `training.progress`; null before that).
         """
         latest = self._latest()
         if not latest:
@@ -103,6 +104,7 @@ class Trainings:
         return {
             "state": "running" if running else _state(run, message),
             "run": latest["run"],
+            "has_begun": (run / "config.json").is_file(),
             "epochs": epochs,
             "rows": rows,
             "seconds_left": left,

@@ -7,6 +7,7 @@ needs the server is hidden.
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from kp_tf.apps.demo import live
 from kp_tf.apps.demo.pages import PARTS, compose
 from kp_tf.apps.demo.pages import STATIC as PAGE
 from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import FOLDER, WEIGHTS
 from kp_tf.core.errors import KpError
 from kp_tf.core.keypoints import IBUG68, SCHEMES
 from kp_tf.core.pose import SHAPE
@@ -25,6 +27,9 @@ from kp_tf.predict.detectors.builtin import THRESHOLD
 STATIC = Path(__file__).with_name("static")
 # parts that the page has in a site, and what each precedes
 FRAGMENTS = {STATIC / "head.html": "</head>", STATIC / "header.html": "</header>", PARTS / "camera.html": "</section>"}
+LICENCE = re.compile('(?<=<p id="licence" class="hint">)[^<]+')
+IF_BEGUN = "If the first of its trainings began with a network of kp_tf,"
+RESEARCH = "for research and non-commercial use only"
 MODEL = "model.json"  # by which a folder is recognised as a site
 
 
@@ -36,6 +41,22 @@ def describe(info: ModelInfo) -> dict:
 def noun(info: ModelInfo) -> str:
     """What the page calls what the points are on: a face if they are those of one of the built-in sets."""
     return "face" if any(info.scheme.names == scheme.names for scheme in SCHEMES.values()) else "object"
+
+
+def licence(info: ModelInfo, has_detector: bool) -> str:
+    """What the page says of the licences of its parts: of a network, LiteRT.js and, if it has one, the detector."""
+    runtime = "LiteRT.js, which runs {}, has the Apache License 2.0."
+    if info.path.parent == FOLDER:
+        words = "The network and the detector come" if has_detector else "The network comes"
+        are, them = ("are", "them") if has_detector else ("is", "it")
+        return f"{words} with kp_tf and {are} {RESEARCH}. {runtime.format(them)}"
+    words, init = ["The network belongs to those who trained it."], info.recipe.init
+    if init:
+        begun = "Its training began with a network of kp_tf, so" if init in WEIGHTS else IF_BEGUN
+        words.append(f"{begun} it is {RESEARCH}.")
+    if has_detector:
+        words.append(f"The detector comes with kp_tf and is {RESEARCH}.")
+    return " ".join([*words, runtime.format("them" if has_detector else "it")])
 
 
 def _head() -> list[list[float]]:
@@ -58,6 +79,7 @@ def site_files(
     paths = [path for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*")) if path not in FRAGMENTS]
     files = {path.name: path.read_bytes() for path in paths}
     worker, page = files.pop("sw.js").decode(), compose(PAGE / "index.html", noun(info))
+    page = LICENCE.sub(licence(info, bool(detector)), page)
     manifest = files["site.webmanifest"].decode()
     if noun(info) != "face":
         page, manifest = (text.replace("facial keypoints", "keypoints") for text in (page, manifest))

@@ -86,6 +86,7 @@ export const next = () => ask("next", "", {});
  * @property {?{error: number, mean_shape: number, unit: string}} hardly_better  errors of the newest network and of the
  *   mean shape, if it is hardly better
  * @property {string} [run]
+ * @property {boolean} [has_begun]  everything is loaded
  * @property {number} [epochs]
  * @property {Record<string, number>[]} [rows]  one for each epoch so far
  * @property {?number} [seconds_left]

@@ -51,7 +51,7 @@ async function openProject(take = false) {
     setStatus("The project is not open.");
     return;
   }
-  setProject({ blocked: "", saved: "", failed: false });
+  setProject({ blocked: "", saved: "", failure: "" });
   setError("");
   beginDraft(project.scheme, true);
   byId("drop-hint").textContent = `There are no photographs in “${project.folder}”. Copy some into the folder and reload this page.`;

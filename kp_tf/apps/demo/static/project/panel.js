@@ -30,7 +30,7 @@ export function renderPanel() {
   setText(byId("error"), state.error);
   byId("error").hidden = !state.error;
   setText(byId("saved"), project.saved);
-  byId("saved").classList.toggle("failed", project.failed);
+  byId("saved").classList.toggle("failed", Boolean(project.failure));
   byId("blocked").hidden = !project.blocked;
   setText(byId("blocked-text"), project.blocked);
   for (const view of ["points", "mark", "train", "try"]) {

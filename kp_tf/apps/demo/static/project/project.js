@@ -21,7 +21,7 @@ export const project = {
   /** The frame of the clip that is being corrected.  @type {?import("../state.js").Photo} */
   returning: null,
   saved: "", // what is said about saving
-  failed: false, // saving failed
+  failure: "", // why saving failed
   blocked: "", // why this window may not change the project
   /** The next click begins another object. */
   beginning: false,

@@ -6,6 +6,7 @@ import { showPhoto } from "./opening.js";
 import { adopt, project, setProject } from "./project.js";
 
 const RETRY_TIME = 3000; // milliseconds after which saving is tried again
+const POLL_TIME = 100; // between two looks at whether it has failed
 
 /** @type {Set<import("../state.js").Photo>}  what is not on disk yet */
 const waiting = new Set();
@@ -14,16 +15,19 @@ let running = null;
 /** Saves a photograph's objects, as they are by then. */
 export function saveSoon(photo) {
   waiting.add(photo);
-  if (!project.failed) setProject({ saved: "Saving …" });
+  if (!project.failure) setProject({ saved: "Saving …" });
   running ??= drain().finally(() => (running = null));
 }
 
 /** Whether there are marks that are not on disk. */
 export const isSaving = () => waiting.size > 0;
 
-/** Waits until everything is on disk. */
+/** Waits until everything is on disk. Throws if it cannot be written now. */
 export async function allSaved() {
-  while (running) await running;
+  while (running) {
+    if (project.failure) throw new Error(`The last marks are not saved: ${project.failure}`);
+    await Promise.race([running, new Promise((resolve) => setTimeout(resolve, POLL_TIME))]);
+  }
 }
 
 async function drain() {
@@ -32,8 +36,8 @@ async function drain() {
     try {
       const saved = await api.save(photo.name, photo.faces.map(content), Boolean(photo.nothing));
       updatePhoto(photo, { state: saved.state, changed: waiting.has(photo) });
-      if (project.failed) setError("");
-      setProject({ saved: waiting.size ? "Saving …" : "All marks are saved", failed: false });
+      if (project.failure) setError("");
+      setProject({ saved: waiting.size ? "Saving …" : "All marks are saved", failure: "" });
     } catch (error) {
       waiting.add(photo);
       if (error.status === 409) {
@@ -41,8 +45,10 @@ async function drain() {
         if (project.blocked) return;
         continue;
       }
-      setProject({ saved: "Not saved", failed: true });
-      setError(`The last marks are not saved: ${error.message}\nThey are kept in this window and saving is tried again.`);
+      setProject({ saved: "Not saved", failure: error.message });
+      if (!state.error.includes(error.message)) {
+        setError(`The last marks are not saved: ${error.message}\nThey are kept in this window and saving is tried again.`);
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY_TIME));
     }
   }

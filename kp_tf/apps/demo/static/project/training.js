@@ -35,17 +35,18 @@ function forgetProposals() {
   for (const photo of state.photos) updatePhoto(photo, { predicted: undefined });
 }
 
-export const startTraining = (init, epochs) => change(() => api.train({ init, epochs, go_on: false }));
-export const continueTraining = (epochs) => change(() => api.train({ init: "", epochs, go_on: true }));
+export const startTraining = (init, epochs) => begin(() => api.train({ init, epochs, go_on: false }));
+export const continueTraining = (epochs) => begin(() => api.train({ init: "", epochs, go_on: true }));
 export const stopTraining = () => change(api.stopTraining);
 
-async function change(request) {
+const begin = (request) => change(() => allSaved().then(request), "The training did not begin. ");
+
+async function change(request, failed = "") {
   setError("");
   try {
-    await allSaved();
     setProject({ training: await request() });
   } catch (error) {
-    setError(error.message);
+    setError(failed + error.message);
   }
   watchTraining();
 }

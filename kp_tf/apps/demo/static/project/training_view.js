@@ -53,9 +53,12 @@ function renderInit(runs) {
   select.value = chosen;
 }
 
-function renderProgress({ run, rows, epochs, message, seconds_left: left, state: how }, running) {
+function renderProgress({ run, rows, epochs, message, seconds_left: left, state: how, has_begun: hasBegun }, running) {
   setText(byId("train-run"), `Network ${run}`);
-  const now = rows.length ? `Epoch ${rows.length} of ${epochs} is done. ${timeLeft(left)}` : "Starting …";
+  const beginning = hasBegun
+    ? "The first epoch is running. It takes longer than the others, because the network is prepared in it …"
+    : "Loading TensorFlow and the photographs. This takes some seconds …";
+  const now = rows.length ? `Epoch ${rows.length} of ${epochs} is done. ${timeLeft(left)}` : beginning;
   const [count, are] = rows.length === 1 ? ["1 epoch", "is"] : [`${rows.length} epochs`, "are"];
   const reason = message.replace(/^error: /, "") || `see runs/${run}.log`;
   const failed = `The training failed${rows.length ? ` after ${count}` : ""}: ${reason}`;

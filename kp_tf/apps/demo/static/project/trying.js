@@ -10,6 +10,7 @@ import { project } from "./project.js";
 import { warningOf } from "./training.js";
 
 const byId = (id) => document.getElementById(id);
+const COPIED_TIME = 2000; // milliseconds for which the button says so
 const FACE = "68 points of a face"; // among the published sets
 const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
 
@@ -30,9 +31,10 @@ const BUTTONS = {
   "clip-close": closeClip,
   "clip-return": returnToClip,
   export: exportSite,
+  "export-copy": copyCommand,
 };
 
-const site = { isBeingMade: false, words: "" };
+const site = { isBeingMade: false, words: "", command: "" };
 
 export function connectTrying() {
   connectCamera({
@@ -70,19 +72,30 @@ const hasFaceNetwork = () => String(project.scheme?.names) === String(project.se
 
 /** Makes a page with the newest network. */
 async function exportSite() {
-  Object.assign(site, { isBeingMade: true, words: "Making the page. This takes a minute …" });
+  Object.assign(site, { isBeingMade: true, words: "Making the page. This takes a minute …", command: "" });
   setError("");
   try {
     const { network, folder, size } = await api.exportSite();
-    site.words = `The page with network ${network} is in ${folder} (${(size / 1e6).toFixed(1)} MB). Upload this folder to a web`
-      + ` host, or try it here: python3 -m http.server --directory "${folder}" --bind 127.0.0.1 8001, then open`
-      + " 127.0.0.1:8001 in the browser";
+    site.words = `The page with network ${network} is in ${folder} (${(size / 1e6).toFixed(1)} MB).`;
+    site.command = `python3 -m http.server --directory "${folder}" --bind 127.0.0.1 8001`;
   } catch (error) {
     site.words = "";
     setError(error.message);
   }
   site.isBeingMade = false;
   changed();
+}
+
+/** Copies the command that serves the page or, where the browser does not allow that, selects it. */
+async function copyCommand() {
+  const copy = byId("export-copy");
+  try {
+    await navigator.clipboard.writeText(site.command);
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy"), COPIED_TIME);
+  } catch {
+    getSelection().selectAllChildren(byId("export-command"));
+  }
 }
 
 /** Stops what runs when another view is chosen. */
@@ -106,4 +119,6 @@ export function renderTrying() {
   byId("export").disabled = !newest || site.isBeingMade;
   const said = newest ? site.words : "Train a network first.";
   if (byId("export-state").textContent !== said) byId("export-state").textContent = said;
+  byId("export-made").hidden = !newest || !site.command;
+  byId("export-command").textContent = site.command;
 }
