@@ -76,13 +76,13 @@ class StopOnNonFinite(keras.callbacks.Callback):
         super().__init__()
         self._batch_of = batch_of
         self._epoch, self._steps = 0, []  # (epoch, batch, weights before it)
+        self._read = tf.function(lambda: [weight.value.read_value() for weight in self.model.weights])
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        weights = [weight.value.read_value() for weight in self.model.weights]
-        self._steps = [*self._steps[-1:], (self._epoch, batch, weights)]
+        self._steps = [*self._steps[-1:], (self._epoch, batch, self._read())]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not np.isfinite(logs["loss"]):
