@@ -40,3 +40,16 @@ def test_a_step_is_the_formula_worked_by_hand():
     # m = 0.9 · -0.2 = -0.18, without bias -0.18 / 0.19; v = 0.999 · 0.004, without bias / 0.001999
     second = 1.1 + 0.1 * (0.18 / 0.19) / (0.999 * 0.004 / 0.001999) ** 0.5
     np.testing.assert_allclose(variable.numpy(), [0.8, second], rtol=1e-6)
+
+
+def test_steps_under_a_strategy_are_those_of_keras():
+    images, truth = np.random.default_rng(0).normal(size=(2, 16, 3)).astype(np.float32)
+    weights = []
+    for adam in (Adam, keras.optimizers.Adam):
+        with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, kernel_initializer="ones")])
+            model.compile(adam(0.1), "mse")
+        model.fit(images, truth, batch_size=4, verbose=0, shuffle=False)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(*weights, rtol=1e-5)
+    assert np.abs(weights[0] - 1).max() > 0.2
