@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
+from kp_tf.models.convolution import Conv2D
 from kp_tf.models.layers import BatchNormalization
 
 layers: Any = keras.layers  # annotated for all backends at once
@@ -16,9 +17,7 @@ MOMENTUM = 0.97  # of batch norm: averages over hundreds of steps would lag behi
 def conv_norm(x: KerasTensor, filters: int, kernel: int, strides: int, seeds: Iterator[int], name: str) -> KerasTensor:
     """A convolution without a bias, and batch norm."""
     start = keras.initializers.HeNormal(seed=next(seeds))
-    x = layers.Conv2D(filters, kernel, strides, "same", use_bias=False, kernel_initializer=start, name=f"{name}_conv")(
-        x
-    )
+    x = Conv2D(filters, kernel, strides, "same", use_bias=False, kernel_initializer=start, name=f"{name}_conv")(x)
     return BatchNormalization(momentum=MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(x)
 
 
