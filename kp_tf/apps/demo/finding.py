@@ -1,6 +1,7 @@
 """Finding an object without a detector: where objects lie on average or, if none is there, in the whole picture."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from kp_tf.core.geometry import crop_windows, misses_image
 from kp_tf.predict.cascade import cropper_of, run_cascade
 from kp_tf.predict.search import are_sharp, search
 
-ROUNDS = 3  # each begins with the box of the last
+ROUNDS = 3  # of predictions; each is in the box around the points of the last
 MARGIN = 0.1  # of a box around points, in units of its longer side, as in static/project/shape.js
 SMALLEST_BOX = 8  # pixels
 
@@ -37,46 +38,52 @@ def box_around(points: np.ndarray) -> np.ndarray:
 def network_outputs(
     network: Network, info: ModelInfo, grey: Image.Image, box: np.ndarray, flips: bool = False
 ) -> np.ndarray:
-    """What a network predicts in a box (4,) of an upright picture: (1, K, 3), see `run_cascade`."""
+    """What a network predicts in a box (4,) of an upright picture: (K, 3), see `run_cascade`."""
     crop = cropper_of(grey, info.recipe.shape)
-    return run_cascade(network, info, crop, box[None], np.array([grey.size]), flips=flips)
+    return run_cascade(network, info, crop, box[None], np.array([grey.size]), flips=flips)[0]
 
 
-def find_object(network: Network, info: ModelInfo, grey: Image.Image, usual: np.ndarray) -> np.ndarray:
-    """The box (4,) of an object: the network begins where objects usually are, and searches the picture if in doubt.
+def find_object(
+    network: Network, info: ModelInfo, grey: Image.Image, usual: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find an object: the network begins where objects usually are, and searches the picture if in doubt.
 
     Args:
         network: from `backends.load_network`.
         info: its description.
         grey: the upright picture in grey.
-        usual: (4,) from `usual_box`. If nothing is found anywhere, the result is the box that is found from here.
+        usual: (4,) from `usual_box`. If nothing is found anywhere, the result is what is found from here.
+
+    Returns:
+        The box (4,) of the object, and what the network predicts there: (K, 3), see `run_cascade`.
     """
-
-    def points(box: np.ndarray) -> np.ndarray:
-        return network_outputs(network, info, grey, box)[0, :, :2]
-
-    box, recipe = follow_points(points, usual, grey.size, info.recipe.crop_scale), info.recipe
-    if recipe.takes_whole_photographs or not recipe.has_heatmaps:
-        return box
-    if are_sharp(info, network_outputs(network, info, grey, box)[..., 2]):
-        return box
-    return next(iter(search(network, info, grey)), box)
+    predict, recipe = partial(network_outputs, network, info, grey), info.recipe
+    box, outputs = follow_points(predict, usual, grey.size, recipe.crop_scale)
+    if recipe.takes_whole_photographs or not recipe.has_heatmaps or are_sharp(info, outputs[None, :, 2])[0]:
+        return box, outputs
+    for surest in search(network, info, grey)[:1]:
+        return surest, predict(surest)
+    return box, outputs
 
 
 def follow_points(
     predict: Callable[[np.ndarray], np.ndarray], box: np.ndarray, size: tuple[int, int], crop_scale: float | None
-) -> np.ndarray:
-    """The box (4,) onto which a network moves from a box, by its own points.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where a network moves from a box, by its own points.
 
     Args:
-        predict: the points (K, 2) that it predicts in a box (4,).
+        predict: what it predicts in a box (4,): (K, 2 or more), x and y first.
         box: (4,) to begin with.
         size: width and height of the photograph.
         crop_scale: of the network's recipe.
+
+    Returns:
+        The last box (4,), and what it predicts there.
     """
+    outputs = predict(box)
     for _ in range(ROUNDS - 1):
-        following = box_around(predict(box))
+        following = box_around(outputs[:, :2])
         if misses_image(crop_windows(following[None], crop_scale), np.array([size])).any():
             break  # the points have strayed
-        box = following
-    return box
+        box, outputs = following, predict(following)
+    return box, outputs

@@ -160,9 +160,8 @@ def look_at(loaded: Loaded, path: Path, box: np.ndarray | None, shape: Mapping) 
     if box is not None:
         return View(None, look_of(grey, photograph.orientation.boxes_to_upright(box[None])[0]))
 
-    found = find_object(loaded.network, info, grey, usual_box(shape, grey.size))
-    plain = network_outputs(loaded.network, info, grey, found)
+    found, plain = find_object(loaded.network, info, grey, usual_box(shape, grey.size))
     averaged = network_outputs(loaded.network, info, grey, found, flips=True) if info.scheme.flip_indices else plain
-    around = box_around(plain[0, :, :2])
+    around = box_around(plain[:, :2])
     sides = around[None, 2:].max(axis=1) * (info.recipe.crop_scale or 1)
-    return View(float(expected_errors(plain, averaged, sides)[0]), look_of(grey, around))
+    return View(float(expected_errors(plain[None], averaged[None], sides)[0]), look_of(grey, around))

@@ -18,6 +18,7 @@ from kp_tf.core.face import Face
 from kp_tf.core.files import read_json
 from kp_tf.core.images import Photograph, open_photograph
 from kp_tf.core.keypoints import IBUG68
+from kp_tf.predict.confidence import confidence_of
 from kp_tf.predict.detectors import DEFAULT, find_detector
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.search import NETWORK
@@ -136,7 +137,9 @@ class Proposals:
         try:
             faces = predictor.predict(upright) if self.detects_faces(info) else []
             if not faces and name != INCLUDED and box is not None:
-                faces = predictor.predict(upright, [find_object(network, info, upright.upright.convert("L"), box)])
+                found, outputs = find_object(network, info, upright.upright.convert("L"), box)
+                confidence = confidence_of(outputs[:, 2], info.calibration)
+                faces = [Face(found, outputs[:, :2], confidence, info.scheme)]
             return name, faces
         except KpError as error:
             raise KpError(f"no points proposed: {error}") from None
