@@ -1,6 +1,6 @@
 """Pictures with known faces, and without any, on which detectors are measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,17 +66,23 @@ def labelled(data: Path, name: str) -> list[Scene]:
     return scenes
 
 
-def photographs(data: Path, agreement: Path) -> list[Scene]:
-    """The held-out tenth of `wflwphotos`. Faces are what CenterFace and BlazeFace agree on.
+def in_held_out_tenth(photograph: str) -> bool:
+    """Whether a photograph of `wflwphotos` is held out."""
+    return is_held_out(f"wflwphotos/{photograph}")
+
+
+def photographs(data: Path, agreement: Path, chosen: Callable[[str], bool] = in_held_out_tenth) -> list[Scene]:
+    """Photographs of `wflwphotos`. Faces are what CenterFace and BlazeFace agree on.
 
     Args:
         data: the folder of the data sets.
         agreement: what `benchmarks.agreement` wrote.
+        chosen: whether to take the photograph of this name.
     """
     mean, root = _mean_face(data), data / MORE_FACES / "wflwphotos"
     scenes = []
     for name, found in sorted(read_json(agreement).items()):
-        if is_held_out(f"wflwphotos/{name}"):
+        if chosen(name):
             others = _boxes(found["blazeface"])
             sure = [
                 (overlaps(others, np.array(f["box"])) > SAME).any() and f["score"] >= SURE for f in found["centerface"]
@@ -136,15 +142,22 @@ def without_faces(data: Path, agreement: Path, library: Path, folder: Path) -> d
     for number in range(TEXTURES):
         Image.fromarray(draw_texture(rng, number)).save(folder / f"texture-{number}.png")
     return {
-        "backgrounds": [*_backgrounds(data, read_json(agreement), folder, rng)],
+        "backgrounds": [*backgrounds(data, agreement, folder, rng)],
         "scikit-image": [Scene(library / name) for name in WITHOUT_FACES],
         "textures": [Scene(folder / f"texture-{number}.png") for number in range(TEXTURES)],
     }
 
 
-def _backgrounds(data: Path, agreement: Mapping[str, dict], folder: Path, rng: np.random.Generator) -> Iterator[Scene]:
-    for name, found in sorted(agreement.items()):
-        if not is_held_out(f"wflwphotos/{name}"):
+def backgrounds(
+    data: Path,
+    agreement: Path,
+    folder: Path,
+    rng: np.random.Generator,
+    chosen: Callable[[str], bool] = in_held_out_tenth,
+) -> Iterator[Scene]:
+    """Squares without faces, which it cuts out of the photographs that `photographs` takes and writes into FOLDER."""
+    for name, found in sorted(read_json(agreement).items()):
+        if not chosen(name):
             continue
         taken = np.concatenate([_boxes(found["centerface"]), _boxes(found["blazeface"])])
         taken = np.concatenate([taken[:, :2] - (CLEAR - 1) / 2 * taken[:, 2:], CLEAR * taken[:, 2:]], axis=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import detection_scores, detection_sets
+from benchmarks import detection_limit, detection_scores, detection_sets
 from benchmarks.detection_scores import Judged, Result, counts, judge, thresholds_by_false_finds, together
 from benchmarks.detection_sets import Scene
 from benchmarks.drawn_textures import SIDE, draw_texture
@@ -80,3 +80,11 @@ def test_eyes_are_taken_left_to_right_whatever_a_set_calls_them():
     points = np.zeros((58, 2))
     points[13:21, 0], points[21:29, 0] = 50, 20
     np.testing.assert_array_equal(detection_sets._parts_of(points, detection_sets.OF_IMM)[:2, 0], [20, 50])
+
+
+def test_the_limit_of_the_deviation_is_fitted_by_shape_and_angle():
+    rng, numbers = np.random.default_rng(0), np.array([-0.2, 0.9, -0.15])
+    inputs = rng.uniform((-0.5, 0, 0), (0.5, 0.5, 1), (6000, 3))
+    beyond = inputs[:, 0] - numbers[0] - inputs[:, 1:] @ numbers[1:]
+    is_face = rng.uniform(size=6000) < 1 / (1 + np.exp(30 * beyond))
+    np.testing.assert_allclose(detection_limit.fit(inputs, is_face), numbers, atol=0.03)

@@ -71,14 +71,38 @@ class MeanFace:
             (N, 5): left, top, width, height in pixels, and the angle in degrees, clockwise in the picture.
         """
         width = frames[:, 2]
-        present = ~np.isnan(points)
-        shape, found = np.where(present, self.points, 0), np.where(present, points, 0)
-        centre, middle = (each.sum(axis=1) / present.sum(axis=1) for each in (shape, found))
-        # as complex numbers, a similarity is one factor
-        source, target = ((a - b[:, None]) * present @ (1, 1j) for a, b in ((shape, centre), (found, middle)))
+        centre, middle, source, target = self._centred(points)
         extent = (np.abs(source) ** 2).sum(axis=1)
+        # as complex numbers, a similarity is one factor
         factor = np.where(extent > 0, (target * source.conj()).sum(axis=1) / np.where(extent > 0, extent, 1), width)
         scale, angle = np.clip(np.abs(factor), width / 2, width * 2)[:, None], np.degrees(np.angle(factor))
         size = scale * self.box[2:]
         corner = middle + 0.5 + rotated(scale * (self.box[:2] + self.box[2:] / 2 - centre), angle) - size / 2
         return np.concatenate([corner, size, angle[:, None]], axis=1)
+
+    def compared_with(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far the shapes of N faces are from the mean face's, wherever, however large and at what angle they are.
+
+        Args:
+            points: (N, K, 2) in pixels; NaN where a point is missing.
+
+        Returns:
+            The full Procrustes distances (N,), from 0 for the same shape to 1 (Dryden and Mardia, Statistical Shape
+            Analysis, 1998), and the faces' angles (N,) in degrees, clockwise in the picture.
+        """
+        _, _, source, target = self._centred(points)
+        product = (target * source.conj()).sum(axis=1)
+        extents = (np.abs(source) ** 2).sum(axis=1) * (np.abs(target) ** 2).sum(axis=1)
+        alike = np.abs(product) ** 2 / np.where(extents > 0, extents, 1)
+        return np.sqrt(np.maximum(1 - alike, 0)), np.degrees(np.angle(product))
+
+    def _centred(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The middles (N, 2) of the mean face and of points (N, K, 2), and both as complex numbers (N, K) from there.
+
+        Points that are missing are left out of both.
+        """
+        present = ~np.isnan(points)
+        shape, found = np.where(present, self.points, 0), np.where(present, points, 0)
+        centre, middle = (each.sum(axis=1) / present.sum(axis=1) for each in (shape, found))
+        source, target = ((a - b[:, None]) * present @ (1, 1j) for a, b in ((shape, centre), (found, middle)))
+        return centre, middle, source, target

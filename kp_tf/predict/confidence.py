@@ -127,15 +127,15 @@ def max_deviation(variance: np.ndarray, hard: np.ndarray | None = None) -> float
 
 
 def are_doubtful(
-    variance: np.ndarray, calibration: tuple[float, ...] | None, largest: float | None = None
+    variance: np.ndarray, calibration: tuple[float, ...] | None, largest: float | np.ndarray | None = None
 ) -> np.ndarray:
     """Which of N detections are probably no faces, from variances (N, K).
 
     Args:
         variance: in units of the crop's side; NaN if the network has no heatmaps.
         calibration: from `calibrate`.
-        largest: from `max_deviation`. Without it, a calibrated network is judged by its mean confidence, and of any
-            other no detection is doubtful.
+        largest: from `max_deviation`, or one for each detection (N,). Without it, a calibrated network is judged by its
+            mean confidence, and of any other no detection is doubtful.
     """
     if largest is not None:
         return mean_deviation(variance) > largest

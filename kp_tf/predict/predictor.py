@@ -16,12 +16,13 @@ from kp_tf.backends.network import Network
 from kp_tf.core.boxes import box_outside, check_boxes
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.geometry import crop_windows, distinct, misses_image, with_angles
+from kp_tf.core.geometry import crop_windows, misses_image, with_angles
 from kp_tf.core.grey import Grey, open_grey
 from kp_tf.core.images import Photograph, Picture, open_photograph
 from kp_tf.predict.cascade import run_cascade
-from kp_tf.predict.confidence import are_doubtful, confidence_of, mean_deviation
+from kp_tf.predict.confidence import confidence_of
 from kp_tf.predict.detectors import DEFAULT, Detector, find_detector
+from kp_tf.predict.false_faces import are_faces
 from kp_tf.predict.jobs import Job, in_batches, one_by_one
 from kp_tf.predict.search import NETWORK, search
 from kp_tf.predict.tracking import OneEuro, Tracker
@@ -75,7 +76,7 @@ class Predictor:
         Args:
             image: a path, a Pillow image, a Photograph, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8.
             boxes: (N, 4) left, top, width, height in pixels as stored; N may be 0. None: faces are detected, and
-                those that are probably no faces are discarded (`confidence.are_doubtful`). Networks that
+                those that are probably no faces are discarded (`false_faces.are_faces`). Networks that
                 take whole photographs, those of parts 1 and 2, return one face for every photograph, whatever it shows.
 
         Raises:
@@ -244,17 +245,9 @@ class Predictor:
             orientation = job.grey.orientation
             points = orientation.to_stored(output[..., :2])
             confidence = confidence_of(output[..., 2], self.info.calibration)
-            kept = self._are_faces(job.upright, output) if job.detected else np.ones(len(output), bool)
+            kept = are_faces(self.info, job.upright, output) if job.detected else np.ones(len(output), bool)
             values = zip(job.stored[kept], points[kept], confidence[kept], strict=True)
             yield [Face(*value, self.scheme, orientation=orientation) for value in values]
-
-    def _are_faces(self, boxes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Which of the outputs (N, K, 3) for detected boxes (N, 4 or 5) are probably faces, each once: (N,) bool."""
-        are_faces = ~are_doubtful(outputs[..., 2], self.info.calibration, self.info.max_deviation)
-        chosen = outputs[are_faces]
-        sides = boxes[are_faces, 2:4].max(axis=1)
-        are_faces[are_faces] = distinct(chosen[..., :2], sides, mean_deviation(chosen[..., 2]))
-        return are_faces
 
     def _outputs(self, jobs: list[Job], places: list[tuple[int, int]], framed: bool) -> np.ndarray:
         """Outputs (N, K, 3) in upright pixels of N boxes, each named by its job and its index in that job."""

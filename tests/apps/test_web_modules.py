@@ -23,6 +23,7 @@ from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.cascade import KEPT_TURNS, KNOWN_TURNS, TURNS
 from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
+from kp_tf.predict.false_faces import are_faces
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.search import search
 from kp_tf.predict.tracking import OneEuro, Tracker
@@ -144,6 +145,24 @@ def test_confidence(call, calibration):
             for name, deviation in (("isDoubtful", "max_deviation"), ("isUnusual", "usual_deviation")):
                 model = {"calibration": calibration, deviation: largest}
                 assert call("confidence", name, (scale * variance).tolist(), model) == doubtful
+
+
+def test_false_faces(call):
+    compact = committed("compact")
+    model, flags = describe(compact), []
+    for angle, told in ((0, []), (40, [30.0]), (-120, [100.0]), (200, [-150.0])):
+        for spread, deviation in ((2, 0.044), (8, 0.048), (60, 0.07), (0, 0.05)):
+            points = rotated(200 * compact.mean_face.points + RNG.normal(0, spread, (68, 2)), angle)
+            variance, box = np.full(68, deviation**2), [5.0, 6, 200, 200, *told]
+            flags.append(bool(are_faces(compact, np.array([box]), np.column_stack([points, variance])[None])[0]))
+            output = {"points": points.tolist(), "variance": variance.tolist()}
+            assert call("false-faces", "isFalse", output, box, model) != flags[-1]
+            for own in (points, np.ones((68, 2))):
+                distance, turned = compact.mean_face.compared_with(own[None])
+                found = call("mean-face", "comparedWith", model["mean_face"], own.tolist())
+                assert [found["distance"], found["angle"]] == pytest.approx([distance[0], turned[0]], abs=1e-6)
+            assert call("false-faces", "isFalse", output, box, model | {"shape_limit": None}) == (deviation > 0.0556)
+    assert set(flags) == {True, False}
 
 
 def test_the_filter(call):

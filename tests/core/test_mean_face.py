@@ -69,3 +69,18 @@ def test_an_upright_face_has_the_same_box_rotated_or_not():
 def test_a_single_point_has_no_angle():
     points = np.array([[[60.0, 40.0], [np.nan] * 2, [np.nan] * 2]])
     np.testing.assert_allclose(FACE.rotated_boxes_around(points, FRAME)[0, 2:], [50, 50, 0])
+
+
+@pytest.mark.parametrize("missing", [[], [1]])
+def test_shapes_are_compared_wherever_they_are(missing):
+    moved = rotated(7 * FACE.points, 130) + (40, -9)
+    points = np.stack([moved, moved * (1, -1), np.full((3, 2), 5.0)])
+    points[:, missing] = np.nan
+    distances, angles = FACE.compared_with(points)
+    assert distances[0] == pytest.approx(0, abs=1e-6)
+    assert angles[0] == pytest.approx(130)
+    assert distances[2] == 1, "a single place has no shape"
+    if not missing:
+        shape, other = (each - each.mean(axis=0) for each in (FACE.points, points[1]))
+        best = min(np.linalg.norm(shape - s * rotated(other, a)) for a in range(360) for s in np.linspace(0, 0.3, 301))
+        assert distances[1] == pytest.approx(best / np.linalg.norm(shape), abs=1e-3)

@@ -10,6 +10,7 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.predict.drawing import point_colours
+from kp_tf.predict.false_faces import shape_limit
 
 
 class LiveService:
@@ -76,6 +77,7 @@ def describe(info: ModelInfo) -> dict:
         "calibration": info.calibration,
         "usual_deviation": info.usual_deviation,
         "max_deviation": info.max_deviation,
+        "shape_limit": shape_limit(info),
         "names": scheme.names,
         "groups": {group: list(indices) for group, indices in scheme.groups},
         "colours": point_colours(scheme),

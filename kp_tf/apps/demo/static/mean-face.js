@@ -44,6 +44,16 @@ export function rotatedBoxAround(face, points, [, , width]) {
   return [...corner, ...size, angle];
 }
 
+/** The full Procrustes distance of points from the mean face's, from 0 for the same shape to 1, and their angle. */
+export function comparedWith(face, points) {
+  const { shape, offsets } = compared(face, points);
+  const [extent, other] = [shape, offsets].map((all) => sumOf(all, ([x, y]) => x * x + y * y));
+  const real = sumOf(shape, ([x, y], k) => x * offsets[k][0] + y * offsets[k][1]);
+  const imaginary = sumOf(shape, ([x, y], k) => x * offsets[k][1] - y * offsets[k][0]);
+  const alike = (real * real + imaginary * imaginary) / (extent * other || 1);
+  return { distance: Math.sqrt(Math.max(1 - alike, 0)), angle: (Math.atan2(imaginary, real) * 180) / Math.PI };
+}
+
 /** The mean face's points and the given ones, both from their middles. */
 function compared(face, points) {
   const middleOf = (all) => [0, 1].map((axis) => sumOf(all, (point) => point[axis]) / all.length);

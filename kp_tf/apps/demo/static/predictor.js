@@ -16,6 +16,7 @@
  * @property {?number[]} calibration
  * @property {?number} usual_deviation
  * @property {?number} max_deviation
+ * @property {?[number, number, number]} shape_limit  see false-faces.js
  * @property {string[]} names  of the points
  * @property {Record<string, number[]>} groups
  * @property {string[]} colours  one for each point
@@ -29,7 +30,8 @@
  */
 
 import { runCascade, runPass } from "./cascade.js";
-import { isDoubtful, mean, meanDeviation } from "./confidence.js";
+import { mean, meanDeviation } from "./confidence.js";
+import { isFalse } from "./false-faces.js";
 import { cropWindow, missesPicture } from "./windows.js";
 
 const SAME_POINTS = 0.25; // mean distance, in sides of the box, up to which two predictions are of the same face
@@ -66,7 +68,7 @@ export class Predictor {
     const faces = [];
     for (const box of found) {
       const output = await runCascade(this.#network, this.model, picture, box, framed);
-      if (boxes || framed || !isDoubtful(output.variance, this.model)) faces.push({ box: box.slice(0, 4), ...output });
+      if (boxes || framed || !isFalse(output, box, this.model)) faces.push({ box: box.slice(0, 4), ...output });
     }
     return boxes || framed ? faces : distinct(faces);
   }
