@@ -19,6 +19,7 @@ STEP = 0.5  # between boxes, in units of their side
 TRIED = 6  # of the sharpest places go through all passes
 SHARP = 1.1  # of the network's usual deviation: dozens of windows without anything are seen, and none may pass
 SAME = 0.3  # intersection over union from which two boxes are of one thing
+NESTED = 0.8  # so they are if this much of the smaller one lies in the other: one of them shows a part of the thing
 
 
 def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
@@ -45,7 +46,7 @@ def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
     boxes = _around(info, outputs[..., :2], boxes)
     outside = misses_image(crop_windows(boxes, info.recipe.crop_scale), np.array([grey.size]))
     things = ~outside & are_sharp(info, outputs[..., 2])
-    return boxes[things][_distinct(boxes[things], outputs[things, :, 2])]
+    return boxes[things][_distinct(boxes[things], outputs[things, :, 2], NESTED)]
 
 
 def are_sharp(info: ModelInfo, variance: np.ndarray) -> np.ndarray:
@@ -73,6 +74,6 @@ def _around(info: ModelInfo, points: np.ndarray, boxes: np.ndarray) -> np.ndarra
     return info.mean_face.boxes_around(points, boxes) if info.mean_face else boxes
 
 
-def _distinct(boxes: np.ndarray, variance: np.ndarray) -> list[int]:
-    """The indices of those that do not overlap a sharper one, from boxes (N, 4) and variances (N, K)."""
-    return [same[0] for same in clusters(boxes, -mean_deviation(variance), SAME)]
+def _distinct(boxes: np.ndarray, variance: np.ndarray, nested: float = np.inf) -> list[int]:
+    """The indices of those that are not of one thing with a sharper one, from boxes (N, 4) and variances (N, K)."""
+    return [same[0] for same in clusters(boxes, -mean_deviation(variance), SAME, nested)]

@@ -25,7 +25,7 @@ from kp_tf.predict.confidence import are_doubtful, confidence_of
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.predict.false_faces import are_faces
 from kp_tf.predict.predictor import Predictor
-from kp_tf.predict.search import search
+from kp_tf.predict.search import NESTED, _distinct, search
 from kp_tf.predict.tracking import OneEuro, Tracker
 from kp_tf.predict.writers import face_to_json
 
@@ -264,6 +264,17 @@ def test_a_network_finds_things_itself_where_python_finds_them(call):
     expected = search(disc_network, info, image)
     assert len(expected) > 1
     np.testing.assert_allclose(call("search", SEARCH, describe(info), as_picture(image)), expected, atol=0.05)
+
+
+def test_what_is_one_thing_is_so_in_python_and_in_the_page(call):
+    boxes = np.concatenate([RNG.uniform(0, 60, (60, 2)), RNG.uniform(5, 90, (60, 2))], axis=1)
+    deviations = RNG.uniform(0.01, 0.1, 60)
+    for nested in (NESTED, np.inf):
+        expected = boxes[_distinct(boxes, deviations[:, None] ** 2, nested)]
+        places = [{"box": box, "deviation": value} for box, value in zip(boxes.tolist(), deviations, strict=True)]
+        found = call("search", "distinct", places, *([nested] if nested < np.inf else []))
+        np.testing.assert_allclose([place["box"] for place in found], expected)
+    assert len(expected) > 5
 
 
 def test_the_json_has_the_pose_and_the_ratios_of_python(call):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import overlaps
+from kp_tf.predict import search as search_module
 from kp_tf.predict.predictor import Predictor
 from kp_tf.predict.search import search
 
@@ -35,6 +36,13 @@ def test_what_is_less_sharp_than_usual_is_left_out():
     for usual, count in ((0.02, 1), (0.005, 0)):  # its heatmaps have 0.01
         info = replace(DISC_SIDES_INFO, metrics={"max_deviation": 0.1, "usual_deviation": usual})
         assert len(search(disc_sides, info, disc)) == count
+
+
+def test_a_part_of_a_thing_that_is_found_is_not_another_thing():
+    boxes = np.array([[0.0, 0, 100, 100], [60, 60, 44, 44], [70, 70, 60, 60], [10, 10, 200, 200]])
+    variance = np.array([[0.02], [0.03], [0.04], [0.05]]) ** 2
+    assert search_module._distinct(boxes, variance, search_module.NESTED) == [0, 2]
+    assert search_module._distinct(boxes, variance) == [0, 1, 2, 3], "before they move onto their points"
 
 
 def test_a_network_without_heatmaps_cannot(tmp_path):

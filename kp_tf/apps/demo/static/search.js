@@ -6,13 +6,14 @@
 import { runCascade, runPass } from "./cascade.js";
 import { isDoubtful, meanDeviation } from "./confidence.js";
 import { boxAround } from "./mean-face.js";
-import { cropWindow, missesPicture, overlap, scaledBox } from "./windows.js";
+import { cropWindow, missesPicture, nesting, overlap, scaledBox } from "./windows.js";
 
 const SIDES = [0.75, 0.5, 0.34]; // of the boxes, in units of the picture's shorter side
 const STEP = 0.5; // between boxes, in units of their side
 const TRIED = 6; // of the sharpest places go through all passes
 const SHARP = 1.1; // of the network's usual deviation, above which a place shows nothing
-const SAME = 0.3; // intersection over union above which two boxes are of one thing
+const SAME = 0.3; // intersection over union from which two boxes are of one thing
+const NESTED = 0.8; // so they are if this much of the smaller one lies in the other
 const PAUSE_EVERY = 4; // passes, so that the page answers meanwhile
 
 /**
@@ -40,7 +41,7 @@ export async function search(network, model, picture) {
     if (isOutside || isDoubtful(variance, { ...model, max_deviation: limit })) continue;
     found.push({ box, deviation: meanDeviation(variance) });
   }
-  return distinct(found).map(({ box }) => box);
+  return distinct(found, NESTED).map(({ box }) => box);
 }
 
 function boxesIn({ width, height }) {
@@ -57,11 +58,12 @@ function starts(length, side) {
   return Array.from({ length: count }, (_, k) => (k * (length - side)) / (count - 1));
 }
 
-/** Those that do not overlap a sharper one, the sharpest first. */
-function distinct(places) {
+/** Those that are not of one thing with a sharper one, the sharpest first. */
+export function distinct(places, nested = Infinity) {
   const kept = [];
   for (const place of [...places].sort((one, other) => one.deviation - other.deviation)) {
-    if (!kept.some(({ box }) => overlap(box, place.box) > SAME)) kept.push(place);
+    const isSame = ({ box }) => overlap(box, place.box) >= SAME || nesting(box, place.box) >= nested;
+    if (!kept.some(isSame)) kept.push(place);
   }
   return kept;
 }

@@ -70,6 +70,12 @@ export function toPixels([u, v], [left, top, width, height, angle = 0]) {
   return [left + width / 2 + dx - 0.5, top + height / 2 + dy - 0.5];
 }
 
+/** Of two boxes the part of the smaller one that lies in the other. */
+export function nesting(one, other) {
+  const [shared, area, size] = [overlap(one, other), one[2] * one[3], other[2] * other[3]];
+  return ((shared / (1 + shared)) * (area + size)) / Math.min(area, size);
+}
+
 /** Intersection over union of two boxes; angles are ignored. */
 export function overlap([left, top, width, height], [x, y, wide, high]) {
   const across = Math.max(Math.min(left + width, x + wide) - Math.max(left, x), 0);
