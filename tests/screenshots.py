@@ -158,12 +158,12 @@ def write_clip(path):
     """A clip of a camera that moves over a leaf."""
     import av
 
-    picture, _, _ = draw_enlarged(COUNT)
+    picture, _, _ = draw_enlarged(COUNT + 10)  # which is in the frames as a whole
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libvpx", rate=25)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 480, "yuv420p", 4_000_000
         for number in range(25):
-            left, top = 80 + 2 * number, 60 + number
+            left, top = 112 + 2 * number, 60 + number
             frame = av.VideoFrame.from_image(picture.crop((left, top, left + 640, top + 480)))
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))

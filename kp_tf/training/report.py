@@ -99,7 +99,8 @@ def _print_scores(run: Path, report: dict) -> None:
     )
     if "val_nme" in report:
         nme, mean_shape = 100 * report["val_nme"], 100 * report["mean_shape_nme"]
-        line += f", NME {nme:.2f} % of the inter-ocular distance (mean shape: {mean_shape:.2f} %)"
+        unit = "size" if report["dataset"] == "labels" else "inter-ocular distance"
+        line += f", NME {nme:.2f} % of the {unit} (mean shape: {mean_shape:.2f} %)"
     if hardly_better(report):
         line += "\nThe network is hardly better than the mean shape: label more photographs, or train for more epochs"
     for name, scores in report.get("added_validation", {}).items():

@@ -12,7 +12,7 @@ import * as marking from "./marking.js";
 import { nextToMark, showPhoto } from "./opening.js";
 import { connectPanel, renderPanel } from "./panel.js";
 import { adopt, project, setProject } from "./project.js";
-import { drawProposals, renderPrompt } from "./prompt.js";
+import { connectPrompt, drawProposals, renderPrompt } from "./prompt.js";
 import { predictPhoto } from "./proposals.js";
 import { allSaved, isSaving, regain, saveSoon } from "./saving.js";
 import { watchTraining } from "./training.js";
@@ -132,6 +132,7 @@ for (const checkbox of document.querySelectorAll("[data-show]")) {
   apply();
 }
 connectPanel();
+connectPrompt();
 connectEditor(savePoints);
 connectTraining();
 connectTrying();

@@ -24,6 +24,14 @@ export function renderPrompt() {
   drawExample(asked);
 }
 
+/** Lets the photograph be seen under the prompt while the pointer is there: the point may be. */
+export function connectPrompt() {
+  document.addEventListener("pointermove", ({ clientX, clientY }) => {
+    const { left, top, right, bottom } = byId("prompt").getBoundingClientRect();
+    byId("prompt").classList.toggle("under", clientX >= left && clientX <= right && clientY >= top && clientY <= bottom);
+  });
+}
+
 function wordsOf(photo, asked) {
   const { names } = project.scheme;
   if (asked !== null) {
