@@ -140,6 +140,7 @@ def train_and_try(page, folder, take):
     take("train")
     wait(page, "#train-state", "^The training is finished", 900)
     page.click("[data-view=mark]")
+    page.wait_for_selector("#order:not([hidden])", timeout=120_000)
     wait(page, "#order-hint", "first”.$", 120)
     page.click("#next-open")
     wait(page, "#ask-more", "proposed", 120)
