@@ -398,6 +398,7 @@ def test_a_network_that_is_hardly_better_than_the_mean_shape_is_said_so(window, 
         page = window(address)
         page.click("[data-view=train]")
         wait(page, "#train-warning", warning)
+        assert page.input_value("#train-init") == "001", "the network that the project has"
         page.click("[data-view=try]")
         wait(page, "#export-warning", warning)
         assert page.is_enabled("#export")

@@ -47,10 +47,9 @@ function renderInit(runs) {
   const key = JSON.stringify(runs);
   if (select.dataset.runs === key) return;
   select.dataset.runs = key;
-  const chosen = select.value || "compact";
   const own = runs.map((run) => new Option(`network ${run} of this project`, run));
   select.replaceChildren(new Option("the network for faces", "compact"), ...own, new Option("nothing", ""));
-  select.value = chosen;
+  select.value = runs[0] ?? "compact"; // the newest
 }
 
 function renderProgress({ run, rows, epochs, message, seconds_left: left, state: how, has_begun: hasBegun }, running) {
