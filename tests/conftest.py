@@ -1,12 +1,20 @@
 """Fixtures that several rooms share."""
 
+import gc
 import json
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from filelock import FileLock
 from helpers import write_ibug, write_imm, write_run
+
+
+def pytest_collection_finish():
+    """What the imports have made stays; the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -22,19 +30,27 @@ def ibug(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory, worker_id):
     """A run whose network was never trained, and the files that were exported from it, by name."""
     for module in ("ai_edge_litert", "onnxruntime", "tf2onnx"):
         pytest.importorskip(module, reason="the extra export is not installed")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "exported"  # one for all processes
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            write_exported(folder.with_suffix(".new")).rename(folder)
+    return {name: folder / name for name in ("run", "a.tflite", "half.onnx")}
+
+
+def write_exported(folder):
     from kp_tf.apps.export import export
 
-    folder = tmp_path_factory.mktemp("exported")
-    files = {"run": write_run(folder / "run")}
-    config = json.loads((files["run"] / "config.json").read_text())
-    (files["run"] / "config.json").write_text(json.dumps(config | {"data": "/secret/place"}))
-    for to, precision, name in (("litert", "float32", "a.tflite"), ("onnx", "float16", "half.onnx")):
-        files[name] = export(to, str(files["run"]), folder / name, precision)
-    return files
+    folder.mkdir()
+    config = write_run(folder / "run") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"data": "/secret/place"}))
+    export("litert", str(folder / "run"), folder / "a.tflite", "float32")
+    export("onnx", str(folder / "run"), folder / "half.onnx", "float16")
+    return folder
 
 
 @pytest.fixture

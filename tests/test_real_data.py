@@ -90,6 +90,7 @@ def test_ibug_every_image_decodes(ibug):
         assert crops.std(axis=(1, 2, 3)).min() > 5, "no crop is blank"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_committed_weights_have_the_score_they_state(name):
     summary = evaluate(IBUG.root / TRAIN_XML, run=name, split="validation")

@@ -13,7 +13,7 @@ from helpers import picture, write_xml
 from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.keypoints import Scheme
-from kp_tf.recipes import RECIPES
+from kp_tf.recipes import RECIPES, Augmentation
 from kp_tf.training.faces import load
 from kp_tf.training.fitting import build, fit
 from kp_tf.training.report import finish, write_metrics
@@ -26,6 +26,7 @@ OWN = replace(
     shape=(16, 16),
     stored_shape=(24, 24),
     settings={"widths": (8, 8), "depths": (1, 1)},
+    augmentation=Augmentation(flip=0.5, rotation=9.0, shift=0.04),  # without those of pixels, which take long to trace
     epochs=1,
     batch_size=8,
     precision="float32",

@@ -59,6 +59,7 @@ def training_batches(
     """
     count = len(crops)
 
+    @tf.autograph.experimental.do_not_convert  # see `prepared_ahead`
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffle = tf.random.experimental.stateless_shuffle  # pyright: ignore[reportAttributeAccessIssue]
@@ -82,7 +83,12 @@ def epoch_by_epoch(batches_of: Callable[[tf.Tensor], tf.data.Dataset], steps: in
         steps: how many they are.
     """
     number = tf.Variable(tf.constant(-1, tf.int64), trainable=False)
-    epoch = tf.data.Dataset.from_tensors(0).flat_map(lambda _: batches_of(number.assign_add(1)))
+
+    @tf.autograph.experimental.do_not_convert  # see `prepared_ahead`
+    def following(_: tf.Tensor) -> tf.data.Dataset:
+        return batches_of(number.assign_add(1))
+
+    epoch = tf.data.Dataset.from_tensors(0).flat_map(following)
     options = tf.data.Options()
     options.autotune.enabled = False  # see `prepared_ahead`
     return epoch.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)

@@ -12,6 +12,7 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,7 @@ def stream_crops(
     known = {path: _can_be_read(path) for path in dict.fromkeys(paths)}
     files = np.array([os.fsencode(path) if known[path] else b"" for path in paths], object)
     faces = tf.data.Dataset.from_tensor_slices((tf.constant(files, tf.string), windows))
-    crops = prepared_ahead(faces, lambda file, window: load_crop(file, window, shape), AHEAD)
+    crops = prepared_ahead(faces, _loader(shape), AHEAD)
     problems, iterator = {} if bad is None else bad, iter(crops)
     for index in tqdm(range(len(samples)), desc="decoding", unit=" images", leave=False, disable=None):
         try:
@@ -184,6 +185,12 @@ def stream_crops(
             yield crop
     if bad is None:
         raise_problems(list(problems.values()), CANNOT_USE)
+
+
+@cache
+def _loader(shape: tuple[int, int]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """`load_crop` as a graph that is traced once for a shape, and not again by every `tf.data.Dataset.map`."""
+    return tf.function(lambda file, window: load_crop(file, window, shape), autograph=False)
 
 
 def _can_be_read(path: str) -> bool:
@@ -233,8 +240,10 @@ def decode_crops(
 def prepared_ahead(source: tf.data.Dataset, prepare: Callable, count: int = 2) -> tf.data.Dataset:
     """Map on all cores and keep `count` results ready.
 
-    Autotuning is off: its thread sleeps ever longer, and `fit` does not return until it wakes.
+    Autotuning is off: its thread sleeps ever longer, and `fit` does not return until it wakes. So is AutoGraph, which
+    would rewrite `prepare` for every data set: its branches are `tf.cond`.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    prepare = tf.autograph.experimental.do_not_convert(prepare)
     return source.map(prepare, num_parallel_calls=available_cores()).prefetch(count).with_options(options)

@@ -20,6 +20,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.images import MAX_CROP_PIXELS, crop_image
 from kp_tf.core.keypoints import NOSE
 from kp_tf.data.samples import Samples
+from kp_tf.input import decode
 from kp_tf.input.decode import decode_crops, load_crop, stream_crops
 from kp_tf.input.stored import StoredCrops
 
@@ -122,6 +123,16 @@ def test_decode_refuses_a_box_almost_all_outside(tmp_path, box):
     samples = samples_of(tmp_path, ["a.jpg"], [box])
     with pytest.raises(KpError, match="the box lies outside the picture of 90 × 80 pixels"):
         decode_crops(samples, samples.boxes, (16, 16))
+
+
+def test_the_graph_of_a_shape_is_traced_once(tmp_path, monkeypatch):
+    traced = []
+    monkeypatch.setattr(decode, "load_crop", lambda *arguments: traced.append(1) or load_crop(*arguments))
+    picture(90, 80).save(tmp_path / "a.png")
+    for left in range(3):
+        samples = samples_of(tmp_path, ["a.png"] * 2, [(left, 0, 40, 40)] * 2)
+        assert decode_crops(samples, samples.boxes, (11, 7)).shape == (2, 11, 7, 1)
+    assert len(traced) == 1
 
 
 def test_a_very_large_window_shows_what_the_predictor_sees(tmp_path):

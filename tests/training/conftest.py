@@ -10,7 +10,7 @@ from training_steps import OWN, THREE, TINY, complete, prepare, stopped_at_epoch
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.training.config import TrainConfig
-from kp_tf.training.fitting import fit
+from kp_tf.training.fitting import build, fit
 
 
 @pytest.fixture
@@ -21,6 +21,18 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return Path.cwd()
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """`train` runs eagerly, which takes less time than tracing, for so few batches."""
+
+    def build_eager(*args):
+        fitting = build(*args)
+        fitting.fitted.run_eagerly = True
+        return fitting
+
+    monkeypatch.setattr("kp_tf.training.train.build", build_eager)
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def test_ctrl_c_keeps_what_was_reached_and_resume_goes_on(work, imm_data, capfd)
     assert max(np.abs(one - other).max() for one, other in zip(weights(run), reached, strict=True)) > 1e-4
 
 
-def test_a_loss_that_is_not_finite_and_data_that_vanishes_keep_the_last_checkpoint(work, imm):
+def test_a_loss_that_is_not_finite_and_data_that_vanishes_keep_the_last_checkpoint(work, untraced, imm):
     fitting = prepare(TrainConfig(replace(TINY, epochs=3), imm), Path("run"))
 
     def take_giant_steps():

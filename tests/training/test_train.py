@@ -119,7 +119,7 @@ def test_options_that_cannot_be_used_make_no_run(work, options, message):
     assert not list(work.iterdir())
 
 
-def test_out_that_exists_is_refused_without_overwrite(work, imm_data):
+def test_out_that_exists_is_refused_without_overwrite(work, untraced, imm_data):
     Path("mine").mkdir()
     for name in ("config.json", "old.txt"):
         Path("mine", name).touch()
@@ -165,7 +165,7 @@ def test_the_program_names_data_that_does_not_exist(work, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "error: --data nowhere: there is no folder imm_face_db/ in it\n")
 
 
-def test_a_resumed_training_ends_as_if_never_interrupted(work, begun_run, tiny_run, capsys):
+def test_a_resumed_training_ends_as_if_never_interrupted(work, untraced, begun_run, tiny_run, capsys):
     begun = Path("runs/part1-course-001")
     shutil.copytree(begun_run, begun)
     (begun / "checkpoint.npz").unlink()
@@ -187,7 +187,7 @@ def test_a_resumed_training_ends_as_if_never_interrupted(work, begun_run, tiny_r
     assert f"{run}: all 2 epochs are done" in capsys.readouterr().out
 
 
-def test_a_finished_training_can_be_trained_on(work, imm_data, tiny_run, capsys):
+def test_a_finished_training_can_be_trained_on(work, untraced, imm_data, tiny_run, capsys):
     run = complete(TrainConfig(replace(TINY, epochs=1), imm_data), Path("runs/part1-course-001"))
     with stopped_at_epoch(2):
         train(part=1, resume=True, epochs=2)
@@ -229,7 +229,7 @@ def as_version_1(config):
     return settings | {name: config[name] for name in others}
 
 
-def test_a_training_that_version_1_began_resumes(work, begun_run, tiny_run):
+def test_a_training_that_version_1_began_resumes(work, untraced, begun_run, tiny_run):
     shutil.copytree(begun_run, "run")
     old = as_version_1(read(Path("run/config.json")))
     assert (old["recipe"], old["looks"], old["crop_scale"], old["shape"]) == ("course", 1, 1.0, [15, 20])
