@@ -21,7 +21,7 @@ from kp_tf.core.errors import KpError, PartialError
 from kp_tf.core.files import write_json
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
-from kp_tf.recipes import PART1, PART3, RECIPES
+from kp_tf.recipes import PART1, PART3, RECIPES, Augmentation
 
 PROGRAM = Path(__file__).parents[2] / "predict_kaggle.py"
 
@@ -215,7 +215,10 @@ def train(ibug, recipe, monkeypatch, submit, **options):
     cli.train(part=3, data=str(ibug), out=Path("run"), figures=False, submit=submit, **options)
 
 
-HEATMAPS = replace(RECIPE, stored_shape=(32, 32), name="course", epochs=1, batch_size=8, precision="float32")
+FLIPS = Augmentation(flip=0.5)  # without the others, which take long to trace
+HEATMAPS = replace(
+    RECIPE, stored_shape=(32, 32), name="course", augmentation=FLIPS, epochs=1, batch_size=8, precision="float32"
+)
 
 
 @pytest.mark.parametrize("recipe", [TINY_PART3, pytest.param(HEATMAPS, marks=pytest.mark.long)], ids=["cnn", "heatmap"])

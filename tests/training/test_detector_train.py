@@ -31,6 +31,12 @@ def pictures(tmp_path_factory):
     return folder / "list.json"
 
 
+@pytest.fixture(scope="module")
+def first(pictures, tmp_path_factory):
+    """The run of a training of two steps."""
+    return train(pictures, tmp_path_factory.mktemp("runs") / "first", **SETTINGS)
+
+
 def test_batches_drawn_elsewhere_are_those_of_their_numbers(pictures):
     source = Source.of(load(read_list(pictures)["training"]))
     elsewhere = batches(pictures, seed=5, first=3, size=2, side=160, processes=1)
@@ -41,23 +47,21 @@ def test_batches_drawn_elsewhere_are_those_of_their_numbers(pictures):
 
 
 @pytest.mark.long
-def test_a_training_leaves_its_network_its_losses_and_the_faces_found(pictures, tmp_path):
-    run = train(pictures, tmp_path / "run", **SETTINGS)
+def test_a_training_leaves_its_network_its_losses_and_the_faces_found(pictures, first):
     picture = np.zeros((1, 64, 96, 1), np.float32)
-    cells = LitertModel(run / "detector.tflite")(picture), load_detector_with_keras(run / "detector.npz")(picture)
+    cells = LitertModel(first / "detector.tflite")(picture), load_detector_with_keras(first / "detector.npz")(picture)
     np.testing.assert_allclose(*cells, atol=0.1)  # one file has kernels of 8 bits
-    assert np.isfinite(pd.read_csv(run / "history.csv")[["loss", "val_loss"]]).all(axis=None)
-    assert "noise (1)" in (run / "found.txt").read_text()
-    before = (run / "checkpoint.npz").read_bytes()
-    train(pictures, tmp_path / "run", **SETTINGS)  # it is finished, so nothing changes
-    assert (run / "checkpoint.npz").read_bytes() == before
+    assert np.isfinite(pd.read_csv(first / "history.csv")[["loss", "val_loss"]]).all(axis=None)
+    assert "noise (1)" in (first / "found.txt").read_text()
+    before = (first / "checkpoint.npz").read_bytes()
+    train(pictures, first, **SETTINGS)  # it is finished, so nothing changes
+    assert (first / "checkpoint.npz").read_bytes() == before
     with pytest.raises(KpError, match="other settings"):
-        train(pictures, tmp_path / "run", **{**SETTINGS, "seed": 1})
+        train(pictures, first, **{**SETTINGS, "seed": 1})
 
 
 @pytest.mark.long
-def test_a_training_starts_from_the_weights_of_another(pictures, tmp_path):
-    first = train(pictures, tmp_path / "first", **SETTINGS)
+def test_a_training_starts_from_the_weights_of_another(pictures, first, tmp_path):
     more = train(pictures, tmp_path / "more", **{**SETTINGS, "rate": 0.0, "seed": 1}, init=first)
     before, after = (np.load(run / "detector.npz") for run in (first, more))
     kernels = [name for name in before.files if name.endswith("kernel")]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import write_ibug
+from helpers import write_ibug, write_imm
 from training_steps import (
     OWN,
     THREE,
@@ -32,6 +32,7 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import write_json
 from kp_tf.data.synthetic.sample import draw_sample, sample_path
 from kp_tf.evaluate.command import evaluate
+from kp_tf.recipes import RECIPES
 from kp_tf.training.config import TrainConfig, new_config
 from kp_tf.training.faces import load
 from kp_tf.training.fitting import fit
@@ -282,7 +283,7 @@ def test_resume_takes_a_run_of_an_earlier_version_without_its_mean_face(work, mo
 
 @pytest.mark.long
 def test_without_data_everything_runs_on_the_sample(work, capsys):
-    draw_sample(sample_path("imm"), "imm", count=33)
+    write_imm(sample_path("imm"))  # drawn people with a validation side would be 198 photographs
     draw_sample(sample_path("ibug"), "ibug", count=24)
     run = train(part=1, epochs=1)
     assert run == Path("runs/part1-course-sample-001")
@@ -298,7 +299,7 @@ def test_without_data_everything_runs_on_the_sample(work, capsys):
 
 def small(config):
     """A training of points of one's own with a small network."""
-    names = ("shape", "stored_shape", "settings", "batch_size")
+    names = ("shape", "stored_shape", "settings", "augmentation", "batch_size")
     return replace(config, recipe=replace(config.recipe, **{name: getattr(OWN, name) for name in names}))
 
 
@@ -335,7 +336,8 @@ def test_own_labels_with_a_scheme_from_a_run_and_with_a_teacher(work):
 
 @pytest.mark.long
 def test_strong_part_2_needs_no_box(work, imm_data):
-    recipe = replace(OWN, part=2, dataset="imm", scheme="imm58", num_passes=3, batch_size=2)
+    whole = {"augmentation": RECIPES["strong", 2].augmentation}
+    recipe = replace(OWN, part=2, dataset="imm", scheme="imm58", num_passes=3, batch_size=2, **whole)
     run = complete(TrainConfig(recipe, imm_data), Path("run"))
     config = read(run / "config.json")
     assert len(config["framing"]["points"]) == 58
