@@ -53,13 +53,14 @@ class Grey:
 
     def crop(self, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Cut out a window in pixels of the full size and resize it, see `images.crop_image`."""
+        if self.reduction == 1:
+            return crop_image(self.image, window, shape)
         pixels = min(window[2] / shape[1], window[3] / shape[0])
-        if self.reduction > 1:
-            if pixels < ENOUGH * self.reduction:  # the window is smaller than was expected
-                return open_grey(Path(self.name), pixels, content=self.content).crop(window, shape)
-            window = np.array(window, np.float64)
-            window[:2] -= self._corner()
-            window[:4] /= self.reduction
+        if pixels < ENOUGH * self.reduction:  # the window is smaller than was expected
+            return open_grey(Path(self.name), pixels, content=self.content).crop(window, shape)
+        window = np.array(window, np.float64)
+        window[:2] -= self._corner()
+        window[:4] /= self.reduction
         if len(window) == 5 and window[4] and pixels <= SAMPLED * self.reduction:
             return sample_window(self.image, window, shape)
         return crop_image(self.image, window, shape)

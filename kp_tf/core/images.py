@@ -216,13 +216,9 @@ def rotate_crop(crop: np.ndarray, enclosing: np.ndarray, window: np.ndarray, sha
     return _sampled(Image.fromarray(crop), corners, shape, Image.Resampling.BICUBIC)
 
 
-def sample_window(picture: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def sample_window(grey: Image.Image, window: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """As `crop_image` of a rotated window, in one step without antialiasing; for windows of hardly more pixels."""
-    if picture.mode != "L":
-        left, top, width, height = enclosing_windows(window[None])[0].tolist()
-        picture = picture.crop((left, top, left + width, top + height)).convert("L")
-        window = np.array(window) - (left, top, 0, 0, 0)
-    return _sampled(picture, to_pixels(_CORNERS, window[None])[0] + 0.5, shape, Image.Resampling.BILINEAR)
+    return _sampled(grey, to_pixels(_CORNERS, window[None])[0] + 0.5, shape, Image.Resampling.BILINEAR)
 
 
 def _sampled(picture: Image.Image, corners: np.ndarray, shape: tuple[int, int], filter: Image.Resampling) -> np.ndarray:
