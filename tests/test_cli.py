@@ -37,6 +37,7 @@ def command(tmp_path, monkeypatch):
     """Runs lines of Python as a command, in an environment that is empty before."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it would outlast the next lines within the same second
 
     def run(lines, **options):
         (tmp_path / "a_command.py").write_text(lines)
