@@ -40,9 +40,11 @@ class _OneKernel:
         )
 
 
+@keras.saving.register_keras_serializable("kp_tf")
 class Adam(_OneKernel, keras.optimizers.Adam):
     """Keras' Adam."""
 
 
+@keras.saving.register_keras_serializable("kp_tf")
 class AdamW(_OneKernel, keras.optimizers.AdamW):
     """Keras' AdamW."""

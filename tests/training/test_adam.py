@@ -42,6 +42,15 @@ def test_a_step_is_the_formula_worked_by_hand():
     np.testing.assert_allclose(variable.numpy(), [0.8, second], rtol=1e-6)
 
 
+@pytest.mark.parametrize("adam", [Adam, AdamW])
+def test_a_compiled_model_is_saved_with_it(tmp_path, adam):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile(adam(0.25), "mse")
+    model.save(tmp_path / "a.keras")
+    optimizer = keras.saving.load_model(tmp_path / "a.keras").optimizer
+    assert (type(optimizer), float(optimizer.learning_rate)) == (adam, 0.25)
+
+
 def test_steps_under_a_strategy_are_those_of_keras():
     images, truth = np.random.default_rng(0).normal(size=(2, 16, 3)).astype(np.float32)
     weights = []
