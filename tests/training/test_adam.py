@@ -46,6 +46,7 @@ def test_a_step_is_the_formula_worked_by_hand():
 def test_a_compiled_model_is_saved_with_it(tmp_path, adam):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     model.compile(adam(0.25), "mse")
+    model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "a.keras")
     optimizer = keras.saving.load_model(tmp_path / "a.keras").optimizer
     assert (type(optimizer), float(optimizer.learning_rate)) == (adam, 0.25)
