@@ -99,8 +99,8 @@ class Predictor:
     ) -> Iterator[list[Face]] | Iterator[list[Face] | KpError]:
         """Predict the faces of any number of photographs, in order.
 
-        Photographs are decoded ahead on all cores, pass through the network in batches, or one by one on all cores if
-        it is LiteRT's, and are released once their faces have been yielded.
+        Photographs are decoded ahead on all cores. Through LiteRT, the core that decoded a photograph also predicts it;
+        other backends get several photographs at once. A photograph is released once its faces have been yielded.
 
         Args:
             images: each as for `predict`; consumed as needed.

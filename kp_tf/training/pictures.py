@@ -107,7 +107,7 @@ def _draw_validation(run: EndedTraining, folder: Path) -> None:
 
 
 def _draw_test(run: EndedTraining, samples: Samples, folder: Path) -> None:
-    """The points on the first whole test photographs."""
+    """The points on the first test photographs, which are shown whole."""
     samples = samples.take(range(min(NUM_TEST, len(samples))))
     orientations = samples.orientations()
     points = predict_samples(run.network, samples, run.info)[..., :2]
