@@ -40,7 +40,7 @@ class Fitting:
         strategy: of TensorFlow.
         path: the run directory; None if the training is new and this machine is not the chief.
         model: in float32, which is saved.
-        trained: the same network in the precision of the training.
+        trained: the same network in the precision of the training; `model` itself in float32 on one device.
         fitted: `trained`, compiled.
         batches_from: training batches from an epoch on.
         steps: in an epoch.
@@ -98,9 +98,10 @@ def build(
         check_shapes(own, recipe, num_points)
         model = trained = own if recipe.loss == "own" else uncompiled(own)
     else:
-        model = build_network(recipe, num_points, config.seed)
         with strategy.scope():
             trained = build_network(recipe, num_points, config.seed, recipe.precision)
+        is_plain = recipe.precision == "float32" and strategy.num_replicas_in_sync == 1
+        model = trained if is_plain else build_network(recipe, num_points, config.seed)
     distributed.synchronize_batch_norm(trained, strategy)
     if recipe.init and not checkpoint_of(begun):
         start_from_init(trained, info, faces.training)
@@ -114,7 +115,7 @@ def build(
         reopen(path)
         write_json(path / "config.json", {"format": 2, **config.to_json(), **info.to_json()})
         write_json(path / "split.json", split)
-        _write_architecture(path / "architecture.txt", model)
+        _write_architecture(path / "architecture.txt", uncompiled(model))
     checkpoint = Checkpoint(path, trained, config.keep) if path else None
     interruption = StopOnInterrupt(lambda requested: bool(distributed.total(strategy, requested)))
     return Fitting(config, faces, strategy, path, model, trained, fitted, batches_from, steps, checkpoint, interruption)
