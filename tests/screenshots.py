@@ -133,7 +133,7 @@ def name_and_mark(page, points, take):
 
 def train_and_try(page, folder, take):
     page.click("[data-view=train]")
-    wait(page, "#train-hint", f"^The network learns from {MARKED} photographs")
+    wait(page, "#train-hint", f"^{MARKED} photographs are marked")
     page.fill("#train-epochs", str(EPOCHS))
     page.click("#train-start")
     wait(page, "#train-state", f"^Epoch ({EPOCHS // 2}|{EPOCHS // 2 + 1}|{EPOCHS // 2 + 2}) of", 900)

@@ -87,8 +87,11 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
         page.click("#click-points")
         for position in FIRST:
             click(page, position)
-        for number, name in enumerate(NAMES):
-            page.fill(f"[aria-label='Name of point {number + 1}']", name)
+        page.locator("[aria-label='Name of point 1']").select_text()
+        for name in NAMES:
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")  # to the next name; after the last, to a new point
+        page.click("[aria-label='Remove point 4']")
         page.fill("[aria-label='Group of point 1']", "ears")
         page.fill("[aria-label='Group of point 2']", "ears")
         page.fill("#colour-list input", "#aa3300")
@@ -336,6 +339,9 @@ def test_renaming_points_keeps_the_marks(window, named):
         page.fill("[aria-label='Name of point 4']", "left ear")
         wait(page, "#draft-problem", "^Two points are called left ear. Give each a name of its own.$")
         page.fill("[aria-label='Name of point 4']", "chin")
+        assert page.locator("text.number").all_text_contents() == ["left ear", "right ear", "nose"], (
+            "as they are called now"
+        )
         page.click("#save-points")
         wait(page, "#ask", "^Click: chin$")
         assert page.locator(".dot").count() == 3
@@ -366,12 +372,16 @@ def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without
     ):
         page = window(address)
         page.click("[data-view=train]")
-        wait(page, "#train-hint", "^The network learns from 2 photographs")
+        wait(
+            page,
+            "#train-hint",
+            "^2 photographs are marked. The network learns from 1; 1 is kept .* 20 or more give a useful",
+        )
         page.fill("#train-epochs", "4")
         page.click("#train-start")
         wait(page, "#train-state", "^Epoch 2 of 4 is done. About 4 minutes left.$")
         wait(page, "#gallery figcaption", "^1.png$")
-        wait(page, "#plot-text", "^Error in % of the size: 200 on validation")
+        wait(page, "#plot-text", "^Error in % of the size after epoch 2: 200 on validation")
         page.close()
         page = window(address)  # closing the page does not stop it
         page.click("[data-view=train]")
@@ -381,6 +391,9 @@ def test_a_training_is_started_watched_stopped_and_continued_and_goes_on_without
         page.fill("#train-epochs", "2")
         page.click("#train-on")
         wait(page, "#train-state", "^The training is finished. 2 epochs are done.$")
+        assert page.is_disabled("#train-on"), "nothing is left"
+        page.fill("#train-epochs", "3")
+        assert page.is_enabled("#train-on")
 
 
 def test_a_network_that_is_hardly_better_than_the_mean_shape_is_said_so(window, named):
@@ -408,9 +421,56 @@ def test_a_network_that_is_hardly_better_than_the_mean_shape_is_said_so(window, 
         wait(page, "#export-warning", "^$")
 
 
+def use_network(monkeypatch, folder, network):
+    """Let a project have a network, which is called 001."""
+    info = ModelInfo(Path("own"), RECIPE, read_own_scheme(folder / "scheme.json"))
+    monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
+    monkeypatch.setattr(Proposals, "networks", lambda *_: {"runs": ["001"], "hardly_better": None})
+    monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
+    monkeypatch.setattr(Proposals, "load", lambda *_: Loaded(info, network, Predictor(info, network)))
+
+
+PROPOSALS = "() => import('./project/proposals.js').then(({ proposals }) => proposals())"
+
+
+def test_marks_take_the_mean_shape_along_where_the_network_is_wrong(window, named, monkeypatch):
+    write_xml(named / "points.xml", [f"<image file='0.png'>{MARKED}</image>"])
+
+    def network(crops):
+        return np.tile([[0.3, 0.3, 0.001], [0.7, 0.3, 0.001], [0.5, 0.7, 0.001]], (len(crops), 1, 1))
+
+    use_network(monkeypatch, named, network)
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#status", r"^1\.png$")
+        wait(page, "#ask-more", "proposed")
+        predicted = np.array(page.evaluate(PROPOSALS))
+        click(page, predicted[0] + 1)
+        wait(page, "#ask", "^Click: right ear$")
+        np.testing.assert_array_equal(page.evaluate(PROPOSALS), predicted, "the network is about right")
+        page.keyboard.press("Backspace")
+        wait(page, "#ask", "^Click: left ear$")
+        click(page, predicted[0] - 30)
+        wait(page, "#ask", "^Click: right ear$")
+        moved = np.array(page.evaluate(PROPOSALS))
+        np.testing.assert_allclose(moved - moved[0], FIRST - FIRST[0], atol=1)
+        np.testing.assert_allclose(moved[0], predicted[0] - 30, atol=1)
+
+
+def test_photographs_that_are_damaged_are_passed_over(window, named):
+    (named / "0.png").write_bytes((named / "0.png").read_bytes()[:-200])
+    with serving_project(named) as address:
+        page = window(address)
+        wait(page, "#status", r"^1\.png$")
+        wait(page, "#photo-list", r"! 0\.png○ 1\.png")
+        page.click("#previous")
+        wait(page, "#error", "the image is damaged")
+        assert page.is_hidden("#prompt")
+        assert page.get_attribute("#picture image", "href") is None, "no photograph is taken for it"
+
+
 def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_them(window, named, monkeypatch):
     write_xml(named / "points.xml", [f"<image file='0.png'>{MARKED}</image>"])
-    info = ModelInfo(Path("own"), RECIPE, read_own_scheme(named / "scheme.json"))
     for number, brightness in ((1, 0.6), (2, 0.3), (3, 0.9)):
         with Image.open(named / f"{number}.png") as photo:
             photo.point(lambda value, by=brightness: int(value * by)).save(named / f"{number}.png")
@@ -420,10 +480,7 @@ def test_photographs_come_in_a_random_order_or_as_the_network_is_least_sure_of_t
         points[..., 2] = (0.5 - crops.mean(axis=(1, 2, 3)))[:, None] ** 2
         return points
 
-    monkeypatch.setattr(Proposals, "runs", lambda *_: ["001"])
-    monkeypatch.setattr(Proposals, "networks", lambda *_: {"runs": ["001"], "hardly_better": None})
-    monkeypatch.setattr(Proposals, "own", lambda *_: ("001", Key("001")))
-    monkeypatch.setattr(Proposals, "load", lambda *_: Loaded(info, network, Predictor(info, network)))
+    use_network(monkeypatch, named, network)
     keys = {f"{number}.png": bytes([place]) for place, number in enumerate((3, 1, 2, 0))}
     monkeypatch.setattr("kp_tf.apps.demo.next_to_mark._random", keys.__getitem__)
     with serving_project(named) as address:

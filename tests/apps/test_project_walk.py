@@ -53,7 +53,7 @@ def test_two_hundred_photographs_become_a_site(browser, tmp_path):
             wait(page, "#ask", "^All points are marked$")
         wait(page, "#saved", "^All marks are saved$", 60)
         page.click("[data-view=train]")
-        wait(page, "#train-hint", f"^The network learns from {MARKED} photographs")
+        wait(page, "#train-hint", f"^{MARKED} photographs are marked")
         page.fill("#train-epochs", "8")
         page.click("#train-start")
         wait(page, "#train-state", "^The training is finished. 8 epochs are done.$", 900)

@@ -323,7 +323,7 @@ FORGET = "navigator.serviceWorker.getRegistrations().then((all) => Promise.all(a
     ("script", "reason"),
     [
         (REFUSED.replace("ERROR", "NotAllowedError"), "the browser has not been given permission"),
-        (REFUSED.replace("ERROR", "NotFoundError"), "there is none"),
+        (REFUSED.replace("ERROR", "NotFoundError"), "no camera was found"),
         ("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })",
          "a browser gives a page the camera only over https or on localhost"),
     ],

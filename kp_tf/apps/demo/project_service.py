@@ -20,7 +20,7 @@ from kp_tf.apps.demo.service import upright_jpeg
 from kp_tf.apps.demo.trainings import Trainings
 from kp_tf.core.errors import KpError
 from kp_tf.core.face import Face
-from kp_tf.core.images import read_orientation
+from kp_tf.core.images import open_photograph, read_orientation
 from kp_tf.core.keypoints import Scheme
 from kp_tf.core.orientation import Orientation
 from kp_tf.predict import writers
@@ -108,7 +108,9 @@ class ProjectService:
         Raises:
             KpError: if the photograph or its labels cannot be used.
         """
-        orientation = read_orientation(self._project.path(name))
+        path = self._project.path(name)
+        open_photograph(path)  # as training will: browsers also show files that are truncated
+        orientation = read_orientation(path)
         width, height = orientation.size
         upright = {"width": width, "height": height, "orientation": orientation.tag}
         labelled = self._project.labels.faces(name)

@@ -85,7 +85,7 @@ export const post = (path, body, query = {}) => send(`${path}?${new URLSearchPar
 async function send(address, options) {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const response = await fetch(address, options).catch(() => null);
-    if (!response) throw new Unavailable("The server does not respond. Check that `kp-tf demo` is still running.");
+    if (!response) throw new Unavailable("The server does not respond. Check that kp-tf demo is still running.");
     if (response.ok) return response;
     if (response.status !== BUSY) {
       throw Object.assign(new Error(await messageOf(response)), { status: response.status });

@@ -72,7 +72,7 @@ async function start() {
 function reasonOf(error) {
   const reasons = {
     NotAllowedError: "the browser has not been given permission",
-    NotFoundError: "there is none",
+    NotFoundError: "no camera was found",
     NotReadableError: "another program is using it",
   };
   return reasons[error.name] ?? error.message;

@@ -27,7 +27,8 @@ export function renderCanvas(more = () => []) {
   svg.classList.toggle("drawing", Boolean(state.draftBox));
   svg.classList.toggle("waiting", !photo?.faces);
   if (!photo?.faces) {
-    overlay.replaceChildren(); // the last picture stays, dimmed, until there is another
+    overlay.replaceChildren();
+    if (photo?.failure) image.removeAttribute("href"); // otherwise the last picture stays, dimmed, until there is another
     return;
   }
   const { x, y, width, height } = state.view;

@@ -4,8 +4,8 @@ import { nearestPoint } from "../geometry.js";
 import { changed, currentPhoto } from "../state.js";
 import { project } from "./project.js";
 
-/** Colours of groups, as the server has them; people with a colour vision deficiency can tell them from each other. */
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#999999"];
+/** Colours of groups, as predict/drawing.py has them; people with a colour vision deficiency can tell them apart. */
+const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#d55e00", "#cc79a7"];
 
 /**
  * @typedef {object} Draft

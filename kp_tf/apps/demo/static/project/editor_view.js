@@ -1,7 +1,7 @@
 /** The panel in which points are named, and the points that were clicked on the photograph. */
 
 import { element, label } from "../canvas.js";
-import { state } from "../state.js";
+import { currentFace, state } from "../state.js";
 import {
   addPoint, beginDraft, draft, draftColour, draftGroups, draftProblem, editDraft, isChanged, pairByName, removePoint,
   setClicking, setPartner,
@@ -60,8 +60,9 @@ function renderRows() {
   points.forEach((point, index) => {
     const [name, group] = rows.children[index].querySelectorAll("input");
     const partner = rows.children[index].querySelector("select");
-    if (name.value !== point.name) name.value = point.name;
-    if (group.value !== point.group) group.value = point.group;
+    // a space at the end stays while one types
+    if (name.value.trim() !== point.name) name.value = point.name;
+    if (group.value.trim() !== point.group) group.value = point.group;
     fillOptions(partner, options, point.partner ? points.indexOf(point.partner) : -1, "itself");
   });
   const groups = draftGroups().map(([group]) => Object.assign(document.createElement("option"), { value: group }));
@@ -75,7 +76,7 @@ function newRow(index) {
   }));
   group.setAttribute("list", "group-names");
   name.addEventListener("input", () => editDraft(({ points }) => (points[index].name = name.value.trim())));
-  name.addEventListener("keydown", (event) => event.key === "Enter" && byId("add-point").click());
+  name.addEventListener("keydown", (event) => event.key === "Enter" && goToNextName(row));
   group.addEventListener("input", () => editDraft(({ points }) => (points[index].group = group.value.trim())));
   const partner = document.createElement("select");
   partner.ariaLabel = `Mirror partner of point ${index + 1}`;
@@ -85,6 +86,12 @@ function newRow(index) {
   remove.addEventListener("click", () => removePoint(draft.points[index]));
   for (const control of [name, group, partner, remove]) row.appendChild(document.createElement("td")).append(control);
   return row;
+}
+
+/** Goes to the name of the next point; adds one after the last. */
+function goToNextName(row) {
+  if (row.nextElementSibling) row.nextElementSibling.querySelector("input").select();
+  else byId("add-point").click();
 }
 
 /** Fills a list of points; the first option is that of none. */
@@ -122,12 +129,14 @@ function renderSize() {
   for (const end of ["from", "to"]) fillOptions(byId(`size-${end}`), names, draft.points.indexOf(draft[end]), "none");
 }
 
-/** The points that were clicked. */
+/** The points that were clicked and, with their present names, those that the photograph has already. */
 export function drawDraft(photo, pixel) {
+  const marked = currentFace()?.points ?? [];
   return draft.points.flatMap((point) => {
-    if (!point.position) return [];
-    const [cx, cy] = point.position;
+    const position = point.position ?? marked[photo.names.indexOf(point.old)];
+    if (!position) return [];
+    const [cx, cy] = position;
     const dot = element("circle", { cx, cy, r: 4 * pixel, fill: draftColour(point), class: "dot" });
-    return [dot, label(point.position, point.name, 12 * pixel, pixel)];
+    return [dot, label(position, point.name, 12 * pixel, pixel)];
   });
 }

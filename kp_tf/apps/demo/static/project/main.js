@@ -57,13 +57,15 @@ async function openProject(take = false) {
   byId("drop-hint").textContent = `There are no photographs in “${project.folder}”. Copy some into the folder and reload this page.`;
   setStatus(state.photos.length ? "" : "The project has no photographs.");
   setProject({ view: project.scheme ? "mark" : "points" });
-  await showPhoto(Math.max(nextToMark(), 0));
+  let isUsable = await showPhoto(Math.max(nextToMark(), 0));
+  while (!isUsable && currentPhoto()?.isBroken && nextToMark() >= 0) isUsable = await showPhoto(nextToMark());
 }
 
 async function showView(view) {
   if (view === project.view) return;
   if (project.view === "points" && isChanged() && !confirm("The points are not saved. Discard the changes?")) return;
   leaveTrying();
+  setError("");
   beginDraft(project.scheme, true);
   setProject({ view });
   if (view !== "points") watchTraining();

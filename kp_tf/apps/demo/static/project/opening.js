@@ -1,5 +1,6 @@
 /** Opening the photographs of the project. */
 
+import { Unavailable } from "../api.js";
 import { readImage } from "../image.js";
 import { currentPhoto, selectPhoto, setError, setStatus, state, updatePhoto } from "../state.js";
 import { showAll } from "../view.js";
@@ -11,10 +12,10 @@ import { isAround, isUnboxed } from "./shape.js";
 const KEPT = 24; // images in memory
 const recent = []; // photographs with an image, the latest last
 
-/** Shows a photograph, and loads the next one meanwhile. */
+/** Shows a photograph, and loads the next one meanwhile.  @returns {Promise<boolean>}  whether it can be used */
 export async function showPhoto(index) {
   const photo = state.photos[index];
-  if (!photo) return;
+  if (!photo) return false;
   setError("");
   selectPhoto(index);
   setProject({ beginning: false, from: 0, cursor: null });
@@ -22,12 +23,13 @@ export async function showPhoto(index) {
   try {
     await load(photo);
   } catch (error) {
-    if (photo !== currentPhoto()) return;
-    setStatus(`${photo.name} cannot be opened.`);
-    setError(error.message);
-    return;
+    if (photo === currentPhoto()) {
+      setStatus(`${photo.name} cannot be opened.`);
+      setError(error.message);
+    }
+    return false;
   }
-  if (photo !== currentPhoto()) return;
+  if (photo !== currentPhoto()) return true;
   setProject({ beginning: !photo.faces.length && photo.state !== "none" });
   setStatus(photo.name);
   showAll();
@@ -37,6 +39,7 @@ export async function showPhoto(index) {
   }
   const next = state.photos[index + 1];
   if (next && photo === currentPhoto()) load(next).catch(() => {}); // the error is shown when it is opened
+  return true;
 }
 
 /** Asks for the mean shape of the objects that are finished by now. */
@@ -44,7 +47,7 @@ async function refreshShape() {
   setProject({ shape: await api.shape().catch(() => project.shape) });
 }
 
-const isToMark = ({ state: how }) => how === "new" || how === "begun";
+const isToMark = ({ state: how, isBroken }) => !isBroken && (how === "new" || how === "begun");
 
 /** The photographs to mark, by index: in the order that was chosen, if there is one, and then by name. */
 export function toMark() {
@@ -82,7 +85,7 @@ export function nextToMark() {
 /** Loads the image and the objects of a photograph: once, or again if that failed. */
 export function load(photo) {
   photo.loading ??= read(photo).catch((error) => {
-    updatePhoto(photo, { loading: undefined, failure: error.message });
+    updatePhoto(photo, { loading: undefined, failure: error.message, isBroken: !(error instanceof Unavailable) });
     throw error;
   });
   return photo.loading;
@@ -99,7 +102,7 @@ async function read(photo) {
     const drawn = !isAround(face.box, face.points);
     return { ...face, drawn, unboxed: isUnboxed({ ...face, drawn }) };
   });
-  updatePhoto(photo, { ...size, image, names, groups, colours, faces: marked, failure: undefined });
+  updatePhoto(photo, { ...size, image, names, groups, colours, faces: marked, failure: undefined, isBroken: false });
 }
 
 /** Keeps the images of the latest photographs alone. */

@@ -59,8 +59,9 @@ function renderPhotographs() {
   fillList(list);
   for (const option of list.options) {
     const photo = photos[option.value];
-    setText(option, `${SIGNS[photo.state]} ${photo.name}`);
-    option.title = WORDS[photo.state];
+    const how = photo.isBroken ? "problem" : photo.state;
+    setText(option, `${SIGNS[how]} ${photo.name}`);
+    option.title = WORDS[how];
   }
   if (list.value !== String(state.photoIndex)) list.value = state.photoIndex;
   renderOrder();

@@ -12,7 +12,7 @@ export const project = {
   shape: {},
   view: "", // points, mark, train or try
   /** @type {import("./api.js").Training} */
-  training: { state: "none", runs: [], hardly_better: null },
+  training: { state: "none", runs: null, hardly_better: null }, // runs: not known yet
   /** @type {import("./api.js").Next}  orders of the photographs to mark */
   next: { network: "", mixed: [], unsure: [], of: 0 },
   /** The one that is used.  @type {"mixed" | "unsure" | "names"} */

@@ -14,7 +14,7 @@ export async function watchTraining() {
   clearTimeout(timer);
   const before = project.training;
   if (project.view && !project.blocked) setProject({ training: await api.training().catch(() => before) });
-  if (newest(before) !== newest(project.training)) forgetProposals();
+  if (before.runs && newest(before) !== newest(project.training)) forgetProposals();
   const isWorking = await watchOrder();
   clearTimeout(timer);
   timer = setTimeout(watchTraining, project.training.state === "running" || isWorking ? PAUSE : WAIT);

@@ -8,10 +8,13 @@ import { continueTraining, errorsOf, round, startTraining, stopTraining, timeLef
 const byId = (id) => document.getElementById(id);
 const SIDE = 320; // pixels of a validation photograph
 const FEWEST = 2; // photographs
+const USEFUL = 20; // likewise
 const STATES = { finished: "The training is finished.", stopped: "The training was stopped." };
 
+const epochs = () => Math.round(byId("train-epochs").valueAsNumber);
+
 export function connectTraining() {
-  const epochs = () => Math.round(byId("train-epochs").valueAsNumber);
+  byId("train-epochs").addEventListener("input", renderTraining);
   byId("train-start").addEventListener("click", () => startTraining(byId("train-init").value, epochs()));
   byId("train-on").addEventListener("click", () => continueTraining(epochs()));
   byId("train-stop").addEventListener("click", stopTraining);
@@ -23,14 +26,18 @@ export function renderTraining() {
   if (!shown) return;
   const { training } = project;
   const finished = state.photos.filter((photo) => photo.state === "done").length;
+  const kept = Math.max(1, Math.round(finished / 10));
   const running = training.state === "running";
   const words = finished < FEWEST
-    ? `Mark all points in at least ${FEWEST} photographs first; twenty or more give a useful network.`
-    : `The network learns from ${finished} photographs, of which a tenth is kept to measure its error.`;
-  setText(byId("train-hint"), words);
+    ? `Mark all points in at least ${FEWEST} photographs first.`
+    : `${finished} photographs are marked. The network learns from ${finished - kept}; ${kept} ${kept === 1 ? "is" : "are"} kept to measure its error.`;
+  setText(byId("train-hint"), finished < USEFUL ? `${words} ${USEFUL} or more give a useful network.` : words);
   byId("train-start").disabled = running || finished < FEWEST;
   byId("train-stop").hidden = !running;
   byId("train-on").hidden = running || !training.rows?.length;
+  const isDone = training.state === "finished" && epochs() <= training.rows.length;
+  byId("train-on").disabled = isDone;
+  byId("train-on").title = isDone ? "Ask for more epochs to go on" : "";
   renderInit(training.runs ?? []);
   byId("train-progress").hidden = training.state === "none";
   if (training.state !== "none") renderProgress(training, running);
@@ -56,7 +63,7 @@ function renderProgress({ run, rows, epochs, message, seconds_left: left, state:
   setText(byId("train-run"), `Network ${run}`);
   const beginning = hasBegun
     ? "The first epoch is running. It takes longer than the others, because the network is prepared in it …"
-    : "Loading TensorFlow and the photographs. This takes some seconds …";
+    : "Loading TensorFlow and the photographs. This takes a moment …";
   const now = rows.length ? `Epoch ${rows.length} of ${epochs} is done. ${timeLeft(left)}` : beginning;
   const [count, are] = rows.length === 1 ? ["1 epoch", "is"] : [`${rows.length} epochs`, "are"];
   const reason = message.replace(/^error: /, "") || `see runs/${run}.log`;
@@ -71,7 +78,7 @@ function renderProgress({ run, rows, epochs, message, seconds_left: left, state:
 function drawPlot(rows, epochs) {
   const { training, validation, unit } = errorsOf(rows);
   byId("plot").toggleAttribute("hidden", !rows.length);
-  setText(byId("plot-text"), rows.length ? `Error in ${unit}: ${round(validation.at(-1))} on validation (blue), ${round(training.at(-1))} on the distorted training photographs (grey).` : "");
+  setText(byId("plot-text"), rows.length ? errorsInWords(rows) : "");
   const top = Math.max(...validation, ...training.slice(1)) || 1;
   const low = Math.min(0, ...validation, ...training);
   const [left, bottom, width, height] = [34, 150, 260, 140];
@@ -86,6 +93,16 @@ function drawPlot(rows, epochs) {
     text(left, bottom + 14, "0", "middle"), text(left + width, bottom + 14, `${epochs} epochs`, "end"),
     line(training, "training"), line(validation, "validation"),
   );
+}
+
+function errorsInWords(rows) {
+  const { training, validation, unit } = errorsOf(rows);
+  const losses = rows.map((row) => row.val_loss);
+  const best = losses.indexOf(Math.min(...losses));
+  const last = `Error in ${unit} after epoch ${rows.length}: ${round(validation.at(-1))} on validation (blue), ${round(training.at(-1))}`
+    + " on the distorted training photographs (grey).";
+  const kept = ` The network of epoch ${best + 1} is kept, with ${round(validation[best])} on validation.`;
+  return best === rows.length - 1 ? last : last + kept;
 }
 
 function shape(name, attributes) {
@@ -107,7 +124,7 @@ async function renderGallery({ state: how, run, progress }) {
   drawn = key;
   const gallery = byId("gallery");
   if (!progress) {
-    const words = how === "none" ? "Here the points that the network finds are shown after each epoch." : "The first epoch is not done yet.";
+    const words = how === "none" ? "The points that the network finds appear here after each epoch." : "The first epoch is not done yet.";
     gallery.replaceChildren(Object.assign(document.createElement("p"), { textContent: words }));
     return;
   }

@@ -64,7 +64,7 @@ function dropped(event) {
   if (!file || project.blocked) return;
   if (!project.scheme) setError("Name the points first; then clips can be opened.");
   else if (file.type.startsWith("video/") || VIDEO.test(file.name)) openClip(file);
-  else setError(`${file.name} is no clip. To add photographs, copy them into the folder ${project.folder} and reload this page.`);
+  else setError(`${file.name} is not a clip. To add photographs, copy them into the folder ${project.folder} and reload this page.`);
 }
 
 /** Whether the network that comes with kp_tf has the points of the project. */
@@ -111,7 +111,7 @@ export function renderTrying() {
   if (!isShown) return;
   const [newest] = project.training.runs ?? [];
   const words = newest || hasFaceNetwork()
-    ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame.`
+    ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame, and in the photographs under 2 Mark.`
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
   const warning = warningOf(project.training);
