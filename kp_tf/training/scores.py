@@ -1,7 +1,7 @@
 """How good a trained network is on the validation faces, compared with always predicting the mean shape."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,22 +58,26 @@ def score(
     """
     samples, recipe = validation.samples, info.recipe
     outputs = predict_samples(network, samples, info, framed=info.framing is not None)
-    further = {
-        name: Seen.of(more, predict_samples(network, more, info), recipe.crop_scale)
-        for name, more in (added or {}).items()
-    }
     orientations = samples.orientations()
     predicted = points_to_upright(outputs[..., :2], orientations)
     average = _mean_shape(info, training.upright, validation.upright)
     report = _errors(predicted, average, validation.upright)
+    usual = None
+    if recipe.has_heatmaps and recipe.crop_scale and not info.framing:
+        usual = _with_training(network, info, training.samples, outputs[..., 2])
+        report["usual_deviation"] = round(usual_deviation(usual), 6)
+        # the further faces are tried at other rotations where it says so
+        info = replace(info, metrics={**info.metrics, "usual_deviation": report["usual_deviation"]})
+    further = {
+        name: Seen.of(more, predict_samples(network, more, info), recipe.crop_scale)
+        for name, more in (added or {}).items()
+    }
     if recipe.has_heatmaps and recipe.crop_scale:
         boxes = validation.upright.boxes
         boxes = info.framing.boxes_around(predicted, boxes) if info.framing else boxes
         errors = errors_in_crops(predicted, validation.upright.labels, boxes, recipe.crop_scale)
         report |= calibration(outputs[..., 2], errors, further)
-        if not info.framing:
-            usual = _with_training(network, info, training.samples, outputs[..., 2])
-            report["usual_deviation"] = round(usual_deviation(usual), 6)
+        if usual is not None:
             report["max_deviation"] = largest_deviation(usual, further)
     if further:
         numbers = report.get("calibration")

@@ -11,6 +11,7 @@ from kp_tf.core.geometry import crop_windows, to_unit
 from kp_tf.core.keypoints import IMM58
 from kp_tf.data.samples import Samples
 from kp_tf.evaluate import metrics
+from kp_tf.predict.samples import predict_samples
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import load
 from kp_tf.training.scores import by_condition, score
@@ -105,6 +106,23 @@ def test_further_faces_are_scored_on_their_own_and_join_the_limit(tmp_path):
     training = replace(loaded.training, samples=loaded.training.samples.take([]))
     report = score(by_turns, loaded.info, training, loaded.validation, {"hard": more}).report
     assert report["max_deviation"] == pytest.approx(0.2)
+
+
+def test_further_faces_are_tried_at_other_rotations_as_in_prediction(tmp_path, monkeypatch):
+    labels, more = write_own_labels(tmp_path / "own"), write_own_labels(tmp_path / "more")
+    config = TrainConfig(OWN, labels.parent, labels=labels, add_val=(more,), scheme_file=write_scheme(tmp_path / "s"))
+    loaded = load(config, "CPU")
+    limits = []
+
+    def recorded(network, samples, info, framed=False):
+        limits.append(info.usual_deviation)
+        return predict_samples(network, samples, info, framed)
+
+    monkeypatch.setattr("kp_tf.training.scores.predict_samples", recorded)
+    network = constant_network(np.full((3, 2), 0.5), variance=0.01)
+    score(network, loaded.info, loaded.training, loaded.validation, loaded.added)
+    assert limits[0] is None
+    assert limits[-1] == pytest.approx(0.1), "beyond which a face is tried at other rotations"
 
 
 def test_errors_by_pose_and_expression():
