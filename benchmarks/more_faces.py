@@ -3,8 +3,9 @@
     python -m benchmarks.more_faces --data DIR --out faces
 
 Writes OUT/training_hard.xml (`infanface` and `wflw`, labelled by hand), OUT/training_other.xml (the other labelled
-sets), OUT/training_taught.xml (`helen256`, labelled by a network) and OUT/validation_SET.xml for each labelled set, by
-the rule of `held_out`. They name the photographs where they are, so `train.py --add` needs `--allow-outside`.
+sets), OUT/training_taught.xml (`helen256`, labelled by a network), OUT/training_300w.xml (the training faces of 300-W,
+which count twice with it) and OUT/validation_SET.xml for each labelled set, by the rule of `held_out`. They name the
+photographs where they are, so `train.py --add` needs `--allow-outside`.
 
 The points of `ytfaces` and `aaf` were made by networks. A point is left out where the teacher is sure of another place,
 and so is a face where it is sure that most are wrong. A face of `helen256` is left out where the teacher's points
@@ -29,6 +30,8 @@ from kp_tf.core.errors import KpError
 from kp_tf.core.files import replacing
 from kp_tf.core.geometry import crop_windows, to_pixels, to_unit
 from kp_tf.core.keypoints import IBUG68
+from kp_tf.data.datasets import IbugDataset
+from kp_tf.data.layout import FOLDERS
 from kp_tf.data.samples import Samples
 from kp_tf.data.xml_elements import as_xml
 from kp_tf.input.decode import stream_crops
@@ -52,6 +55,7 @@ def write_files(data: Path, teacher: str, out: Path) -> None:
     sets = {name: read_set(data, name) for name in LABELLED}
     for name, faces in sets.items():
         write_labels(out / f"validation_{name}.xml", faces.samples.take(np.flatnonzero(faces.held_out)))
+    write_labels(out / "training_300w.xml", IbugDataset(data / FOLDERS["ibug"]).read_split().training)
     training = {name: for_training(faces) for name, faces in sets.items()}
     training |= {name: without_errors(training[name], *views(network, info, training[name])) for name in BY_NETWORK}
     write_labels(out / "training_hard.xml", joined([training[name] for name in HARD]))

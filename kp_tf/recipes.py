@@ -20,7 +20,7 @@ TEACHER_WEIGHT = 0.5  # share of the loss that follows a teacher's points
 TEACHER_TOLERANCE = 0.04  # of the window's side: a teacher's point farther from the label is not learned
 TEACHER_DEVIATION = 0.05  # likewise, where there is no label: nor one of a wider heatmap
 MAX_SHRINK = 1.5  # of stored crops to the network's window: bilinear sampling aliases beyond it
-COOLDOWN_STRENGTH = 0.5  # of the augmentation, in the last epochs of recipes that cool down
+COOLDOWN_STRENGTH = 0.3  # of the augmentation, in the last epochs of recipes that cool down
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,9 @@ LARGE = replace(
     name="large",
     shape=(160, 160),
     settings={"widths": (64, 128, 192, 256), "depths": (1, 2, 2, 2)},  # 4.37 M parameters, 607 M multiply-adds
-    stored_shape=(300, 300),
+    crop_scale=1.25,
+    first_pass_scale=1.28,  # 1.6 boxes, as with 1.36 and 1.18
+    stored_shape=(326, 326),
 )
 
 OWN = replace(

@@ -24,7 +24,7 @@ from kp_tf.artifacts.runs import read_run
 from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.errors import KpError
 from kp_tf.data.samples import Samples
-from kp_tf.recipes import RECIPES, Augmentation
+from kp_tf.recipes import COOLDOWN_STRENGTH, RECIPES, Augmentation
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Faces, Loaded, load
 from kp_tf.training.fitting import build, fit, full_disk_named, make_batches
@@ -47,13 +47,13 @@ def grey_levels(recipe, first, epochs):
     return np.concatenate(pixels).reshape(epochs, 4)
 
 
-def test_the_last_epochs_have_half_of_the_augmentation():
+def test_the_last_epochs_have_weaker_augmentation():
     recipe = replace(OWN, epochs=4, batch_size=2, augmentation=Augmentation(brightness=0.1))
     full = grey_levels(recipe, 0, 4)
     assert (np.abs(full) > 0.1).all()
     weakened = grey_levels(replace(recipe, cooldown_fraction=0.5), 0, 4)
     np.testing.assert_allclose(weakened[:2], full[:2], atol=1e-3)
-    np.testing.assert_allclose(weakened[2:], full[2:] / 2, atol=1e-3)
+    np.testing.assert_allclose(weakened[2:], full[2:] * COOLDOWN_STRENGTH, atol=1e-3)
     resumed = grey_levels(replace(recipe, cooldown_fraction=0.5), 1, 3)
     np.testing.assert_allclose(resumed, weakened[1:], atol=1e-3)
 
