@@ -202,6 +202,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
         )
     add("--labels", metavar="PATH", type=Path, help="report the error before and after on these faces")
     add("--runtime", metavar="DIR", type=Path, help="take LiteRT.js from this folder instead of npm; --to web alone")
+    add("--title", metavar="TEXT", help="heading of the page (default: kp_tf); --to web alone")
 
 
 def _pack(parser: argparse.ArgumentParser) -> None:

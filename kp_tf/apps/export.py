@@ -61,6 +61,7 @@ def export(
     precision: str | None = None,
     labels: Path | None = None,
     runtime: Path | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write a network as LiteRT, ONNX or a page for a web host, read it back, and print what the conversion costs.
 
@@ -73,6 +74,7 @@ def export(
         labels: dlib's XML with boxes and the network's points, in the folder of its photographs. With it, the report
             compares the error on these faces before and after.
         runtime: of a page, see `runtime_files`.
+        title: heading of a page. Default: kp_tf.
 
     Returns:
         The path of the file or folder.
@@ -83,12 +85,13 @@ def export(
     """
     if precision == "int8" and to == "onnx":
         raise KpError("--int8 is not for --to onnx")
-    if runtime and to != "web":
-        raise KpError("--runtime is for --to web alone")
+    for option, value in (("--runtime", runtime), ("--title", title)):
+        if value and to != "web":
+            raise KpError(f"{option} is for --to web alone")
     info = find_model(run)
     say_network(info)
     if to == "web":
-        return _export_site(info, out or Path(f"{info.name}-site"), precision or "float16", labels, runtime)
+        return _export_site(info, out or Path(f"{info.name}-site"), precision or "float16", labels, runtime, title)
     precision = precision or "float32"
     out = out or Path(info.path.name).with_suffix(SUFFIXES[to])
     if out.suffix != SUFFIXES[to]:
@@ -107,7 +110,9 @@ def export(
     return out
 
 
-def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None, runtime: Path | None) -> Path:
+def _export_site(
+    info: ModelInfo, out: Path, precision: str, labels: Path | None, runtime: Path | None, title: str | None
+) -> Path:
     check_folder(out)
     files = runtime_files(runtime)
     with captured_stderr():
@@ -117,7 +122,7 @@ def _export_site(info: ModelInfo, out: Path, precision: str, labels: Path | None
         path = Path(folder, "model.tflite")
         write_litert(add_variance(model, info), describe_model(info), precision, path, batch=1)
         _, network = load_network(path)
-        content = site_files(info, path.read_bytes(), files, detector_networks(info))
+        content = site_files(info, path.read_bytes(), files, detector_networks(info), title)
     write_site(out, content)
     print(f"{out}: {sum(map(len, content.values())) / 1e6:.2f} MB, {precision} weights, of {source_of(info)}")
     _report(info, for_prediction(model, info), network, labels)

@@ -60,6 +60,7 @@ def test_int8_says_what_it_costs_on_labelled_faces(exported, labels, tmp_path, c
         ({"to": "litert", "out": "no/a.tflite"}, r"no/a\.tflite: there is no folder .*no"),
         ({"to": "litert", "run": "nothing"}, "nothing is not a run"),
         ({"to": "litert", "runtime": Path("archives")}, "--runtime is for --to web alone"),
+        ({"to": "onnx", "title": "Leaves"}, "--title is for --to web alone"),
         ({"to": "web", "runtime": Path("nowhere")}, "cannot read nowhere"),
     ],
 )

@@ -40,7 +40,7 @@ def service(folder, tmp_path):
 
 
 def test_the_newest_network_is_exported_into_the_project_whose_photographs_stay_the_same(service, folder):
-    written = "--to web --run runs/002 --out site"
+    written = "--to web --run runs/002 --out site --title=cups"
     made = {"network": "002", "folder": str(folder / "site"), "size": len(written)}
     assert service.export(b"") == made
     assert service.export(b"") == made  # again, in place of the first

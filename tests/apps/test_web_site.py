@@ -68,6 +68,16 @@ def test_the_page_loads_nothing_from_elsewhere(files):
             assert addresses <= {"http://www.w3.org/2000/svg"}, name
 
 
+def test_a_title_heads_the_page_and_names_the_app(files):
+    titled = site_files(INFO, b"the network", RUNTIME, title="Cats & <dogs>")
+    page, manifest = titled["index.html"].decode(), json.loads(titled["site.webmanifest"])
+    assert "<h1>Cats &amp; &lt;dogs&gt;</h1>" in page
+    assert re.search("<title>Cats &amp; &lt;dogs&gt;: (facial )?keypoints</title>", page)
+    assert manifest["short_name"] == "Cats & <dogs>"
+    assert manifest["name"].startswith("Cats & <dogs>: ")
+    assert "<h1>kp_tf</h1>" in files["index.html"].decode()
+
+
 def test_the_version_of_a_site_follows_from_its_files(files):
     assert site_files(INFO, b"the network", RUNTIME) == files
     assert site_files(INFO, b"another network", RUNTIME)["sw.js"] != files["sw.js"]

@@ -28,7 +28,7 @@ class ExportService:
         runs = self._proposals.runs(self._project)
         if not runs:
             raise KpError("the project has no network yet; train one first")
-        options = ["--to", "web", "--run", f"{RUNS}/{runs[0]}", "--out", SITE]
+        options = ["--to", "web", "--run", f"{RUNS}/{runs[0]}", "--out", SITE, f"--title={self._project.folder.name}"]
         done = subprocess.run(
             [*self._command, *options],
             cwd=self._project.folder,

@@ -5,6 +5,7 @@ needs the server is hidden.
 """
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from kp_tf.predict.detectors.builtin import THRESHOLD
 STATIC = Path(__file__).with_name("static")
 # parts that the page has in a site, and what each precedes
 FRAGMENTS = {STATIC / "head.html": "</head>", STATIC / "header.html": "</header>", PARTS / "camera.html": "</section>"}
+TITLE = re.compile("(?<=<title>)[^<]+")
 LICENCE = re.compile('(?<=<p id="licence" class="hint">)[^<]+')
 IF_BEGUN = "If the first of its trainings began with a network of kp_tf,"
 RESEARCH = "for research and non-commercial use only"
@@ -65,7 +67,11 @@ def _head() -> list[list[float]]:
 
 
 def site_files(
-    info: ModelInfo, network: bytes, runtime: Mapping[str, bytes], detector: Mapping[int, bytes] | None = None
+    info: ModelInfo,
+    network: bytes,
+    runtime: Mapping[str, bytes],
+    detector: Mapping[int, bytes] | None = None,
+    title: str | None = None,
 ) -> dict[str, bytes]:
     """The files of a site by their names.
 
@@ -74,20 +80,22 @@ def site_files(
         network: it as LiteRT, for one picture at a time.
         runtime: the result of `runtime.runtime_files`.
         detector: the result of `detector.detector_networks`. None: the network itself finds what it was trained on.
+        title: heading of the page. None: kp_tf.
     """
     description = describe(info) | {"detector": {"sides": [*detector], "threshold": THRESHOLD} if detector else None}
     paths = [path for folder in (PAGE, STATIC) for path in sorted(folder.glob("*.*")) if path not in FRAGMENTS]
     files = {path.name: path.read_bytes() for path in paths}
     worker, page = files.pop("sw.js").decode(), compose(PAGE / "index.html", noun(info))
     page = LICENCE.sub(licence(info, bool(detector)), page)
-    manifest = files["site.webmanifest"].decode()
-    if noun(info) != "face":
-        page, manifest = (text.replace("facial keypoints", "keypoints") for text in (page, manifest))
+    page = page.replace("<h1>kp_tf</h1>", f"<h1>{html.escape(title or 'kp_tf')}</h1>")
+    name = (title or "kp_tf") + (": facial keypoints" if noun(info) == "face" else ": keypoints")
+    page = TITLE.sub(lambda _: html.escape(name), page)
+    manifest = json.loads(files["site.webmanifest"]) | {"name": name, "short_name": title or "kp_tf"}
     for path, anchor in FRAGMENTS.items():
         page = page.replace(anchor, path.read_text(encoding="utf-8") + anchor, 1)
     files |= {
         "index.html": page.encode(),
-        "site.webmanifest": manifest.encode(),
+        "site.webmanifest": json.dumps(manifest, ensure_ascii=False).encode(),
         MODEL: json.dumps(description, ensure_ascii=False).encode(),
         "model.tflite": network,
         **{f"detector-{side}.tflite": content for side, content in (detector or {}).items()},
