@@ -111,7 +111,7 @@ def showing(playwright, folder, frame, clip):
 
 def test_a_clip_plays_and_its_frames_are_corrected_one_by_one(open_try, folder, clip):
     page = open_try
-    wait(page, "#try-hint", "^Network 001 shows its points in every frame.$")
+    wait(page, "#try-hint", "^Network 001 shows its points in every frame, and in the photographs under 2 Mark.$")
     page.set_input_files("#clip-file", clip)
     wait(page, "#clip-status", "^1 object$")
     wait(page, "#clip-time", "^0:00.00 / 0:00.80$")
@@ -172,7 +172,7 @@ def test_faces_on_the_camera_are_found_by_the_detector(playwright, tmp_path):
     project.mkdir()
     (project / "scheme.json").write_text(json.dumps(spell_out(IBUG68)))
     with Image.open(PHOTO) as photo, showing(playwright, project, photo, tmp_path / "camera.mjpeg") as page:
-        wait(page, "#try-hint", "^The network for faces, which comes with kp_tf, shows its points in every frame.$")
+        wait(page, "#try-hint", "^The network for faces, which comes with kp_tf, shows its points in every frame,")
         with page.expect_request("**/project/detect?*"):
             page.click("#camera")
         wait(page, "#camera-status", "^1 object$")
