@@ -14,9 +14,9 @@ import numpy as np
 
 from kp_tf.backends import load_network
 from kp_tf.cli import exit_status
-from kp_tf.data.imm import read_imm
+from kp_tf.core.keypoints import IMM58
+from kp_tf.data.datasets import ImmDataset
 from kp_tf.data.layout import FOLDERS
-from kp_tf.data.splits import in_imm_validation
 from kp_tf.evaluate.metrics import point_errors
 from kp_tf.predict.samples import predict_samples
 
@@ -27,8 +27,7 @@ IN_ORDER = np.array([25, 24, 23, 22, 21, 28, 27, 26])  # the same points if they
 
 def measure(data: Path, run: str) -> None:
     """Print the four errors."""
-    samples = read_imm(data / FOLDERS["imm"])
-    samples = samples.take([i for i, file in enumerate(samples.files) if in_imm_validation(file)])
+    samples = ImmDataset(data / FOLDERS["imm"], IMM58).read_split().validation
     mended = samples.labels.copy()
     for face in [i for i, file in enumerate(samples.files) if Path(file).stem in WRONG_WAY]:
         mended[face, SECOND_EYE] = samples.labels[face, IN_ORDER]

@@ -108,9 +108,8 @@ class ProjectService:
         Raises:
             KpError: if the photograph or its labels cannot be used.
         """
-        path = self._project.path(name)
-        open_photograph(path)  # as training will: browsers also show files that are truncated
-        orientation = read_orientation(path)
+        # every pixel is decoded, as training will: browsers also show files that are truncated
+        orientation = open_photograph(self._project.path(name)).orientation
         width, height = orientation.size
         upright = {"width": width, "height": height, "orientation": orientation.tag}
         labelled = self._project.labels.faces(name)
