@@ -103,7 +103,8 @@ def camera(tmp_path):
     for k in range(30):
         frame, encoded = Image.new("RGB", (640, 480), "grey"), io.BytesIO()
         with Image.open(PHOTO) as photo:
-            frame.paste(photo.resize((480, 480)), (80 + round(40 * np.sin(k / 30 * 2 * np.pi)), 0))
+            head = photo.crop((100, 40, 660, 600)).resize((480, 480))  # nothing else is taken for a face
+            frame.paste(head, (80 + round(40 * np.sin(k / 30 * 2 * np.pi)), 0))
         frame.save(encoded, "JPEG", quality=90)
         frames.append(encoded.getvalue())
     (tmp_path / "camera.mjpeg").write_bytes(b"".join(frames))
