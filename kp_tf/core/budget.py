@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from kp_tf.core.errors import KpError
 
 VARIABLE = "KP_TF_MAX_PIXELS"
-# The largest common cameras, with medium format sensors or telephones' 108 megapixels, stay below it. Pillow keeps four
-# bytes for each pixel and decoders up to as many again, so that a photograph takes no more than about 1 GB.
+# Cameras with medium format sensors and phones of 108 megapixels stay below it. Pillow keeps four bytes for each pixel
+# and decoders up to as many again, so that a photograph takes no more than about 1 GB.
 DEFAULT_MAX_PIXELS = 120_000_000
 
 

@@ -77,6 +77,7 @@ def test_a_new_project_has_photographs_and_sets_of_points_to_begin_with(ask, fol
     assert [(one["name"], one["state"]) for one in content["photographs"]] == [("a.jpg", "new"), ("more/b.png", "new")]
     assert content["scheme"] is None
     assert [len(known["names"]) for known in content["sets"].values()] == [68, 58, 5, 21]
+    assert content["site"] == ""
     assert not (folder / "points.xml").exists()
     assert ask("photograph", name="a.jpg").content == (folder / "a.jpg").read_bytes()
 

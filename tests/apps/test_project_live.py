@@ -178,7 +178,7 @@ def test_faces_on_the_camera_are_found_by_the_detector(playwright, tmp_path):
         wait(page, "#camera-status", "^1 object$")
 
 
-def test_a_page_without_a_server_is_made(open_try):
+def test_a_page_without_a_server_is_made(open_try, folder):
     made = {"network": "001", "folder": "/animals/site", "size": 11_260_000}
     open_try.route("**/project/export?*", lambda route: route.fulfill(json=made))
     open_try.click("#export")
@@ -196,5 +196,9 @@ def test_a_page_without_a_server_is_made(open_try):
     )
     open_try.click("#export")
     wait(open_try, "#error", "^npm is not installed$")
-    wait(open_try, "#export-state", "^$")
-    assert open_try.locator("#export-made").is_hidden()
+    wait(open_try, "#export-state", r"^The page that was made last is in /animals/site\.$")
+    (folder / "site").mkdir()
+    open_try.reload()
+    open_try.click("[data-view=try]")
+    wait(open_try, "#export-state", rf"^The page that was made last is in {folder / 'site'}\.$")
+    assert str(folder / "site") in open_try.text_content("#export-command")

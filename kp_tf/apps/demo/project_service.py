@@ -13,7 +13,7 @@ from kp_tf.apps.demo.labels import SourcedFace
 from kp_tf.apps.demo.mean_shape import mean_shape
 from kp_tf.apps.demo.messages import checked, face_to_stored, load_json, parsing, read_face
 from kp_tf.apps.demo.next_to_mark import NextToMark
-from kp_tf.apps.demo.project import RUNS, Project
+from kp_tf.apps.demo.project import RUNS, SITE, Project
 from kp_tf.apps.demo.proposals import Proposals
 from kp_tf.apps.demo.scheme_files import KNOWN_SETS, check_colours, scheme_to_json
 from kp_tf.apps.demo.service import upright_jpeg
@@ -279,6 +279,7 @@ class ProjectService:
             "scheme": scheme_to_json(project.scheme, project.colours) if project.scheme else None,
             "photographs": [self._photograph(name, problem) for name, problem in project.photographs.items()],
             "sets": {title: scheme_to_json(scheme, {}) for title, scheme in KNOWN_SETS.items()},
+            "site": str(site) if (site := project.folder / SITE).is_dir() else "",
         }
 
     def _photograph(self, name: str, problem: str) -> dict:

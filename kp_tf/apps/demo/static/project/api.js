@@ -21,6 +21,7 @@ export const page = crypto.randomUUID();
  * @property {?Scheme} scheme
  * @property {{name: string, problem: string, state: State}[]} photographs
  * @property {Record<string, Scheme>} sets  published sets of points by title
+ * @property {string} site  the folder of the page that was made last, or empty
  *
  * @typedef {object} Shape  empty if no face is finished
  * @property {number} count

@@ -10,6 +10,7 @@ export const project = {
   sets: {},
   /** @type {import("./api.js").Shape | {}} */
   shape: {},
+  site: "", // the folder of the page that was made last
   view: "", // points, mark, train or try
   /** @type {import("./api.js").Training} */
   training: { state: "none", runs: null, hardly_better: null }, // runs: not known yet
@@ -37,9 +38,9 @@ export function setProject(values) {
 }
 
 /** Takes in what the server says about the project.  @param {import("./api.js").Content} content */
-export function adopt({ folder, scheme, photographs, sets }) {
+export function adopt({ folder, scheme, photographs, sets, site }) {
   setPhotos(photographs.map((photo) => opened(photo, folder)));
-  setProject({ folder, scheme, sets, shape: {}, beginning: false, from: 0, cursor: null });
+  setProject({ folder, scheme, sets, site, shape: {}, beginning: false, from: 0, cursor: null });
 }
 
 const opened = (photo, folder) => ({

@@ -6,7 +6,7 @@ import * as api from "./api.js";
 import { closeClip, correctShown, openClip, pauseClip, playOrPause, renderClip, returnToClip, show, step } from "./clip.js";
 import { correctFrame } from "./frames.js";
 import { loadPredictor } from "./network.js";
-import { project } from "./project.js";
+import { project, setProject } from "./project.js";
 import { warningOf } from "./training.js";
 
 const byId = (id) => document.getElementById(id);
@@ -34,7 +34,7 @@ const BUTTONS = {
   "export-copy": copyCommand,
 };
 
-const site = { isBeingMade: false, words: "", command: "" };
+const site = { isBeingMade: false, words: "" };
 
 export function connectTrying() {
   connectCamera({
@@ -72,12 +72,12 @@ const hasFaceNetwork = () => String(project.scheme?.names) === String(project.se
 
 /** Makes a page with the newest network. */
 async function exportSite() {
-  Object.assign(site, { isBeingMade: true, words: "Making the page. This takes a minute …", command: "" });
+  Object.assign(site, { isBeingMade: true, words: "Making the page. This takes a minute …" });
   setError("");
   try {
     const { network, folder, size } = await api.exportSite();
     site.words = `The page with network ${network} is in ${folder} (${(size / 1e6).toFixed(1)} MB).`;
-    site.command = `python3 -m http.server --directory "${folder}" --bind 127.0.0.1 8001`;
+    setProject({ site: folder });
   } catch (error) {
     site.words = "";
     setError(error.message);
@@ -86,11 +86,14 @@ async function exportSite() {
   changed();
 }
 
+/** The command that serves the page on this machine. */
+const servingCommand = () => `python3 -m http.server --directory "${project.site}" --bind 127.0.0.1 8001`;
+
 /** Copies the command that serves the page or, where the browser does not allow that, selects it. */
 async function copyCommand() {
   const copy = byId("export-copy");
   try {
-    await navigator.clipboard.writeText(site.command);
+    await navigator.clipboard.writeText(servingCommand());
     copy.textContent = "Copied";
     setTimeout(() => (copy.textContent = "Copy"), COPIED_TIME);
   } catch {
@@ -117,8 +120,9 @@ export function renderTrying() {
   const warning = warningOf(project.training);
   if (byId("export-warning").textContent !== warning) byId("export-warning").textContent = warning;
   byId("export").disabled = !newest || site.isBeingMade;
-  const said = newest ? site.words : "Train a network first.";
+  const earlier = project.site ? `The page that was made last is in ${project.site}.` : "";
+  const said = newest ? site.words || earlier : "Train a network first.";
   if (byId("export-state").textContent !== said) byId("export-state").textContent = said;
-  byId("export-made").hidden = !newest || !site.command;
-  byId("export-command").textContent = site.command;
+  byId("export-made").hidden = !newest || !project.site || site.isBeingMade;
+  byId("export-command").textContent = servingCommand();
 }
