@@ -126,13 +126,17 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
     np.testing.assert_allclose(samples.boxes[1], [47, 52, 36, 36], atol=2)
 
 
-def test_the_photograph_is_seen_under_the_prompt_while_the_pointer_is_there(window, named):
+def test_the_photograph_is_seen_under_the_prompt_while_the_pointer_or_the_moved_point_is_there(window, named):
     with serving_project(named) as address:
         page = window(address)
         wait(page, "#ask", "^Click: left ear$")
         place = page.locator("#prompt").bounding_box()
         for distance, opacity in ((5, "0.2"), (-3, "1")):
             page.mouse.move(place["x"] + place["width"] / 2, place["y"] + distance)
+            page.wait_for_function(f"getComputedStyle(document.getElementById('prompt')).opacity === '{opacity}'")
+        for key, opacity in (("ArrowUp", "0.2"), ("ArrowDown", "1")):
+            for _ in range(8):  # by ten pixels, from the middle of 160 to the edge and back
+                page.keyboard.press(f"Shift+{key}")
             page.wait_for_function(f"getComputedStyle(document.getElementById('prompt')).opacity === '{opacity}'")
 
 

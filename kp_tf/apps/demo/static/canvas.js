@@ -21,6 +21,12 @@ export function positionOf(event) {
   return [x, y];
 }
 
+/** Where on the screen a position in the photograph is.  @returns {import("./geometry.js").Point} */
+export function onScreen([x, y]) {
+  const place = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
+  return [place.x, place.y];
+}
+
 /** @param {(photo: import("./state.js").Photo, pixel: number) => SVGElement[]} [more]  draws on top */
 export function renderCanvas(more = () => []) {
   const photo = currentPhoto();

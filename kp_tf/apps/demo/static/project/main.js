@@ -115,8 +115,8 @@ onChange(() => {
   renderEditor();
   renderTraining();
   renderTrying();
-  renderPrompt();
   renderCanvas(project.view === "mark" ? drawProposals : drawDraft);
+  renderPrompt();
 });
 onEdit(afterEdit);
 for (const [id, action] of Object.entries(BUTTONS)) {

@@ -1,6 +1,6 @@
 /** What is asked for: its name, a small picture of an example, and where the points are proposed. */
 
-import { element, label } from "../canvas.js";
+import { element, label, onScreen } from "../canvas.js";
 import { currentFace, currentPhoto, state } from "../state.js";
 import { askedPoint, askedPosition } from "./marking.js";
 import { load } from "./opening.js";
@@ -22,14 +22,24 @@ export function renderPrompt() {
   }
   if (byId("ask-more").textContent !== more) byId("ask-more").textContent = more;
   drawExample(asked);
+  showUnder();
 }
 
-/** Lets the photograph be seen under the prompt while the pointer is there: the point may be. */
+let pointer = null; // on the screen
+
 export function connectPrompt() {
   document.addEventListener("pointermove", ({ clientX, clientY }) => {
-    const { left, top, right, bottom } = byId("prompt").getBoundingClientRect();
-    byId("prompt").classList.toggle("under", clientX >= left && clientX <= right && clientY >= top && clientY <= bottom);
+    pointer = [clientX, clientY];
+    showUnder();
   });
+}
+
+/** Lets the photograph be seen under the prompt while the pointer or the point that keys move is there. */
+function showUnder() {
+  const { left, top, right, bottom } = byId("prompt").getBoundingClientRect();
+  const isUnder = ([x, y]) => x >= left && x <= right && y >= top && y <= bottom;
+  const moved = project.cursor ?? currentFace()?.points[state.pointIndex];
+  byId("prompt").classList.toggle("under", Boolean((pointer && isUnder(pointer)) || (moved && isUnder(onScreen(moved)))));
 }
 
 function wordsOf(photo, asked) {
