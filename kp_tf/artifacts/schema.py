@@ -30,7 +30,7 @@ RANGES: dict[str, tuple[float, float]] = {
     # of the augmentation
     **dict.fromkeys(("flip", "occlusion", "shadow", "blur", "low_resolution", "noise", "cut", "first_pass"), (0, 1)),
     **dict.fromkeys(("scale", "shift", "stretch", "shear", "gamma", "contrast", "brightness"), (0, 10)),
-    **{"rotation": (0, 360), "first_pass_rotation": (0, 180), "first_pass_shift": (0, 10)},
+    **{"rotation": (0, 360), "first_pass_rotation": (0, 180), "first_pass_shift": (0, 10), "flip_offset": (-1, 1)},
     "first_pass_scale": (0, 20),  # of the augmentation and of the window
     # of a mean face, in units of its frame's width
     **{"box": (-1e3, 1e3), "points": (-1e3, 1e3)},

@@ -120,7 +120,8 @@ def augment(
     draw: dict[str, Tensor] = dict(zip(columns, tf.split(draws, list(columns.values()), axis=1), strict=True))
     flipped = draw["flip"] < settings.flip  # (B, 1)
     if settings.flip:
-        points_norm = tf.where(flipped[..., None], tf.gather(points_norm, flip_indices, axis=1), points_norm)
+        partners = tf.gather(points_norm, flip_indices, axis=1) - (2 * settings.flip_offset * extent, 0.0)
+        points_norm = tf.where(flipped[..., None], partners, points_norm)
     matrix, shift = _affine(draw, settings, flipped[:, 0], images.shape[1] / images.shape[2], first_pass_scale)
     images, points_norm = _resample(images, points_norm, matrix, shift, shape, extent)
     images = change_pixels(images, draw, settings)

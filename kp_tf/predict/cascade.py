@@ -75,7 +75,8 @@ def run_cascade(
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
-        outputs = predict_all(network, crop(faces, windows), info.scheme.flip_indices if flips and last else None)
+        flip_indices = info.scheme.flip_indices if flips and last else None
+        outputs = predict_all(network, crop(faces, windows), flip_indices, recipe.augmentation.flip_offset)
         return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
 
     mean_face = framing or info.mean_face
@@ -97,19 +98,36 @@ def run_cascade(
     return _sharpest_turns(faces, outputs, len(boxes))
 
 
-def predict_all(network: Network, crops: Iterable[np.ndarray], flip_indices: Sequence[int] | None = None) -> np.ndarray:
+def predict_all(
+    network: Network,
+    crops: Iterable[np.ndarray],
+    flip_indices: Sequence[int] | None = None,
+    flip_offset: float = 0.0,
+) -> np.ndarray:
     """Outputs (N, K, 3) for N crops (H, W) or (H, W, 1) uint8, in batches; see `predict_crops`."""
-    return np.concatenate([predict_crops(network, batch, flip_indices) for batch in _batches(crops)])
+    return np.concatenate([predict_crops(network, batch, flip_indices, flip_offset) for batch in _batches(crops)])
 
 
-def predict_crops(network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None) -> np.ndarray:
-    """Outputs (B, K, 3) for crops (B, H, W, 1) uint8, or their mean with those of the mirrored crops."""
+def predict_crops(
+    network: Network, crops: np.ndarray, flip_indices: Sequence[int] | None = None, flip_offset: float = 0.0
+) -> np.ndarray:
+    """Outputs for crops, or their mean with those of the mirrored crops.
+
+    Args:
+        network: from `backends.load_network`.
+        crops: (B, H, W, 1) uint8.
+        flip_indices: K indices of the points' flip partners; None: no mirrored crops.
+        flip_offset: of the network's points, see `recipes.Augmentation`.
+
+    Returns:
+        (B, K, 3).
+    """
     images = scale_crops(crops)
     outputs = network(images)
     if flip_indices is None:
         return outputs
     mirrored = network(np.ascontiguousarray(images[:, :, ::-1]))[:, list(flip_indices)]
-    return (outputs + mirrored * (-1.0, 1.0, 1.0) + (1.0, 0.0, 0.0)) / 2
+    return (outputs + mirrored * (-1.0, 1.0, 1.0) + (1 + 2 * flip_offset, 0.0, 0.0)) / 2
 
 
 def scale_crops(crops: np.ndarray) -> np.ndarray:

@@ -127,17 +127,21 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
 
 
 def test_the_photograph_is_seen_under_the_prompt_while_the_pointer_or_the_moved_point_is_there(window, named):
+    from playwright.sync_api import expect
+
     with serving_project(named) as address:
         page = window(address)
         wait(page, "#ask", "^Click: left ear$")
-        place = page.locator("#prompt").bounding_box()
+        prompt = page.locator("#prompt")
+        place = prompt.bounding_box()
         for distance, opacity in ((5, "0.2"), (-3, "1")):
             page.mouse.move(place["x"] + place["width"] / 2, place["y"] + distance)
-            page.wait_for_function(f"getComputedStyle(document.getElementById('prompt')).opacity === '{opacity}'")
-        for key, opacity in (("ArrowUp", "0.2"), ("ArrowDown", "1")):
-            for _ in range(8):  # by ten pixels, from the middle of 160 to the edge and back
-                page.keyboard.press(f"Shift+{key}")
-            page.wait_for_function(f"getComputedStyle(document.getElementById('prompt')).opacity === '{opacity}'")
+            expect(prompt).to_have_css("opacity", opacity)
+        corner = ["Shift+ArrowLeft"] * 9 + ["Shift+ArrowUp"] * 7  # by ten pixels, from the middle of the photograph
+        for keys, opacity in ((corner, "0.2"), (["Shift+ArrowDown"] * 7, "1")):
+            for key in keys:
+                page.keyboard.press(key)
+            expect(prompt).to_have_css("opacity", opacity)
 
 
 def test_marks_are_there_when_the_project_is_opened_again(window, named):

@@ -127,6 +127,15 @@ def test_augment_flips_as_flip_does():
     np.testing.assert_allclose(result[1], expected[1], atol=1e-6)
 
 
+def test_mirrored_labels_keep_their_offset():
+    images, points_norm = blobs()
+    plain, offset = (
+        augment(images, points_norm, draws(), Augmentation(flip=1.0, flip_offset=size), PARTNERS, (90, 90), 0.5)[1]
+        for size in (0.0, 0.01)
+    )
+    np.testing.assert_allclose(offset - plain, np.broadcast_to((0.02, 0.0), plain.shape), atol=1e-6)
+
+
 def test_defaults_leave_pixels_and_points_exactly_equal():
     images, points_norm = noise(), blobs()[1]
     result = augment(images, points_norm, draws(), Augmentation(), None, (48, 48), 1.0)

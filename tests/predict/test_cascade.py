@@ -118,7 +118,8 @@ def test_flips_are_averaged_in_the_last_pass_alone(info, framed):
     assert recorder.batches == [first, [last], [MIRRORED + last]]
     _, left, top, width, height = recorder.windows[-1]
     in_window = (outputs[0] - (left - 0.5, top - 0.5, 0)) / (width, height, 1)
-    np.testing.assert_allclose(in_window, [(0.3, 0.6, 0.03), (0.7, 0.5, 0.02)], atol=1e-5)
+    offset = info.recipe.augmentation.flip_offset
+    np.testing.assert_allclose(in_window, [(0.3 + offset, 0.6, 0.03), (0.7 + offset, 0.5, 0.02)], atol=1e-5)
 
 
 def test_a_mirrored_prediction_is_mirrored_back():
@@ -132,6 +133,7 @@ def test_a_mirrored_prediction_is_mirrored_back():
     # as it is: left eye 5/6, right eye 1/6; mirrored: left 1/6, right 5/6, that is right 5/6 and left 1/6 again
     np.testing.assert_allclose(predict_crops(network, crops)[0, :, 0], [5 / 6, 1 / 6])
     np.testing.assert_allclose(predict_crops(network, crops, (1, 0))[0], [(0.5, 0.3, 0.1), (0.5, 0.3, 0.1)])
+    np.testing.assert_allclose(predict_crops(network, crops, (1, 0), 0.02)[0], [(0.52, 0.3, 0.1), (0.52, 0.3, 0.1)])
 
 
 def test_crops_go_through_the_network_in_batches():
