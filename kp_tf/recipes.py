@@ -28,7 +28,7 @@ class Augmentation:
     """How strongly training pictures are changed; everything is off by default."""
 
     flip: float = 0.0  # probability of mirroring
-    flip_offset: float = 0.0  # to the right of what they mark that labels keep when mirrored, in units of the window's side
+    flip_offset: float = 0.0  # of labels to the right, which mirrored ones keep; in units of the window's side
     rotation: float = 0.0  # σ in degrees
     scale: float = 0.0  # σ of the logarithm of the factor
     shift: float = 0.0  # σ along x and y, in units of the window's side
@@ -197,7 +197,7 @@ _ANY_ANGLE = replace(
         first_pass_rotation=60.0,
         first_pass_scale=0.12,
         first_pass_shift=0.05,
-        flip_offset=0.003,  # 300-W counts pixels from 1: its labels lie 0.8 pixels to the right of what they mark
+        flip_offset=0.003,  # 300-W's labels lie 0.8 pixels to the right of what mirrored faces let a network learn
     ),
     stored_shape=(240, 240),  # of 2.55 boxes, because the first pass's window is larger and at an angle
     stored_scale=2.55,

@@ -75,8 +75,7 @@ def run_cascade(
 
     def run_pass(faces: np.ndarray, boxes: np.ndarray, last: bool) -> np.ndarray:
         windows = crop_windows(boxes, recipe.crop_scale)
-        flip_indices = info.scheme.flip_indices if flips and last else None
-        outputs = predict_all(network, crop(faces, windows), flip_indices, recipe.augmentation.flip_offset)
+        outputs = predict_all(network, crop(faces, windows), info if flips and last else None)
         return np.concatenate([to_pixels(outputs[..., :2], windows), outputs[..., 2:]], axis=-1)
 
     mean_face = framing or info.mean_face
@@ -98,14 +97,15 @@ def run_cascade(
     return _sharpest_turns(faces, outputs, len(boxes))
 
 
-def predict_all(
-    network: Network,
-    crops: Iterable[np.ndarray],
-    flip_indices: Sequence[int] | None = None,
-    flip_offset: float = 0.0,
-) -> np.ndarray:
-    """Outputs (N, K, 3) for N crops (H, W) or (H, W, 1) uint8, in batches; see `predict_crops`."""
-    return np.concatenate([predict_crops(network, batch, flip_indices, flip_offset) for batch in _batches(crops)])
+def predict_all(network: Network, crops: Iterable[np.ndarray], flips_of: ModelInfo | None = None) -> np.ndarray:
+    """Outputs (N, K, 3) for N crops (H, W) or (H, W, 1) uint8, in batches; see `predict_crops`.
+
+    With the description of the network as `flips_of`, they are averaged with those of the mirrored crops if its points
+    have flip partners.
+    """
+    indices = flips_of.scheme.flip_indices if flips_of else None
+    offset = flips_of.recipe.augmentation.flip_offset if flips_of else 0.0
+    return np.concatenate([predict_crops(network, batch, indices, offset) for batch in _batches(crops)])
 
 
 def predict_crops(

@@ -166,7 +166,7 @@ def _in_rotated_windows(
     scale = (info.recipe.crop_scale or 1.0) / recipe.stored_scale
     windows = scale_boxes(windows, scale)
     crops = stream_crops(upright, windows, info.recipe.shape)
-    outputs = predict_all(network, crops, info.scheme.flip_indices, info.recipe.augmentation.flip_offset)
+    outputs = predict_all(network, crops, info)
     return to_pixels(outputs[..., :2], windows), outputs[..., 2]
 
 
