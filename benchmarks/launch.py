@@ -44,11 +44,13 @@ def start_keras(precision: str, **settings: object) -> Worker:
     return start_worker("keras", DEFAULTS, None, precision=precision, **settings)
 
 
-def start_pytorch(compiled: bool) -> dict[str, Worker]:
+def start_pytorch(compiled: bool, **settings: object) -> dict[str, Worker]:
     """Start PyTorch in float32 and in bfloat16, each also with torch.compile if asked; return them by label."""
     kinds = [(dtype, jit) for dtype in ("float32", "bfloat16") for jit in (False, True)[: 1 + compiled]]
     return {
-        f"PyTorch {dtype}" + ", compiled" * jit: start_worker("pytorch", KEEP_MEMORY, dtype=dtype, compiled=jit)
+        f"PyTorch {dtype}" + ", compiled" * jit: start_worker(
+            "pytorch", KEEP_MEMORY, None, dtype=dtype, compiled=jit, **settings
+        )
         for dtype, jit in kinds
     }
 

@@ -1,6 +1,7 @@
-"""Training ResNet18 at 224×224 on one batch, in images per second, beside stock Keras and PyTorch.
+"""Training ResNet18 or the network of `strong` on one batch, in images per second, beside stock Keras and PyTorch.
 
     python -m benchmarks.training --out training.json
+    python -m benchmarks.training --recipe strong --out strong.json
 
 PyTorch runs channels last, in float32 and with bfloat16 autocast, each with and without torch.compile. The rate of
 the machine itself is that of the fastest product of bfloat16 matrices on either side.
@@ -18,19 +19,22 @@ from benchmarks.launch import start_keras, start_pytorch, start_worker
 from benchmarks.report import machine, parse_arguments, save
 from benchmarks.workers.protocol import Worker
 from kp_tf.cli import exit_status
+from kp_tf.recipes import PART3, RECIPES
 
 SIZES = (1024, 2048, 3072, 4096)  # of the square matrices
 PRODUCTS_PER_CONVOLUTION = 3  # the output, and the gradients of the input and of the kernel
 QUICK = {"batch_size": 4, "steps": 1, "rounds": 1, "compiled": False}
 
 
-def measure(out: Path, batch_size: int, steps: int, rounds: int, compiled: bool = True) -> None:
+def measure(out: Path, recipe: str, batch_size: int, steps: int, rounds: int, compiled: bool = True) -> None:
     """Measure every side's rate, their ratios, and the share of the machine's matrix rate that ours reaches."""
-    pytorch = start_pytorch(compiled)
+    settings = RECIPES[recipe, 3]
+    network = {"heatmap": {"shape": settings.shape, **settings.settings}} if settings.has_heatmaps else {}
+    pytorch = start_pytorch(compiled, **network)
     workers = {
-        "kp_tf auto": start_keras("auto"),
-        "kp_tf float32": start_keras("float32"),
-        "stock Keras float32": start_worker("keras", precision="float32", stock=True),
+        "kp_tf auto": start_keras("auto", recipe=recipe),
+        "kp_tf float32": start_keras("float32", recipe=recipe),
+        "stock Keras float32": start_worker("keras", precision="float32", stock=True, recipe=recipe),
         **pytorch,
     }
     conditions = machine(*pytorch.values())
@@ -46,7 +50,7 @@ def measure(out: Path, batch_size: int, steps: int, rounds: int, compiled: bool 
     reached = 1e-9 * flops_per_image * float(np.median(rates[ours]))
     result = {
         **conditions,
-        "network": "ResNet18, grey, 224×224, L1, Adam",
+        "recipe": recipe,
         "batch_size": batch_size,
         "images_per_second": summarize_all(rates),
         "ratios": {
@@ -78,8 +82,9 @@ def _matrix_rates(workers: list[Worker], shapes: list[list[int]], seconds: float
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Images per second of training ResNet18, beside PyTorch.")
+    parser = argparse.ArgumentParser(description="Images per second of training, beside PyTorch.")
     parser.add_argument("--out", metavar="JSON", type=Path, default=Path("training.json"))
+    parser.add_argument("--recipe", choices=(PART3.name, "strong"), default=PART3.name, help="of part 3")
     parser.add_argument("--batch-size", metavar="N", type=int, default=32)
     parser.add_argument("--steps", metavar="N", type=int, default=4, help="of each measurement")
     parser.add_argument("--rounds", metavar="N", type=int, default=9)

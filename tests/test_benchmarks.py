@@ -19,6 +19,7 @@ from kp_tf.core.keypoints import IBUG68
 from kp_tf.core.pose import SHAPE, fit_head
 from kp_tf.data.samples import Samples
 from kp_tf.data.synthetic.head import Pose
+from kp_tf.models.heatmap import heatmap_network, with_variance
 from kp_tf.models.resnet18 import resnet18
 
 WORKERS = Path(__file__).parents[1] / "benchmarks" / "workers"
@@ -47,8 +48,11 @@ def test_a_worker_answers_whatever_its_libraries_print_and_shows_why_it_ended(tm
 
 
 @pytest.mark.skipif(PYTHON is None, reason="no PyTorch: `python -m benchmarks.virtualenvs pytorch` installs it")
-def test_pytorchs_resnet18_is_ours(tmp_path):
+@pytest.mark.parametrize("settings", [{}, {"heatmap": {"shape": (64, 64), "widths": (8, 16, 24), "depths": (1, 2, 1)}}])
+def test_pytorchs_networks_are_ours(tmp_path, settings):
     model = resnet18((64, 64), 68, seed=0)
+    if settings:
+        model = with_variance(heatmap_network(points=68, **settings["heatmap"]))
     rng = np.random.default_rng(0)
     for weight in model.weights:  # batch norm's are all 0 or 1 else
         if weight.ndim == 1:
@@ -57,7 +61,7 @@ def test_pytorchs_resnet18_is_ours(tmp_path):
     np.savez(tmp_path / "weights.npz", **{weight.path: weight.numpy() for weight in model.weights})
     np.save(tmp_path / "images.npy", images)
     files = {"weights": "weights.npz", "images": "images.npy", "out": "out.npy"}
-    with Worker(str(PYTHON), WORKERS / "pytorch_worker.py", {}, os.environ) as worker:
+    with Worker(str(PYTHON), WORKERS / "pytorch_worker.py", settings, os.environ) as worker:
         worker.ask("outputs", **{name: str(tmp_path / file) for name, file in files.items()})
     expected = model.predict_on_batch(images)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=2e-4 * np.abs(expected).max())

@@ -1,8 +1,8 @@
-"""This project's networks, and stock Keras', as a worker with the settings `precision`, `stock` and `network`.
+"""This project's networks, and stock Keras', as a worker with settings.
 
-`precision` is that of train.py. `stock` replaces this project's batch norm and Adam with Keras'. `network` names
-committed weights; without it, the network is an untrained ResNet18. Whoever starts the worker sets its environment
-variables.
+`precision` is that of train.py. `stock` replaces this project's batch norm and optimizers with Keras'. `network` names
+committed weights; without it, the network is an untrained one of part 3's `recipe`, by default `course`: ResNet18.
+Whoever starts the worker sets its environment variables.
 """
 
 import math
@@ -33,23 +33,24 @@ from kp_tf.input.decode import decode_crops
 from kp_tf.models import layers
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import multiply_adds
-from kp_tf.recipes import PART3
+from kp_tf.recipes import PART3, RECIPES
 from kp_tf.training import model as training
 
 SETTINGS = settings()
 INFO = find_model(SETTINGS["network"]) if "network" in SETTINGS else None
-RECIPE = INFO.recipe if INFO else PART3
+RECIPE = INFO.recipe if INFO else RECIPES[SETTINGS.get("recipe", PART3.name), 3]
 POINTS = len(IBUG68)
 if SETTINGS.get("stock"):
     layers.BatchNormalization, training.Adam = keras.layers.BatchNormalization, keras.optimizers.Adam
+    training.AdamW = keras.optimizers.AdamW
 
 
 @cache
 def _network() -> Any:
     if INFO:
         return load_model(INFO, SETTINGS["precision"])
-    model = build_network(PART3, POINTS, seed=0, precision=resolve_precision(SETTINGS["precision"]))
-    return training.compiled(model, PART3, IBUG68.eyes, steps=1)
+    model = build_network(RECIPE, POINTS, seed=0, precision=resolve_precision(SETTINGS["precision"]))
+    return training.compiled(model, RECIPE, IBUG68.eyes, steps=1000)
 
 
 @cache

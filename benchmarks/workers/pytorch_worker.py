@@ -1,6 +1,7 @@
-"""PyTorch's ResNet18 as a worker: channels last, and in the settings `dtype` and `compiled`.
+"""PyTorch's networks as a worker: channels last, and in the settings `dtype`, `compiled` and `heatmap`.
 
-`dtype` is float32, or bfloat16 by autocast; `compiled` says whether torch.compile is used.
+`dtype` is float32, or bfloat16 by autocast; `compiled` says whether torch.compile is used. `heatmap` has the input
+shape, widths and depths of a heatmap network; without it, the network is ResNet18.
 """
 # pyright: reportMissingImports=false
 
@@ -14,20 +15,26 @@ import torch
 from PIL import Image
 from protocol import repeat, seconds_of_call, serve, settings, timed
 from pytorch_course import Faces
+from pytorch_heatmap import Heatmap, heatmap_loss
 from pytorch_resnet18 import ResNet18, load_keras
 
 SETTINGS = settings()
-POINTS, SHAPE = 68, (224, 224)
+HEATMAP = SETTINGS.get("heatmap")
+POINTS, SHAPE = 68, tuple(HEATMAP["shape"]) if HEATMAP else (224, 224)
 
 
 def _autocast():
     return torch.autocast("cpu", torch.bfloat16) if SETTINGS.get("dtype") == "bfloat16" else nullcontext()
 
 
+def _untrained():
+    return Heatmap(POINTS, **HEATMAP) if HEATMAP else ResNet18(POINTS)
+
+
 @cache
 def _network(training):
     torch.manual_seed(0)
-    model = ResNet18(POINTS).to(memory_format=torch.channels_last).train(training)
+    model = _untrained().to(memory_format=torch.channels_last).train(training)
     return model, torch.compile(model) if SETTINGS.get("compiled") else model
 
 
@@ -40,7 +47,22 @@ def _batch(size):
 
 @cache
 def _optimizer():
-    return torch.optim.Adam(_network(True)[0].parameters(), 5e-4)
+    parameters = _network(True)[0].parameters()
+    return torch.optim.AdamW(parameters, 2e-3, weight_decay=0.02) if HEATMAP else torch.optim.Adam(parameters, 5e-4)
+
+
+@cache
+def _averages():
+    return [parameter.detach().clone() for parameter in _network(True)[0].parameters()]
+
+
+def _finish_heatmap_step():
+    """What `strong` does besides: clip the gradient's norm, and average the weights."""
+    parameters = list(_network(True)[0].parameters())
+    torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+    _optimizer().step()
+    with torch.no_grad():
+        torch._foreach_lerp_(_averages(), parameters, 0.001)
 
 
 def train(size, steps):
@@ -51,9 +73,13 @@ def train(size, steps):
     def step():
         adam.zero_grad(set_to_none=True)
         with _autocast():
-            loss = torch.nn.functional.l1_loss(network(images).float(), truth)
+            points = network(images)
+        loss = heatmap_loss(points, truth) if HEATMAP else torch.nn.functional.l1_loss(points.float(), truth)
         loss.backward()
-        adam.step()
+        if HEATMAP:
+            _finish_heatmap_step()
+        else:
+            adam.step()
         loss.item()
 
     return size * steps / repeat(step, steps)
@@ -78,12 +104,12 @@ def product(m, k, n, seconds):
 
 def outputs(weights, images, out):
     """Load Keras' weights into the network and write its points for images (N, H, W, 1), all of them files."""
-    model = ResNet18(POINTS).eval()
+    model = _untrained().eval()
     with np.load(weights) as archive:
         load_keras(model, dict(archive))
     with torch.inference_mode():
         points = model(torch.from_numpy(np.load(images)).permute(0, 3, 1, 2))
-    np.save(out, points.numpy())
+    np.save(out, (torch.cat(points, -1) if HEATMAP else points).numpy())
 
 
 def decode_faces(faces, times, workers):

@@ -126,7 +126,7 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
     np.testing.assert_allclose(samples.boxes[1], [47, 52, 36, 36], atol=2)
 
 
-def test_the_photograph_is_seen_under_the_prompt_while_the_pointer_or_the_moved_point_is_there(window, named):
+def test_the_photograph_is_seen_under_the_prompt_and_the_prompt_avoids_its_point(window, named):
     from playwright.sync_api import expect
 
     with serving_project(named) as address:
@@ -138,10 +138,10 @@ def test_the_photograph_is_seen_under_the_prompt_while_the_pointer_or_the_moved_
             page.mouse.move(place["x"] + place["width"] / 2, place["y"] + distance)
             expect(prompt).to_have_css("opacity", opacity)
         corner = ["Shift+ArrowLeft"] * 9 + ["Shift+ArrowUp"] * 7  # by ten pixels, from the middle of the photograph
-        for keys, opacity in ((corner, "0.2"), (["Shift+ArrowDown"] * 7, "1")):
+        for keys, kind in ((corner, "below"), (["Shift+ArrowDown"] * 7, "")):
             for key in keys:
                 page.keyboard.press(key)
-            expect(prompt).to_have_css("opacity", opacity)
+            expect(prompt).to_have_class(kind)
 
 
 def test_marks_are_there_when_the_project_is_opened_again(window, named):

@@ -234,6 +234,8 @@ def test_the_page_says_face_only_where_the_points_are_those_of_faces(
             texts.append(page.evaluate(WORDS))
 
         see(lambda: show(page, tmp_path / "discs.png"), "#status", f"^[12] {called}s? in discs")
+        assert page.is_visible("#groups") == bool(info.scheme.groups)
+        assert page.is_enabled("[data-show=confidence]") == bool(info.calibration)
         see(
             lambda: show(page, tmp_path / "black.png"),
             "#status",

@@ -22,7 +22,16 @@ export function renderPanel() {
   renderPoint(photo);
   renderMissing(photo);
   renderGroups(photo);
-  byId("legend").hidden = !state.show.confidence;
+  renderConfidence(photo);
+}
+
+/** Colours by confidence are offered where the network has one. */
+function renderConfidence({ faces }) {
+  const isKnown = !faces.length || faces.some(({ confidence }) => confidence.some((value) => value !== null));
+  const option = document.querySelector("[data-show=confidence]");
+  option.disabled = !isKnown;
+  option.parentElement.title = isKnown ? "" : "This network has no confidence: it was trained with too few photographs for validation";
+  byId("legend").hidden = !(state.show.confidence && isKnown);
 }
 
 function renderMessages() {

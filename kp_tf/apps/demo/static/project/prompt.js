@@ -22,7 +22,7 @@ export function renderPrompt() {
   }
   if (byId("ask-more").textContent !== more) byId("ask-more").textContent = more;
   drawExample(asked);
-  showUnder();
+  avoidPoint();
 }
 
 let pointer = null; // on the screen
@@ -34,12 +34,24 @@ export function connectPrompt() {
   });
 }
 
-/** Lets the photograph be seen under the prompt while the pointer or the point that keys move is there. */
+/** Moves the prompt away from where its point is, as far as that is known, and shows the photograph under it. */
+function avoidPoint() {
+  const { classList } = byId("prompt");
+  classList.remove("below");
+  const point = askedPoint() === null ? currentFace()?.points[state.pointIndex] : askedPosition();
+  classList.toggle("below", Boolean(point) && isUnder(onScreen(point)));
+  showUnder();
+}
+
+/** Lets the photograph be seen under the prompt while the pointer is there: the point may be. */
 function showUnder() {
+  byId("prompt").classList.toggle("under", Boolean(pointer) && isUnder(pointer));
+}
+
+/** Whether a place on the screen is behind the prompt. */
+function isUnder([x, y]) {
   const { left, top, right, bottom } = byId("prompt").getBoundingClientRect();
-  const isUnder = ([x, y]) => x >= left && x <= right && y >= top && y <= bottom;
-  const moved = project.cursor ?? currentFace()?.points[state.pointIndex];
-  byId("prompt").classList.toggle("under", Boolean((pointer && isUnder(pointer)) || (moved && isUnder(onScreen(moved)))));
+  return x >= left && x <= right && y >= top && y <= bottom;
 }
 
 function wordsOf(photo, asked) {
@@ -47,7 +59,7 @@ function wordsOf(photo, asked) {
   if (asked !== null) {
     const left = project.beginning ? names.length : currentFace().todo.length;
     const proposed = canTake() ? ", or Enter to take all that are proposed" : waiting(photo);
-    return ["Click: ", names[asked], `${left} of ${names.length} to mark${proposed}`];
+    return ["Click: ", names[asked], `${left} of ${names.length} points left${proposed}`];
   }
   if (!photo.faces.length) return ["", "Nothing to mark here", "Enter for the next photograph, N to mark something after all"];
   const face = currentFace();

@@ -63,7 +63,7 @@ export function warningOf({ runs, hardly_better: errors }) {
   if (!errors) return "";
   const [own, average] = [errors.error, errors.mean_shape].map(round);
   return `Network ${runs[0]} is hardly better than the average shape of your marks: its error on the validation photographs`
-    + ` is ${own} ${errors.unit}, that of the average shape ${average}. Mark more photographs, or train for more epochs.`;
+    + ` is ${own} ${errors.unit}, that of the average shape ${average}. Mark more photographs and train again, or raise the epochs and press Go on.`;
 }
 
 /** A number with three digits. */

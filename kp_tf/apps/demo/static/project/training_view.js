@@ -37,7 +37,7 @@ export function renderTraining() {
   byId("train-on").hidden = running || !training.rows?.length;
   const isDone = training.state === "finished" && epochs() <= training.rows.length;
   byId("train-on").disabled = isDone;
-  byId("train-on").title = isDone ? "Ask for more epochs to go on" : "";
+  byId("train-on-hint").hidden = byId("train-on").hidden;
   renderInit(training.runs ?? []);
   byId("train-progress").hidden = training.state === "none";
   if (training.state !== "none") renderProgress(training, running);
@@ -101,7 +101,7 @@ function errorsInWords(rows) {
   const best = losses.indexOf(Math.min(...losses));
   const last = `Error in ${unit} after epoch ${rows.length}: ${round(validation.at(-1))} on validation (blue), ${round(training.at(-1))}`
     + " on the distorted training photographs (grey).";
-  const kept = ` The network of epoch ${best + 1} is kept, with ${round(validation[best])} on validation.`;
+  const kept = ` The network of epoch ${best + 1}, which has the lowest loss, is kept, with ${round(validation[best])} on validation.`;
   return best === rows.length - 1 ? last : last + kept;
 }
 
