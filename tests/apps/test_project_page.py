@@ -85,6 +85,7 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
         page = window(address)
         wait(page, "#status", r"^0\.png$")
         page.click("#click-points")
+        assert page.is_visible("#click-hint")
         for position in FIRST:
             click(page, position)
         page.locator("[aria-label='Name of point 1']").select_text()
@@ -115,8 +116,10 @@ def test_points_are_clicked_named_and_proposed_on_the_next_photograph(window, fo
         wait(page, "#position", "^2 of 4, 1 finished$")
         wait(page, "#ask", "^Click: left ear$")
         page.wait_for_selector("#example:not([hidden])")
+        assert page.locator(".ghost").count() == 0, "the mean shape fits once a point is marked"
         moved = FIRST * 0.5 + [20, 30]
         mark(page, moved[:2])
+        assert page.locator(".ghost").count() > 0
         page.keyboard.press("Enter")  # the tail is where the similarity has it
         wait(page, "#ask", "^All points are marked$")
         wait(page, "#saved", "^All marks are saved$")

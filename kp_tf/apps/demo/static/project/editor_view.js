@@ -40,6 +40,7 @@ export function renderEditor() {
   if (known.options.length === 1) known.append(...Object.keys(project.sets).map((title) => new Option(title, title)));
   for (const row of [known.closest(".row"), byId("begin-hint")]) row.hidden = Boolean(project.scheme); // marks need their points
   byId("click-points").setAttribute("aria-pressed", draft.clicking);
+  byId("click-hint").hidden = !draft.clicking;
   byId("click-points").disabled = !state.photos.length;
   for (const id of ["names", "size-pair"]) byId(id).hidden = !points.length;
   byId("name-count").textContent = points.length ? `(${points.length})` : "";

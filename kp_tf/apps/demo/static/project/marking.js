@@ -27,7 +27,7 @@ export function askedPoint() {
 }
 
 /** Where the point that is asked for is proposed. */
-export const askedPosition = () => project.cursor ?? proposals()[askedPoint()] ?? null;
+export const askedPosition = () => project.cursor ?? (canTake() ? proposals()[askedPoint()] : null) ?? null;
 
 /** Marks the point that is asked for.  @param {?import("../geometry.js").Point} position  null: it is not visible */
 function mark(index, position) {

@@ -119,7 +119,7 @@ export function drawProposals(photo, pixel) {
   if (asked === null) return [];
   const { names } = project.scheme;
   const todo = project.beginning ? names : currentFace().todo;
-  const rings = proposals().flatMap((point, index) => {
+  const rings = (canTake() ? proposals() : []).flatMap((point, index) => {
     if (!point || index === asked || !todo.includes(names[index])) return [];
     return ["ghost shade", "ghost"].map((kind) => ring(point, 4 * pixel, kind));
   });
