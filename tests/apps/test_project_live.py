@@ -111,7 +111,7 @@ def showing(playwright, folder, frame, clip):
 
 def test_a_clip_plays_and_its_frames_are_corrected_one_by_one(open_try, folder, clip):
     page = open_try
-    wait(page, "#try-hint", "^Network 001 shows its points in every frame, and in the photographs under 2 Mark.$")
+    wait(page, "#try-hint", "^Network 001 shows its points in every frame, and in the photographs under 2 Mark. Other")
     page.set_input_files("#clip-file", clip)
     wait(page, "#clip-status", "^1 object$")
     wait(page, "#clip-time", "^0:00.00 / 0:00.80$")

@@ -114,7 +114,7 @@ export function renderTrying() {
   if (!isShown) return;
   const [newest] = project.training.runs ?? [];
   const words = newest || hasFaceNetwork()
-    ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame, and in the photographs under 2 Mark.`
+    ? `${newest ? `Network ${newest}` : "The network for faces, which comes with kp_tf,"} shows its points in every frame, and in the photographs under 2 Mark. Other photographs can be opened on the page that is made below.`
     : "There is no network of this project yet. You can take frames as photographs, to mark them.";
   if (byId("try-hint").textContent !== words) byId("try-hint").textContent = words;
   const warning = warningOf(project.training);
