@@ -33,8 +33,7 @@ def measure(data: Path, run: str) -> None:
     info, network = load_network(run)
     training = split.training
     predicted = predict_samples(network, training, info, flips=True)[..., :2]
-    error = 100 * np.nanmean(nme(predicted, training.labels, OUTER_EYES))
-    print(f"training faces: NME {error:.2f} %")
+    print(f"training faces: NME {_percent(predicted, training.labels):.2f} %")
     offsets = np.nanmean(training.labels - predicted, axis=1)  # (N, 2)
     sides = training.boxes[:, 2:].max(axis=1)
     folders = np.array([file.split("/")[0] for file in training.files])
@@ -48,9 +47,11 @@ def measure(data: Path, run: str) -> None:
     sides = validation.boxes[:, 2:].max(axis=1)
     for share in SHARES:
         moved = predicted + np.array([share, 0.0]) * sides[:, None, None]
-        print(
-            f"moved by {share:.3f} of the box: NME {100 * np.nanmean(nme(moved, validation.labels, OUTER_EYES)):.2f} %"
-        )
+        print(f"moved by {share:.3f} of the box: NME {_percent(moved, validation.labels):.2f} %")
+
+
+def _percent(points: np.ndarray, labels: np.ndarray) -> float:
+    return 100 * float(np.nanmean(nme(points, labels, OUTER_EYES)))
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ class Augmentation:
     """How strongly training pictures are changed; everything is off by default."""
 
     flip: float = 0.0  # probability of mirroring
-    flip_offset: float = 0.0  # of labels to the right, which mirrored ones keep; in units of the window's side
+    flip_offset: float = 0.0  # of the labels to the right, in mirrored pictures as well; in units of the window's side
     rotation: float = 0.0  # σ in degrees
     scale: float = 0.0  # σ of the logarithm of the factor
     shift: float = 0.0  # σ along x and y, in units of the window's side

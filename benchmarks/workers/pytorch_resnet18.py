@@ -67,11 +67,9 @@ def load_keras(model, weights):
     state = {}
     for path, value in weights.items():
         layer, kind = path.split("/")
-        head, _, tail = layer.rpartition("_") if layer.startswith("stage") else ("", "", layer)
+        head, _, tail = ("", "", layer) if hasattr(model, layer) else layer.rpartition("_")
         if tail == "norm":  # of project_norm
             head, tail = head.removesuffix("_project"), "project_norm"
-        if hasattr(model, layer):
-            head, tail = "", layer
         tensor = torch.from_numpy(value)
         if kind == "kernel":
             kind, tensor = "weight", tensor.T if tensor.ndim == 2 else tensor.permute(3, 2, 0, 1)

@@ -56,11 +56,11 @@ def _averages():
     return [parameter.detach().clone() for parameter in _network(True)[0].parameters()]
 
 
-def _finish_heatmap_step():
-    """What `strong` does besides: clip the gradient's norm, and average the weights."""
+def _clip_step_and_average(optimizer):
+    """A step as of `strong`, which clips the norm of the gradient and averages the weights."""
     parameters = list(_network(True)[0].parameters())
     torch.nn.utils.clip_grad_norm_(parameters, 5.0)
-    _optimizer().step()
+    optimizer.step()
     with torch.no_grad():
         torch._foreach_lerp_(_averages(), parameters, 0.001)
 
@@ -68,18 +68,18 @@ def _finish_heatmap_step():
 def train(size, steps):
     """Return the images per second of training steps on one batch."""
     images, truth = _batch(size)
-    network, adam = _network(True)[1], _optimizer()
+    network, optimizer = _network(True)[1], _optimizer()
 
     def step():
-        adam.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with _autocast():
             points = network(images)
         loss = heatmap_loss(points, truth) if HEATMAP else torch.nn.functional.l1_loss(points.float(), truth)
         loss.backward()
         if HEATMAP:
-            _finish_heatmap_step()
+            _clip_step_and_average(optimizer)
         else:
-            adam.step()
+            optimizer.step()
         loss.item()
 
     return size * steps / repeat(step, steps)
