@@ -34,15 +34,16 @@ from kp_tf.models import layers
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import multiply_adds
 from kp_tf.recipes import PART3, RECIPES
-from kp_tf.training import model as training
+from kp_tf.training import adam
+from kp_tf.training.model import compiled
 
 SETTINGS = settings()
 INFO = find_model(SETTINGS["network"]) if "network" in SETTINGS else None
 RECIPE = INFO.recipe if INFO else RECIPES[SETTINGS.get("recipe", PART3.name), 3]
 POINTS = len(IBUG68)
 if SETTINGS.get("stock"):
-    layers.BatchNormalization, training.Adam = keras.layers.BatchNormalization, keras.optimizers.Adam
-    training.AdamW = keras.optimizers.AdamW
+    layers.BatchNormalization, adam.Adam = keras.layers.BatchNormalization, keras.optimizers.Adam
+    adam.AdamW = keras.optimizers.AdamW
 
 
 @cache
@@ -50,7 +51,7 @@ def _network() -> Any:
     if INFO:
         return load_model(INFO, SETTINGS["precision"])
     model = build_network(RECIPE, POINTS, seed=0, precision=resolve_precision(SETTINGS["precision"]))
-    return training.compiled(model, RECIPE, IBUG68.eyes, steps=1000)
+    return compiled(model, RECIPE, IBUG68.eyes, steps=1000)
 
 
 @cache

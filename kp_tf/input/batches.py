@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kp_tf.input.augment import draw
+from kp_tf.input.augment import NUM_DRAWS, NUM_LATER
 from kp_tf.input.decode import prepared_ahead
 from kp_tf.input.stored import PartOfCrops, StoredCrops
 
@@ -29,6 +29,13 @@ def in_batches(order: tf.Tensor, size: int) -> tf.data.Dataset:
 def scale_pixels(images: tf.Tensor) -> tf.Tensor:
     """Pixels of any integer or float type in [0, 255] to float32 in [-0.5, 0.5]."""
     return tf.cast(images, tf.float32) / 255.0 - 0.5
+
+
+def draw(count: int, key: tf.Tensor) -> tf.Tensor:
+    """Uniform random numbers (count, NUM_DRAWS) that follow from a key (2,) alone."""
+    first = tf.random.stateless_uniform((count, NUM_DRAWS - NUM_LATER), key)
+    later = tf.random.stateless_uniform((count, NUM_LATER), key + (0, 2**32))  # of no other epoch
+    return tf.concat([first, later], axis=1)
 
 
 def training_batches(

@@ -21,7 +21,7 @@ from kp_tf.models.losses import NME, HeatmapLoss, WingLoss
 from kp_tf.predict.cascade import BATCH_SIZE, predict_all
 from kp_tf.predict.samples import predict_samples
 from kp_tf.recipes import TEACHER_DEVIATION, TEACHER_TOLERANCE, Recipe
-from kp_tf.training.adam import Adam, AdamW
+from kp_tf.training.adam import optimizer_of
 from kp_tf.training.distributed import for_strategy
 from kp_tf.training.faces import Faces
 
@@ -41,34 +41,12 @@ def compiled(model: keras.Model, recipe: Recipe, eyes: tuple[int, int] | None, s
     model = for_strategy(with_variance(model) if recipe.loss == "heatmap" else model)
     if recipe.loss in LOSSES:
         metrics = [NME(eyes)] if eyes else []
-        model.compile(_optimizer(recipe, steps), LOSSES[recipe.loss](**recipe.loss_settings), metrics=metrics)
+        model.compile(optimizer_of(recipe, steps), LOSSES[recipe.loss](**recipe.loss_settings), metrics=metrics)
     elif recipe.loss != "own":
-        model.compile(_optimizer(recipe, steps), recipe.loss)
+        model.compile(optimizer_of(recipe, steps), recipe.loss)
     # otherwise the first step creates the optimizer's variables, and is traced twice
     model.optimizer.build(model.trainable_variables)
     return model
-
-
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    if recipe.weight_decay is None:
-        return Adam(recipe.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
-    warmup = min(recipe.warmup_epochs, recipe.epochs - 1) * steps
-    rate = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 100 if warmup else recipe.learning_rate,
-        recipe.epochs * steps - warmup,
-        alpha=0.005,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = AdamW(
-        rate,  # pyright: ignore[reportArgumentType] Keras' annotation leaves out schedules
-        weight_decay=recipe.weight_decay,
-        global_clipnorm=5.0,
-        use_ema=recipe.averaging > 0,
-        ema_momentum=recipe.averaging,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
 
 
 def start_from_init(model: keras.Model, info: ModelInfo, faces: Faces) -> None:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kp_tf.input.augment import draw
-from kp_tf.input.batches import epoch_by_epoch, fixed_batches, in_batches, scale_pixels, training_batches
+from kp_tf.input.batches import draw, epoch_by_epoch, fixed_batches, in_batches, scale_pixels, training_batches
 
 
 def test_scale_pixels_eagerly_and_in_tf_data():

@@ -1,0 +1,291 @@
+"""Train `strong` or `large` with Keras on JAX, on a GPU of a machine that has no TensorFlow.
+
+    python -m benchmarks.jax_training prepare crops.npz --part 3 --recipe large --data DIR --init large --epochs 300 …
+    KERAS_BACKEND=jax python -m benchmarks.jax_training fit crops.npz trained.npz
+    python -m benchmarks.jax_training finish trained.npz large.npz
+
+`prepare` takes the options of `train.py` and writes all that the GPU's machine needs: the settings, the first weights,
+and the crops as WebP files in one. `fit` needs Keras, JAX and Pillow there, and the folders `kp_tf` and `benchmarks`;
+its options replace those of `prepare`. `finish` scores and calibrates the network, and writes it as `pack` does.
+
+Augmentation, loss and optimizer are those of `train.py`, whose code does not depend on Keras' backend. The random
+numbers are JAX's, and an epoch's last batch is filled up with faces of its beginning.
+"""
+
+import argparse
+import io
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+from kp_tf.artifacts.info import ModelInfo
+from kp_tf.artifacts.weights import describe_model, save_weights
+from kp_tf.core.files import replacing
+from kp_tf.input.augment import NUM_DRAWS, training_transform
+from kp_tf.models.build import build_network
+from kp_tf.models.heatmap import with_variance
+from kp_tf.models.losses import HeatmapLoss, nme
+from kp_tf.recipes import COOLDOWN_STRENGTH, Recipe
+from kp_tf.training.adam import optimizer_of
+
+QUALITY = 85  # of the crops as WebP: within 1.7 grey levels (RMS) of what they were
+WEIGHT = "weight:"  # before the path of a weight
+SHOWN = 20  # times that the validation NME is printed
+
+ops: Any = keras.ops  # annotated for all backends at once
+
+
+def prepare(crops: Path, **options: Any) -> None:
+    """Write the crops, points, settings and first weights of a training; `options` as of `train`.
+
+    Raises:
+        KpError: as `train`.
+    """
+    from kp_tf.training.config import new_config
+    from kp_tf.training.faces import load
+    from kp_tf.training.model import start_from_init, teacher_points
+    from kp_tf.training.options import Options
+
+    config = new_config(Options(**options))
+    faces = load(config, "no device")
+    recipe, training, validation = faces.info.recipe, faces.training, faces.validation
+    points = training.points_norm
+    if recipe.teacher:
+        points = np.concatenate([points, teacher_points(recipe, training)], axis=1)
+    model = build_network(recipe, len(faces.info.scheme), config.seed)
+    if recipe.init:
+        start_from_init(model, faces.info, training)
+    files = [_encoded(crop) for crop in training.crops[:]]
+    unique = {file: number for number, file in enumerate(dict.fromkeys(files))}
+    arrays = {
+        "config": np.array(json.dumps({"format": 2, **config.to_json(), **faces.info.to_json()})),
+        "index": np.array([unique[file] for file in files], np.int32),  # a face that is named twice counts twice
+        "points": points.astype(np.float32),
+        "validation_points": validation.points_norm,
+        **_concatenated("crops", list(unique)),
+        **_concatenated("validation", [_encoded(crop) for crop in validation.crops[:]]),
+        **{WEIGHT + weight.path: _small(weight) for weight in model.weights},
+    }
+    with replacing(crops) as temporary:
+        np.savez(temporary, **arrays)
+    print(f"{crops}: {len(files)} faces an epoch, {len(unique)} crops, {crops.stat().st_size / 2**20:.1f} MiB")
+
+
+def _small(weight: Any) -> np.ndarray:
+    """A weight as `save_weights` keeps it."""
+    return ops.convert_to_numpy(weight.value).astype(np.float16 if len(weight.shape) > 1 else np.float32)
+
+
+def _weights(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name.startswith(WEIGHT)}
+
+
+def _encoded(crop: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(crop[..., 0]).convert("RGB").save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def _decoded(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("L"))[..., None]
+
+
+def _concatenated(name: str, files: list[bytes]) -> dict[str, np.ndarray]:
+    """Files as one array of bytes, and where each of them ends."""
+    return {name: np.frombuffer(b"".join(files), np.uint8), f"{name}_ends": np.cumsum([len(file) for file in files])}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` or `fit` wrote."""
+
+    info: ModelInfo
+    config: dict
+    arrays: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, path: Path) -> "Prepared":
+        """Read the file."""
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        content = json.loads(str(arrays["config"]))
+        return cls(ModelInfo.from_json(path, content, {}), content, arrays)
+
+    def with_settings(self, **settings: Any) -> "Prepared":
+        """The same with other settings of the recipe; None leaves one as it is."""
+        recipe = replace(self.info.recipe, **{name: value for name, value in settings.items() if value is not None})
+        return replace(self, info=replace(self.info, recipe=recipe), config={**self.config, "recipe": asdict(recipe)})
+
+    def pictures(self, name: str) -> np.ndarray:
+        """The crops (N, H, W, 1) uint8."""
+        ends = self.arrays[f"{name}_ends"]
+        files = [self.arrays[name][start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
+        with ThreadPoolExecutor() as pool:
+            return np.stack(list(pool.map(_decoded, files)))
+
+    def network(self, precision: str = "float32") -> keras.Model:
+        """The network with the first weights, in a precision of Keras."""
+        model = build_network(self.info.recipe, len(self.info.scheme), self.config["seed"], precision)
+        for weight in model.weights:
+            weight.assign(self.arrays[WEIGHT + weight.path])
+        return model
+
+
+def fit(prepared: Prepared, out: Path) -> None:
+    """Train on the device that JAX finds, and write the averaged weights; those so far after each line of progress."""
+    import jax
+
+    recipe, device = prepared.info.recipe, jax.devices()[0]
+    model = prepared.network("mixed_bfloat16" if device.platform == "gpu" else "float32")
+    fitted, count = with_variance(model), len(prepared.arrays["index"])
+    steps, cooldown = -(-count // recipe.batch_size), round((1 - recipe.cooldown_fraction) * recipe.epochs)
+    optimizer = optimizer_of(replace(recipe, averaging=0.0), steps)
+    optimizer.build(fitted.trainable_variables)
+    strong, weak = (_batches_of(prepared, strength) for strength in (1.0, COOLDOWN_STRENGTH))
+    take_step = _step_of(fitted, optimizer, recipe)
+    variables = fitted.trainable_variables, fitted.non_trainable_variables, optimizer.variables
+    first = [[variable.value for variable in each] for each in variables]
+    state, begun = (*first, first[0]), time.perf_counter()  # the last are the averages
+    # an argument of `batch`, because a constant of this size takes a minute to compile
+    data = jax.device_put((prepared.pictures("crops"), prepared.arrays["index"], prepared.arrays["points"]))
+    pictures = prepared.pictures("validation").astype(np.float32) / 255 - 0.5
+    print(f"{count} faces in {steps} steps, {recipe.epochs} epochs, on {device}", flush=True)
+    for epoch in range(recipe.epochs):
+        key, losses = jax.random.fold_in(jax.random.key(prepared.config["seed"]), epoch), []
+        order = jax.numpy.resize(jax.random.permutation(key, count), (steps, recipe.batch_size))
+        batch = strong if epoch < cooldown else weak
+        for step in range(steps):
+            state, value = take_step(state, *batch(data, jax.random.fold_in(key, step), order[step]))
+            losses.append(value)
+        if (epoch + 1) % max(1, recipe.epochs // SHOWN) == 0 or epoch + 1 == recipe.epochs:
+            for variable, value in zip((*variables[0], *variables[1]), (*state[3], *state[1]), strict=True):
+                variable.assign(value)
+            error = _validation_nme(model, pictures, prepared)
+            seconds, mean = time.perf_counter() - begun, float(np.mean([float(value) for value in losses]))
+            print(f"epoch {epoch + 1}: {seconds:.0f} s, loss {mean:.3f}, validation NME {error:.2f} %", flush=True)
+            _write(out, model, prepared.config)
+
+
+def _batches_of(prepared: Prepared, strength: float) -> Callable:
+    """A function of the crops, indices and points, a key, and the places of a batch to its images and points."""
+    import jax
+
+    recipe, flips = prepared.info.recipe, prepared.info.scheme.flip_indices
+    if recipe.teacher and flips:
+        flips = (*flips, *(len(flips) + partner for partner in flips))
+    transform = training_transform(recipe, flips, strength)
+
+    @jax.jit
+    def batch(data: tuple, key: Any, places: Any) -> tuple[Any, Any]:
+        crops, index, targets = data
+        draws = jax.random.uniform(key, (recipe.batch_size, NUM_DRAWS))
+        images, points = transform(crops[index[places]].astype("float32"), targets[places], draws)
+        return images / 255 - 0.5, points
+
+    return batch
+
+
+def _step_of(fitted: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> Callable:
+    """A function of the state, images and points to the state after a step and the loss.
+
+    The state has the trainable and the other variables of the model, those of the optimizer, and the averages.
+    """
+    import jax
+
+    loss, kept = HeatmapLoss(**recipe.loss_settings), recipe.averaging
+
+    def loss_of(trainable: list, fixed: list, images: Any, points: Any) -> tuple[Any, list]:
+        result: Any = fitted.stateless_call(trainable, fixed, images, training=True)
+        outputs, fixed = result
+        return loss(points, outputs), fixed
+
+    @jax.jit
+    def step(state: tuple, images: Any, points: Any) -> tuple[tuple, Any]:
+        trainable, fixed, moments, averages = state
+        (value, fixed), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, fixed, images, points)
+        updated: Any = optimizer.stateless_apply(moments, gradients, trainable)
+        trainable, moments = updated
+        averages = [kept * old + (1 - kept) * new for old, new in zip(averages, trainable, strict=True)]
+        return (trainable, fixed, moments, averages), value
+
+    return step
+
+
+def _validation_nme(model: keras.Model, pictures: np.ndarray, prepared: Prepared) -> float:
+    """NME (%) on the validation faces in upright windows fitted to the labels, as during a training."""
+    predicted = np.concatenate([ops.convert_to_numpy(model(part)) for part in np.array_split(pictures, 4)])
+    errors = nme(prepared.arrays["validation_points"], predicted, prepared.info.scheme.eyes or (0, 0))
+    return 100 * float(np.mean(ops.convert_to_numpy(errors)))
+
+
+def _write(out: Path, model: keras.Model, config: dict) -> None:
+    arrays: dict[str, Any] = {WEIGHT + weight.path: _small(weight) for weight in model.weights}
+    with replacing(out) as temporary:
+        np.savez(temporary, config=np.array(json.dumps(config)), **arrays)
+
+
+def finish(trained: Prepared, out: Path) -> None:
+    """Score and calibrate the network as at the end of a training, and write it as `pack` does."""
+    from kp_tf.backends.keras_backend import for_prediction
+    from kp_tf.training.config import TrainConfig
+    from kp_tf.training.faces import load
+    from kp_tf.training.scores import score
+
+    info, model = trained.info, trained.network()
+    faces = load(TrainConfig.from_json(info.path, trained.config), "no device")
+    scores = score(for_prediction(model, info), info, faces.training, faces.validation, faces.added)
+    metrics = {
+        **{"part": info.recipe.part, "recipe": info.recipe.name, "dataset": info.recipe.dataset},
+        **{"training_images": len(faces.training), "validation_images": len(faces.validation), **scores.report},
+        "completed": datetime.now(UTC).isoformat(),
+    }
+    save_weights(out, model, describe_model(replace(info, metrics=metrics)))
+    print(f"{out}: validation NME {100 * metrics['val_nme']:.2f} %")
+
+
+def main() -> None:
+    """Run from the command line."""
+    from kp_tf.training.arguments import add_options
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    preparing, fitting, finishing = (commands.add_parser(name) for name in ("prepare", "fit", "finish"))
+    preparing.add_argument("crops", type=Path)
+    add_options(preparing)
+    fitting.add_argument("crops", type=Path)
+    fitting.add_argument("trained", type=Path)
+    fitting.add_argument("--init", type=Path, help="begin with the weights of another `fit`")
+    fitting.add_argument("--epochs", type=int)
+    fitting.add_argument("--batch-size", type=int)
+    fitting.add_argument("--learning-rate", type=float)
+    finishing.add_argument("trained", type=Path)
+    finishing.add_argument("out", type=Path)
+    given = vars(parser.parse_args())
+    command = given.pop("command")
+    if command == "prepare":
+        for name in ("out", "overwrite", "resume", "submit", "devices"):
+            given.pop(name)
+        prepare(
+            given.pop("crops"),
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()},
+        )
+    elif command == "fit":
+        prepared, trained, init = Prepared.read(given.pop("crops")), given.pop("trained"), given.pop("init")
+        if init:
+            prepared.arrays.update(_weights(Prepared.read(init).arrays))
+        fit(prepared.with_settings(**given), trained)
+    else:
+        finish(Prepared.read(given["trained"]), given["out"])
+
+
+if __name__ == "__main__":
+    main()
