@@ -14,7 +14,7 @@ from kp_tf.predict.confidence import are_doubtful, mean_deviation
 
 # The logarithm of the limit in units of `max_deviation`: a constant, by the distance from the mean shape, and by the
 # angle between the points and the detector in right angles; `python -m benchmarks.detection_limit` fits them.
-SHAPE_LIMIT = (-0.23, 1.03, -0.19)
+SHAPE_LIMIT = (-0.25, 1.05, -0.16)
 MOST_UNLIKE = 0.5  # distance from the mean shape: faces have less
 
 

@@ -11,6 +11,7 @@ from kp_tf.core.keypoints import NOSE
 from kp_tf.predict.false_faces import SHAPE_LIMIT, are_faces, shape_limit
 
 COMPACT = committed("compact")
+COMPACT = replace(COMPACT, metrics=COMPACT.metrics | {"max_deviation": 0.0556})
 BOX = np.array([50.0, 50, 100, 100])
 
 
@@ -28,7 +29,7 @@ def is_face(deviation, turn=1.0, angle=0.0, told=None, info=COMPACT):
 
 def test_wide_heatmaps_of_an_ordinary_shape_are_no_face():
     assert is_face(0.043)
-    assert not is_face(0.046)
+    assert not is_face(0.044)
     assert is_face(0.052, turn=0.5), "turned away"
     assert not is_face(0.062, turn=0.5)
     assert is_face(0.043, angle=70), "the distance of shapes does not depend on the angle"
@@ -63,4 +64,4 @@ def test_the_limit_is_that_of_the_fit():
     limit = COMPACT.max_deviation * np.exp(SHAPE_LIMIT[0])
     assert is_face(limit - 1e-6)
     assert not is_face(limit + 1e-6)
-    assert limit == pytest.approx(0.0442, abs=1e-4)
+    assert limit == pytest.approx(0.0433, abs=1e-4)
