@@ -15,10 +15,11 @@ numbers are JAX's, and an epoch's last batch is filled up with faces of its begi
 import argparse
 import io
 import json
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from PIL import Image
 
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import describe_model, save_weights
+from kp_tf.cli import exit_status
 from kp_tf.core.files import replacing
 from kp_tf.input.augment import NUM_DRAWS, training_transform
 from kp_tf.models.build import build_network
@@ -36,6 +38,7 @@ from kp_tf.models.heatmap import with_variance
 from kp_tf.models.losses import HeatmapLoss, nme
 from kp_tf.recipes import COOLDOWN_STRENGTH, Recipe
 from kp_tf.training.adam import optimizer_of
+from kp_tf.training.arguments import add_options
 
 QUALITY = 85  # of the crops as WebP: within 1.7 grey levels (RMS) of what they were
 WEIGHT = "weight:"  # before the path of a weight
@@ -55,7 +58,8 @@ def prepare(crops: Path, **options: Any) -> None:
     from kp_tf.training.model import start_from_init, teacher_points
     from kp_tf.training.options import Options
 
-    config = new_config(Options(**options))
+    known = {field.name for field in fields(Options)}  # the others are of the run directory
+    config = new_config(Options(**{name: value for name, value in options.items() if name in known}))
     faces = load(config, "no device")
     recipe, training, validation = faces.info.recipe, faces.training, faces.validation
     points = training.points_norm
@@ -83,10 +87,6 @@ def prepare(crops: Path, **options: Any) -> None:
 def _small(weight: Any) -> np.ndarray:
     """A weight as `save_weights` keeps it."""
     return ops.convert_to_numpy(weight.value).astype(np.float16 if len(weight.shape) > 1 else np.float32)
-
-
-def _weights(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array for name, array in arrays.items() if name.startswith(WEIGHT)}
 
 
 def _encoded(crop: np.ndarray) -> bytes:
@@ -140,10 +140,21 @@ class Prepared:
         return model
 
 
-def fit(prepared: Prepared, out: Path) -> None:
-    """Train on the device that JAX finds, and write the averaged weights; those so far after each line of progress."""
+def fit(crops: Path, trained: Path, init: Path | None = None, **settings: Any) -> None:
+    """Train on the device that JAX finds, and write the averaged weights; those so far after each line of progress.
+
+    Args:
+        crops: what `prepare` wrote.
+        trained: the file to write.
+        init: begin with the weights of another such file.
+        **settings: of the recipe, instead of those of `prepare`; None leaves one as it is.
+    """
     import jax
 
+    prepared = Prepared.read(crops).with_settings(**settings)
+    if init:
+        begun = Prepared.read(init).arrays
+        prepared.arrays.update({name: array for name, array in begun.items() if name.startswith(WEIGHT)})
     recipe, device = prepared.info.recipe, jax.devices()[0]
     model = prepared.network("mixed_bfloat16" if device.platform == "gpu" else "float32")
     fitted, count = with_variance(model), len(prepared.arrays["index"])
@@ -172,7 +183,7 @@ def fit(prepared: Prepared, out: Path) -> None:
             error = _validation_nme(model, pictures, prepared)
             seconds, mean = time.perf_counter() - begun, float(np.mean([float(value) for value in losses]))
             print(f"epoch {epoch + 1}: {seconds:.0f} s, loss {mean:.3f}, validation NME {error:.2f} %", flush=True)
-            _write(out, model, prepared.config)
+            _write(trained, model, prepared.config)
 
 
 def _batches_of(prepared: Prepared, strength: float) -> Callable:
@@ -233,15 +244,20 @@ def _write(out: Path, model: keras.Model, config: dict) -> None:
         np.savez(temporary, config=np.array(json.dumps(config)), **arrays)
 
 
-def finish(trained: Prepared, out: Path) -> None:
-    """Score and calibrate the network as at the end of a training, and write it as `pack` does."""
+def finish(trained: Path, out: Path) -> None:
+    """Score and calibrate the network as at the end of a training, and write it as `pack` does.
+
+    Raises:
+        KpError: if the faces that it was trained on cannot be read.
+    """
     from kp_tf.backends.keras_backend import for_prediction
     from kp_tf.training.config import TrainConfig
     from kp_tf.training.faces import load
     from kp_tf.training.scores import score
 
-    info, model = trained.info, trained.network()
-    faces = load(TrainConfig.from_json(info.path, trained.config), "no device")
+    ended = Prepared.read(trained)
+    info, model = ended.info, ended.network()
+    faces = load(TrainConfig.from_json(trained, ended.config), "no device")
     scores = score(for_prediction(model, info), info, faces.training, faces.validation, faces.added)
     metrics = {
         **{"part": info.recipe.part, "recipe": info.recipe.name, "dataset": info.recipe.dataset},
@@ -252,40 +268,23 @@ def finish(trained: Prepared, out: Path) -> None:
     print(f"{out}: validation NME {100 * metrics['val_nme']:.2f} %")
 
 
-def main() -> None:
-    """Run from the command line."""
-    from kp_tf.training.arguments import add_options
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train on a GPU with Keras on JAX.")
     commands = parser.add_subparsers(dest="command", required=True)
     preparing, fitting, finishing = (commands.add_parser(name) for name in ("prepare", "fit", "finish"))
-    preparing.add_argument("crops", type=Path)
+    preparing.add_argument("crops", type=Path, help="the file to write")
     add_options(preparing)
-    fitting.add_argument("crops", type=Path)
-    fitting.add_argument("trained", type=Path)
-    fitting.add_argument("--init", type=Path, help="begin with the weights of another `fit`")
-    fitting.add_argument("--epochs", type=int)
-    fitting.add_argument("--batch-size", type=int)
-    fitting.add_argument("--learning-rate", type=float)
-    finishing.add_argument("trained", type=Path)
-    finishing.add_argument("out", type=Path)
+    fitting.add_argument("crops", type=Path, help="what prepare wrote")
+    fitting.add_argument("trained", type=Path, help="the file to write")
+    fitting.add_argument("--init", metavar="FILE", type=Path, help="begin with the weights of another `trained`")
+    fitting.add_argument("--epochs", metavar="N", type=int)
+    fitting.add_argument("--batch-size", metavar="N", type=int)
+    fitting.add_argument("--learning-rate", metavar="R", type=float)
+    finishing.add_argument("trained", type=Path, help="what fit wrote")
+    finishing.add_argument("out", type=Path, help="the packed network to write")
     given = vars(parser.parse_args())
-    command = given.pop("command")
-    if command == "prepare":
-        for name in ("out", "overwrite", "resume", "submit", "devices"):
-            given.pop(name)
-        prepare(
-            given.pop("crops"),
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()},
-        )
-    elif command == "fit":
-        prepared, trained, init = Prepared.read(given.pop("crops")), given.pop("trained"), given.pop("init")
-        if init:
-            prepared.arrays.update(_weights(Prepared.read(init).arrays))
-        fit(prepared.with_settings(**given), trained)
-    else:
-        finish(Prepared.read(given["trained"]), given["out"])
+    return exit_status(f"benchmarks.jax_training:{given.pop('command')}", **given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

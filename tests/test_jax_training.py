@@ -94,7 +94,7 @@ def test_a_network_trained_on_jax_predicts_the_same_on_tensorflow(tmp_path):
     assert (begun.info.recipe.epochs, ended.info.recipe.epochs) == (320, 4)
     assert 0 < np.abs(ended.arrays[BETA] - begun.arrays[BETA]).max() < 0.1
     on_jax(tmp_path / "predict.py", crops, trained, tmp_path / "seen.npy")
-    finish(ended, packed)
+    finish(trained, packed)
     info = find_model(str(packed))
     pictures = begun.pictures("validation") / np.float32(255) - np.float32(0.5)
     expected = load_model(info).predict_on_batch(pictures)

@@ -12,7 +12,7 @@ from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image, scale_boxes, to_pixels, with_angles
 from kp_tf.core.images import crop_image
 from kp_tf.core.mean_face import MeanFace
-from kp_tf.predict.confidence import are_doubtful, mean_deviation
+from kp_tf.predict.confidence import are_doubtful, are_sharp, mean_deviation
 
 BATCH_SIZE = 64  # crops through the network at once
 TURNS = range(45, 360, 45)  # degrees by which the first window is rotated, if the upright one is in doubt
@@ -52,7 +52,7 @@ def run_cascade(
     If the recipe says so, windows are rotated: the first as the box is, the others with the face. A face with unusually
     wide heatmaps in the first pass may be tilted too far. Its first window is then tried at seven other rotations; the
     sharpest go through the next passes as well, and the sharpest of all is kept. Where a detector has told the angle,
-    what is in doubt is seldom a face, so three rotations are tried, and only those go on that are not in doubt.
+    what is in doubt is seldom a face, so three rotations are tried, and only those with sharp heatmaps go on.
 
     Args:
         network: from `backends.load_network`.
@@ -160,7 +160,7 @@ def _with_turns(
 
     Returns:
         Indices (n,) of faces and outputs (n, K, 3): all N as they are, then up to KEPT_TURNS rotations of those in
-        doubt. Where the angle is known, only rotations that are not in doubt themselves are among them.
+        doubt. Where the angle is known, only rotations with sharp heatmaps are among them.
     """
     everyone = np.arange(len(boxes))
     doubtful = np.flatnonzero(are_doubtful(outputs[..., 2], info.calibration, info.usual_deviation))
@@ -173,7 +173,7 @@ def _with_turns(
     tried = run_pass(faces, turned, last=False)
     order = np.lexsort((mean_deviation(tried[..., 2]), faces))  # each face's, the sharpest first
     places = np.arange(len(faces)) - np.searchsorted(faces, faces)
-    is_good = of_unknown_angle[faces] | ~are_doubtful(tried[..., 2], info.calibration, info.usual_deviation)
+    is_good = of_unknown_angle[faces] | are_sharp(info, tried[..., 2])
     kept = order[(places < KEPT_TURNS) & is_good[order]]
     return np.concatenate([everyone, faces[kept]]), np.concatenate([outputs, tried[kept]])
 

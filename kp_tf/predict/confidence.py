@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from kp_tf.artifacts.info import ModelInfo
+
 NEAR = 0.03  # of the crop's side: about 7 % of the inter-ocular distance
 # Instead of a calibration: the standard deviation of a heatmap is taken as the expected error, which training brings it
 # near (`losses.laplace_nll`), and errors as normally distributed vectors. Only comparisons of one network use it.
@@ -12,6 +14,7 @@ NARROWEST = 1e-30  # variance: of no heatmap, but exact zeros have no logarithm
 MIN_POINTS = 200  # to calibrate on
 MIN_FACES = 20  # likewise: the points of one face go wrong together (`benchmarks/calibration.py`)
 MIN_CONFIDENCE = 0.7  # mean of a detection, of networks without a `max_deviation`: faces of 300-W have 0.8 and more
+SHARP = 1.1  # of the usual deviation: where many windows are tried, most show nothing, and none of these may pass
 MARGIN = 1.35  # between the deviations of a network's own faces and the largest that a detection may have
 
 
@@ -140,6 +143,12 @@ def are_doubtful(
     if largest is not None:
         return mean_deviation(variance) > largest
     return confidence_of(variance, calibration).mean(axis=1) < MIN_CONFIDENCE  # False for NaN
+
+
+def are_sharp(info: ModelInfo, variance: np.ndarray) -> np.ndarray:
+    """Which of N windows, of many that were tried, show what a network was trained on, from variances (N, K)."""
+    limit = SHARP * info.usual_deviation if info.usual_deviation else info.max_deviation
+    return ~are_doubtful(variance, info.calibration, limit)
 
 
 def errors_in_crops(points: np.ndarray, truth: np.ndarray, boxes: np.ndarray, crop_scale: float) -> np.ndarray:

@@ -11,13 +11,12 @@ from kp_tf.backends.network import Network
 from kp_tf.core.errors import KpError
 from kp_tf.core.geometry import clusters, crop_windows, misses_image, scale_boxes, to_pixels
 from kp_tf.predict.cascade import cropper_of, predict_all, run_cascade
-from kp_tf.predict.confidence import are_doubtful, mean_deviation
+from kp_tf.predict.confidence import are_sharp, mean_deviation
 
 NETWORK = "network"  # the name of this search among those of the detectors
 SIDES = (0.75, 0.5, 0.34)  # of the boxes, in units of the picture's shorter side
 STEP = 0.5  # between boxes, in units of their side
 TRIED = 6  # of the sharpest places go through all passes
-SHARP = 1.1  # of the network's usual deviation: dozens of windows without anything are seen, and none may pass
 SAME = 0.3  # intersection over union from which two boxes are of one thing
 NESTED = 0.8  # so they are if this much of the smaller one lies in the other: one of them shows a part of the thing
 
@@ -47,12 +46,6 @@ def search(network: Network, info: ModelInfo, grey: Image.Image) -> np.ndarray:
     outside = misses_image(crop_windows(boxes, info.recipe.crop_scale), np.array([grey.size]))
     things = ~outside & are_sharp(info, outputs[..., 2])
     return boxes[things][_distinct(boxes[things], outputs[things, :, 2], NESTED)]
-
-
-def are_sharp(info: ModelInfo, variance: np.ndarray) -> np.ndarray:
-    """Which of N places show what a network was trained on, from variances (N, K)."""
-    limit = SHARP * info.usual_deviation if info.usual_deviation else info.max_deviation
-    return ~are_doubtful(variance, info.calibration, limit)
 
 
 def _boxes_in(width: int, height: int) -> np.ndarray:

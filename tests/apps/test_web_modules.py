@@ -21,7 +21,7 @@ from kp_tf.core.images import crop_image
 from kp_tf.core.keypoints import IBUG68, NOSE
 from kp_tf.core.mean_face import MeanFace
 from kp_tf.predict.cascade import KEPT_TURNS, KNOWN_TURNS, TURNS
-from kp_tf.predict.confidence import are_doubtful, confidence_of
+from kp_tf.predict.confidence import are_doubtful, are_sharp, confidence_of
 from kp_tf.predict.detectors.builtin import SIDES, find_centres
 from kp_tf.predict.false_faces import are_faces
 from kp_tf.predict.predictor import Predictor
@@ -145,6 +145,9 @@ def test_confidence(call, calibration):
             for name, deviation in (("isDoubtful", "max_deviation"), ("isUnusual", "usual_deviation")):
                 model = {"calibration": calibration, deviation: largest}
                 assert call("confidence", name, (scale * variance).tolist(), model) == doubtful
+            metrics = {"calibration": calibration, "usual_deviation": largest, "max_deviation": 0.006}
+            sharp = bool(are_sharp(replace(DISC_INFO, metrics=metrics), scale * variance[None])[0])
+            assert call("confidence", "isSharp", (scale * variance).tolist(), metrics) == sharp
 
 
 def test_false_faces(call):
@@ -226,7 +229,7 @@ CASCADE = """(async () => {
 @pytest.mark.parametrize(
     ("angle", "tries"), [([], len(TURNS) + KEPT_TURNS), ([30.0], len(KNOWN_TURNS))], ids=["drawn", "found"]
 )
-def test_rotations_that_are_in_doubt_go_on_only_where_the_angle_is_not_known(call, angle, tries):
+def test_rotations_that_are_not_sharp_go_on_only_where_the_angle_is_not_known(call, angle, tries):
     image, box, seen = Image.fromarray(draw_discs((60, 60))), [38.0, 42, 40, 40, *angle], []
 
     def network(crops):

@@ -10,7 +10,8 @@ from kp_tf.artifacts.info import ModelInfo
 from kp_tf.backends.network import Network
 from kp_tf.core.geometry import crop_windows, misses_image
 from kp_tf.predict.cascade import cropper_of, run_cascade
-from kp_tf.predict.search import are_sharp, search
+from kp_tf.predict.confidence import are_sharp
+from kp_tf.predict.search import search
 
 ROUNDS = 3  # of predictions; each is in the box around the points of the last
 MARGIN = 0.1  # of a box around points, in units of its longer side, as in static/project/shape.js

@@ -10,7 +10,7 @@
  *   with heatmaps, the variance of each point, in the unit square of the crop
  */
 
-import { isUnusual, mean, meanDeviation } from "./confidence.js";
+import { isSharp, isUnusual, mean, meanDeviation } from "./confidence.js";
 import { crop } from "./crop.js";
 import { boxAround, boxIn, rotatedBoxAround } from "./mean-face.js";
 import { cropWindow, missesPicture, scaledBox, toPixels } from "./windows.js";
@@ -68,8 +68,8 @@ export async function runPass(network, model, picture, box) {
 }
 
 /**
- * The first window and, if it is in doubt, the sharpest of its other rotations: if the angle is known, only those that
- * are not in doubt themselves.
+ * The first window and, if it is in doubt, the sharpest of its other rotations: if the angle is known, only those
+ * with sharp heatmaps.
  */
 async function firstPass(look, box, model, turns, isKnown) {
   const upright = await look(box);
@@ -77,7 +77,7 @@ async function firstPass(look, box, model, turns, isKnown) {
   const turned = [];
   for (const turn of turns) turned.push(await look([...box.slice(0, 4), box[4] + turn]));
   const sorted = turned.sort((one, other) => meanDeviation(one.variance) - meanDeviation(other.variance));
-  return [upright, ...sorted.slice(0, KEPT_TURNS).filter(({ variance }) => !isKnown || !isUnusual(variance, model))];
+  return [upright, ...sorted.slice(0, KEPT_TURNS).filter(({ variance }) => !isKnown || isSharp(variance, model))];
 }
 
 /** The box of the next pass; stray points must not lead out of the picture. */

@@ -3,6 +3,7 @@
 const NEAR = 0.03; // of the crop's side
 const UNCALIBRATED = [Math.log((Math.PI / 4) * NEAR ** 2), -2]; // for comparisons within one network alone
 const NARROWEST = 1e-30; // variance: exact zeros have no logarithm
+const SHARP = 1.1; // of the usual deviation
 const MIN_CONFIDENCE = 0.7; // mean of a detection, of networks without a max_deviation
 
 /** The probability that each point lies within 3 % of the crop's side of the truth; NaN without a calibration. */
@@ -25,6 +26,11 @@ export const isDoubtful = (variance, { calibration, max_deviation }) => exceeds(
 
 /** Whether the heatmaps are wider than those of 95 of 100 faces, so that other rotations are worth a try. */
 export const isUnusual = (variance, { calibration, usual_deviation }) => exceeds(variance, calibration, usual_deviation);
+
+/** Whether a window, of many that were tried, shows what the network was trained on. */
+export function isSharp(variance, { calibration, usual_deviation, max_deviation }) {
+  return !exceeds(variance, calibration, usual_deviation ? SHARP * usual_deviation : max_deviation);
+}
 
 function exceeds(variance, calibration, largest) {
   if (largest) return meanDeviation(variance) > largest;

@@ -4,14 +4,13 @@
  */
 
 import { runCascade, runPass } from "./cascade.js";
-import { isDoubtful, meanDeviation } from "./confidence.js";
+import { isSharp, meanDeviation } from "./confidence.js";
 import { boxAround } from "./mean-face.js";
 import { cropWindow, missesPicture, nesting, overlap, scaledBox } from "./windows.js";
 
 const SIDES = [0.75, 0.5, 0.34]; // of the boxes, in units of the picture's shorter side
 const STEP = 0.5; // between boxes, in units of their side
 const TRIED = 6; // of the sharpest places go through all passes
-const SHARP = 1.1; // of the network's usual deviation, above which a place shows nothing
 const SAME = 0.3; // intersection over union from which two boxes are of one thing
 const NESTED = 0.8; // so they are if this much of the smaller one lies in the other
 const PAUSE_EVERY = 4; // passes, so that the page answers meanwhile
@@ -32,13 +31,12 @@ export async function search(network, model, picture) {
     const { points, variance } = await runPass(network, model, picture, scaledBox(box, model.first_pass_scale));
     places.push({ box: around(points, box), deviation: meanDeviation(variance) });
   }
-  const limit = model.usual_deviation ? SHARP * model.usual_deviation : model.max_deviation;
   const found = [];
   for (const place of distinct(places).slice(0, TRIED)) {
     const { points, variance } = await runCascade(network, model, picture, place.box);
     const box = around(points, place.box);
     const isOutside = missesPicture(cropWindow(box, model.crop_scale), picture);
-    if (isOutside || isDoubtful(variance, { ...model, max_deviation: limit })) continue;
+    if (isOutside || !isSharp(variance, model)) continue;
     found.push({ box, deviation: meanDeviation(variance) });
   }
   return distinct(found, NESTED).map(({ box }) => box);
