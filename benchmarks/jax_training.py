@@ -4,12 +4,14 @@
     KERAS_BACKEND=jax python -m benchmarks.jax_training fit crops.npz trained.npz
     python -m benchmarks.jax_training finish trained.npz large.npz
 
-`prepare` takes the options of `train.py` and writes all that the GPU's machine needs: the settings, the first weights,
-and the crops as WebP files in one. `fit` needs Keras, JAX and Pillow there, and the folders `kp_tf` and `benchmarks`;
-its options replace those of `prepare`. `finish` scores and calibrates the network, and writes it as `pack` does.
+`prepare` takes the options of `train.py` that choose faces and settings, and writes all that the GPU's machine needs in
+one file: the settings, the first weights, and the crops as WebP. `fit` needs Keras, JAX for that GPU and Pillow there,
+and the folders `kp_tf` and `benchmarks`; its options replace those of `prepare`. `finish` scores and calibrates the
+network, and writes it as `pack` does.
 
-Augmentation, loss and optimizer are those of `train.py`, whose code does not depend on Keras' backend. The random
-numbers are JAX's, and an epoch's last batch is filled up with faces of its beginning.
+Augmentation, loss, schedule and settings are those of `train.py`. The random numbers are JAX's, an epoch's last batch
+is filled up with faces of its beginning, and a GPU computes in bfloat16, and products of float32 in the precision that
+JAX has for it (TF32 on recent NVIDIA cards).
 """
 
 import argparse
@@ -21,8 +23,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -31,7 +34,9 @@ from PIL import Image
 from kp_tf.artifacts.info import ModelInfo
 from kp_tf.artifacts.weights import describe_model, save_weights
 from kp_tf.cli import exit_status
-from kp_tf.core.files import replacing
+from kp_tf.core.errors import KpError
+from kp_tf.core.files import read_npz, replacing
+from kp_tf.core.keypoints import IBUG68
 from kp_tf.input.augment import NUM_DRAWS, training_transform
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import with_variance
@@ -42,8 +47,10 @@ from kp_tf.training.arguments import add_options
 
 QUALITY = 85  # of the crops as WebP: within 1.7 grey levels (RMS) of what they were
 WEIGHT = "weight:"  # before the path of a weight
-SHOWN = 20  # times that the validation NME is printed
+SHOWN = 20  # times at least that the validation NME is printed, or after every epoch
+WITHOUT_EFFECT = ("out", "overwrite", "resume", "submit", "devices", "keep", "deterministic")  # options of train.py
 
+EYES: Any = IBUG68.eyes  # of part 3
 ops: Any = keras.ops  # annotated for all backends at once
 
 
@@ -51,7 +58,7 @@ def prepare(crops: Path, **options: Any) -> None:
     """Write the crops, points, settings and first weights of a training; `options` as of `train`.
 
     Raises:
-        KpError: as `train`.
+        KpError: as `train`, or if the recipe or an option is not for this.
     """
     from kp_tf.training.config import new_config
     from kp_tf.training.faces import load
@@ -59,7 +66,11 @@ def prepare(crops: Path, **options: Any) -> None:
     from kp_tf.training.options import Options
 
     known = {field.name for field in fields(Options)}  # the others are of the run directory
+    if given := [name for name in WITHOUT_EFFECT if options.get(name)]:
+        raise KpError(f"--{given[0]} has no effect here; leave it out")
     config = new_config(Options(**{name: value for name, value in options.items() if name in known}))
+    if config.recipe.part != 3 or not config.recipe.has_heatmaps:
+        raise KpError("this trains part 3 with the recipes strong and large; see --part and --recipe")
     faces = load(config, "no device")
     recipe, training, validation = faces.info.recipe, faces.training, faces.validation
     points = training.points_norm
@@ -79,8 +90,7 @@ def prepare(crops: Path, **options: Any) -> None:
         **_concatenated("validation", [_encoded(crop) for crop in validation.crops[:]]),
         **{WEIGHT + weight.path: _small(weight) for weight in model.weights},
     }
-    with replacing(crops) as temporary:
-        np.savez(temporary, **arrays)
+    _write(crops, arrays)
     print(f"{crops}: {len(files)} faces an epoch, {len(unique)} crops, {crops.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -114,9 +124,10 @@ class Prepared:
 
     @classmethod
     def read(cls, path: Path) -> "Prepared":
-        """Read the file."""
-        with np.load(path) as archive:
-            arrays = dict(archive)
+        """Read the file. Raises KpError if it is missing, damaged or another."""
+        arrays = read_npz(path, "what `prepare` or `fit` of benchmarks.jax_training wrote")
+        if "config" not in arrays:
+            raise KpError(f"{path}: expected what `prepare` or `fit` of benchmarks.jax_training wrote")
         content = json.loads(str(arrays["config"]))
         return cls(ModelInfo.from_json(path, content, {}), content, arrays)
 
@@ -128,7 +139,7 @@ class Prepared:
     def pictures(self, name: str) -> np.ndarray:
         """The crops (N, H, W, 1) uint8."""
         ends = self.arrays[f"{name}_ends"]
-        files = [self.arrays[name][start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
+        files = [self.arrays[name][start:end].tobytes() for start, end in pairwise([0, *ends])]
         with ThreadPoolExecutor() as pool:
             return np.stack(list(pool.map(_decoded, files)))
 
@@ -140,32 +151,45 @@ class Prepared:
         return model
 
 
-def fit(crops: Path, trained: Path, init: Path | None = None, **settings: Any) -> None:
+def fit(crops: Path, trained: Path, init: Path | None = None, seed: int | None = None, **settings: Any) -> None:
     """Train on the device that JAX finds, and write the averaged weights; those so far after each line of progress.
 
     Args:
         crops: what `prepare` wrote.
         trained: the file to write.
         init: begin with the weights of another such file.
-        **settings: of the recipe, instead of those of `prepare`; None leaves one as it is.
+        seed: of order and augmentation, instead of that of `prepare`.
+        **settings: of the recipe, likewise; None leaves one as it is.
+
+    Raises:
+        KpError: if Keras does not run on JAX, a file cannot be used, or the loss is not finite: the last weights that
+            were written are kept.
     """
+    if keras.backend.backend() != "jax":
+        raise KpError("set KERAS_BACKEND=jax")
     import jax
 
-    prepared = Prepared.read(crops).with_settings(**settings)
+    device = jax.devices()[0]
+    precision = "mixed_bfloat16" if device.platform == "gpu" else "float32"
+    prepared = Prepared.read(crops).with_settings(init=init and str(init), precision=precision, **settings)
     if init:
-        begun = Prepared.read(init).arrays
-        prepared.arrays.update({name: array for name, array in begun.items() if name.startswith(WEIGHT)})
-    recipe, device = prepared.info.recipe, jax.devices()[0]
-    model = prepared.network("mixed_bfloat16" if device.platform == "gpu" else "float32")
+        earlier = Prepared.read(init).arrays
+        prepared.arrays.update({name: array for name, array in earlier.items() if name.startswith(WEIGHT)})
+    if seed is not None:
+        prepared.config["seed"] = seed
+    recipe, model = prepared.info.recipe, prepared.network(precision)
+    if min(recipe.epochs, recipe.batch_size) < 1:
+        raise KpError("--epochs and --batch-size must be at least 1")
     fitted, count = with_variance(model), len(prepared.arrays["index"])
     steps, cooldown = -(-count // recipe.batch_size), round((1 - recipe.cooldown_fraction) * recipe.epochs)
-    optimizer = optimizer_of(replace(recipe, averaging=0.0), steps)
+    optimizer = optimizer_of(replace(recipe, averaging=0.0), steps)  # the averages are in the state
     optimizer.build(fitted.trainable_variables)
     strong, weak = (_batches_of(prepared, strength) for strength in (1.0, COOLDOWN_STRENGTH))
     take_step = _step_of(fitted, optimizer, recipe)
-    variables = fitted.trainable_variables, fitted.non_trainable_variables, optimizer.variables
-    first = [[variable.value for variable in each] for each in variables]
-    state, begun = (*first, first[0]), time.perf_counter()  # the last are the averages
+    values = [variable.value for variable in fitted.trainable_variables]
+    fixed = [variable.value for variable in fitted.non_trainable_variables]
+    state = _State(values, fixed, [variable.value for variable in optimizer.variables], values)
+    begun = time.perf_counter()
     # an argument of `batch`, because a constant of this size takes a minute to compile
     data = jax.device_put((prepared.pictures("crops"), prepared.arrays["index"], prepared.arrays["points"]))
     pictures = prepared.pictures("validation").astype(np.float32) / 255 - 0.5
@@ -178,12 +202,25 @@ def fit(crops: Path, trained: Path, init: Path | None = None, **settings: Any) -
             state, value = take_step(state, *batch(data, jax.random.fold_in(key, step), order[step]))
             losses.append(value)
         if (epoch + 1) % max(1, recipe.epochs // SHOWN) == 0 or epoch + 1 == recipe.epochs:
-            for variable, value in zip((*variables[0], *variables[1]), (*state[3], *state[1]), strict=True):
+            seconds, mean = time.perf_counter() - begun, float(np.mean([float(value) for value in losses]))
+            if not np.isfinite(mean):
+                raise KpError(f"epoch {epoch + 1}: the loss is {mean}; try a lower --learning-rate")
+            variables = *fitted.trainable_variables, *fitted.non_trainable_variables
+            for variable, value in zip(variables, (*state.averages, *state.fixed), strict=True):
                 variable.assign(value)
             error = _validation_nme(model, pictures, prepared)
-            seconds, mean = time.perf_counter() - begun, float(np.mean([float(value) for value in losses]))
             print(f"epoch {epoch + 1}: {seconds:.0f} s, loss {mean:.3f}, validation NME {error:.2f} %", flush=True)
-            _write(trained, model, prepared.config)
+            weights = {WEIGHT + weight.path: _small(weight) for weight in model.weights}
+            _write(trained, {"config": np.array(json.dumps(prepared.config)), **weights})
+
+
+class _State(NamedTuple):
+    """Values of the model's trainable and other variables, of the optimizer's, and averages of the trainable ones."""
+
+    trainable: list
+    fixed: list
+    moments: list
+    averages: list
 
 
 def _batches_of(prepared: Prepared, strength: float) -> Callable:
@@ -206,10 +243,7 @@ def _batches_of(prepared: Prepared, strength: float) -> Callable:
 
 
 def _step_of(fitted: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> Callable:
-    """A function of the state, images and points to the state after a step and the loss.
-
-    The state has the trainable and the other variables of the model, those of the optimizer, and the averages.
-    """
+    """A function of the state, images and points to the state after a step and the loss."""
     import jax
 
     loss, kept = HeatmapLoss(**recipe.loss_settings), recipe.averaging
@@ -220,13 +254,13 @@ def _step_of(fitted: keras.Model, optimizer: keras.optimizers.Optimizer, recipe:
         return loss(points, outputs), fixed
 
     @jax.jit
-    def step(state: tuple, images: Any, points: Any) -> tuple[tuple, Any]:
+    def step(state: _State, images: Any, points: Any) -> tuple[_State, Any]:
         trainable, fixed, moments, averages = state
         (value, fixed), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, fixed, images, points)
         updated: Any = optimizer.stateless_apply(moments, gradients, trainable)
         trainable, moments = updated
         averages = [kept * old + (1 - kept) * new for old, new in zip(averages, trainable, strict=True)]
-        return (trainable, fixed, moments, averages), value
+        return _State(trainable, fixed, moments, averages), value
 
     return step
 
@@ -234,14 +268,13 @@ def _step_of(fitted: keras.Model, optimizer: keras.optimizers.Optimizer, recipe:
 def _validation_nme(model: keras.Model, pictures: np.ndarray, prepared: Prepared) -> float:
     """NME (%) on the validation faces in upright windows fitted to the labels, as during a training."""
     predicted = np.concatenate([ops.convert_to_numpy(model(part)) for part in np.array_split(pictures, 4)])
-    errors = nme(prepared.arrays["validation_points"], predicted, prepared.info.scheme.eyes or (0, 0))
+    errors = nme(prepared.arrays["validation_points"], predicted, EYES)
     return 100 * float(np.mean(ops.convert_to_numpy(errors)))
 
 
-def _write(out: Path, model: keras.Model, config: dict) -> None:
-    arrays: dict[str, Any] = {WEIGHT + weight.path: _small(weight) for weight in model.weights}
-    with replacing(out) as temporary:
-        np.savez(temporary, config=np.array(json.dumps(config)), **arrays)
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:  # of a path, NumPy would change the suffix
+        np.savez(file, **arrays)
 
 
 def finish(trained: Path, out: Path) -> None:
@@ -280,6 +313,7 @@ def main() -> int:
     fitting.add_argument("--epochs", metavar="N", type=int)
     fitting.add_argument("--batch-size", metavar="N", type=int)
     fitting.add_argument("--learning-rate", metavar="R", type=float)
+    fitting.add_argument("--seed", metavar="N", type=int)
     finishing.add_argument("trained", type=Path, help="what fit wrote")
     finishing.add_argument("out", type=Path, help="the packed network to write")
     given = vars(parser.parse_args())

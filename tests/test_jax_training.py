@@ -1,4 +1,4 @@
-"""What runs on JAX gives what it gives on TensorFlow: augmentation, loss, and the weights of a training."""
+"""What runs on JAX gives what it gives on TensorFlow: augmentation, loss, and the network of a training."""
 
 import os
 import subprocess
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from helpers import write_ibug
 
-from benchmarks.jax_training import Prepared, finish, prepare
+from benchmarks.jax_training import Prepared, finish, fit, prepare
 from kp_tf.artifacts.find import find_model
 from kp_tf.backends.keras_backend import load_model
+from kp_tf.core.errors import KpError
 from kp_tf.input.augment import NUM_DRAWS, augment
 from kp_tf.models.losses import HeatmapLoss
 from kp_tf.recipes import COMPACT
@@ -108,5 +109,19 @@ def test_a_training_begins_with_the_weights_of_another(tmp_path):
     with np.load(crops) as archive:
         arrays = dict(archive)
     np.savez(one, **(arrays | {BETA: arrays[BETA] + 1}))
-    on_jax(FIT, "fit", crops, other, "--epochs", 1, "--learning-rate", 1e-9, "--init", one)
-    np.testing.assert_allclose(Prepared.read(other).arrays[BETA], arrays[BETA] + 1, rtol=1e-5)
+    on_jax(FIT, "fit", crops, other, "--epochs", 1, "--learning-rate", 1e-9, "--seed", 3, "--init", one)
+    ended = Prepared.read(other)
+    np.testing.assert_allclose(ended.arrays[BETA], arrays[BETA] + 1, rtol=1e-5)
+    assert (ended.config["seed"], ended.info.recipe.init, ended.info.recipe.precision) == (3, str(one), "float32")
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path):
+    data = str(write_ibug(tmp_path))
+    with pytest.raises(KpError, match="strong and large"):
+        prepare(tmp_path / "crops.npz", part=3, recipe="course", data=data)
+    with pytest.raises(KpError, match="--submit has no effect"):
+        prepare(tmp_path / "crops.npz", part=3, recipe="strong", data=data, submit=tmp_path / "a.csv")
+    with pytest.raises(KpError, match="set KERAS_BACKEND=jax"):
+        fit(tmp_path / "crops.npz", tmp_path / "trained.npz")
+    with pytest.raises(KpError, match=r"crops\.npz"):
+        Prepared.read(tmp_path / "crops.npz")

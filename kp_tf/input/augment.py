@@ -25,7 +25,9 @@ _COLUMNS = {  # of `draws`: each operation has its own, whether or not the other
     **{"occlusion": 2 * _OCCLUSION, "shadow": 4, "gamma": 1, "contrast": 1, "brightness": 1},
     **{"blur": 2, "low_resolution": 1, "noise": 2, "cut": 2},
 }
-_LATER_COLUMNS = {"first_pass": 5}  # drawn by a key of their own, so that those before stay as they were
+_LATER_COLUMNS = {
+    "first_pass": 5
+}  # `batches.draw` has a key of their own for them, so that those before stay as they were
 NUM_DRAWS, NUM_LATER = sum((_COLUMNS | _LATER_COLUMNS).values()), sum(_LATER_COLUMNS.values())
 _SIDES = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)  # normals of a window's sides
 
@@ -220,7 +222,8 @@ def _sampled(images: Tensor, linear: Tensor, offset: Tensor, shape: tuple[int, i
     y, x = np.meshgrid(np.arange(h, dtype=np.float32), np.arange(w, dtype=np.float32), indexing="ij")
     places = np.stack([x, y], axis=-1).reshape(1, -1, 2)
     places = ops.matmul(places, ops.transpose(linear, (0, 2, 1))) + offset[:, None]
-    places = ops.clip(places + 1, 0, _pair(width + 0.999, height + 0.999))  # of the picture in a black frame of 1 pixel
+    # in a black frame of one pixel, of which the clipping leaves a thousandth of the pixel beside it
+    places = ops.clip(places + 1, 0, _pair(width + 0.999, height + 0.999))
     corner = ops.floor(places)
     right, down = ops.unstack((places - corner)[..., None], axis=2)  # (B, h w, 1)
     padded = ops.reshape(ops.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]]), (len(images), -1, images.shape[-1]))

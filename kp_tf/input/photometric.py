@@ -104,8 +104,8 @@ def _blur(images: Tensor, draw: Tensor, probability: float) -> Tensor:
         weights = ops.softmax(-0.5 * (taps / width) ** 2)  # (B, taps)
         padding = [[_TAPS, _TAPS] if axis == a else [0, 0] for a in range(4)]
         padded, size = ops.pad(images, padding, "symmetric"), images.shape[axis]
-        shifted = [padded[:, t : t + size] if axis == 1 else padded[:, :, t : t + size] for t in range(9)]
-        images = sum(per_image(weights[:, t]) * shifted[t] for t in range(9))
+        shifted = [padded[:, t : t + size] if axis == 1 else padded[:, :, t : t + size] for t in range(2 * _TAPS + 1)]
+        images = sum(per_image(weights[:, t]) * shifted[t] for t in range(2 * _TAPS + 1))
     return images
 
 

@@ -1,4 +1,4 @@
-"""The optimizers of the recipes: Keras' Adam and AdamW, each variable's step computed by one kernel of TensorFlow.
+"""The optimizers of the recipes: Keras' Adam and AdamW, on TensorFlow with one kernel for each variable's step.
 
 Keras writes the step as some twenty operations on each variable: more to trace before the first step, and more passes
 through memory in every step.
@@ -12,7 +12,7 @@ from kp_tf.recipes import Recipe
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer with its schedule, for `steps` in an epoch."""
+    """The recipe's optimizer with its schedule, with `steps` per epoch."""
     if recipe.weight_decay is None:
         return Adam(recipe.learning_rate, epsilon=1e-8)  # PyTorch's epsilon
     warmup = min(recipe.warmup_epochs, recipe.epochs - 1) * steps
@@ -35,7 +35,8 @@ def optimizer_of(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 
 
 class _OneKernel:
-    """Replaces the step of `keras.optimizers.Adam` without `amsgrad`; settings and variables stay the same."""
+    """Replaces the step of `keras.optimizers.Adam` without `amsgrad` on TensorFlow; settings and variables stay the
+    same."""
 
     beta_1: float
     beta_2: float
