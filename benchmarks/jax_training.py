@@ -9,9 +9,9 @@ one file: the settings, the first weights, and the crops as WebP. `fit` needs Ke
 and the folders `kp_tf` and `benchmarks`; its options replace those of `prepare`. `finish` scores and calibrates the
 network, and writes it as `pack` does.
 
-Augmentation, loss, schedule and settings are those of `train.py`. The random numbers are JAX's, an epoch's last batch
-is filled up with faces of its beginning, and a GPU computes in bfloat16, and products of float32 in the precision that
-JAX has for it (TF32 on recent NVIDIA cards).
+Augmentation, loss, schedule and settings are those of `train.py`. Three things differ: the random numbers are JAX's;
+the last batch of an epoch is filled up with faces from its beginning; and a GPU computes in bfloat16, with products of
+float32 in JAX's default precision (TF32 on recent NVIDIA cards).
 """
 
 import argparse
@@ -31,26 +31,25 @@ import keras
 import numpy as np
 from PIL import Image
 
+from benchmarks.report import OUTER_EYES
 from kp_tf.artifacts.info import ModelInfo
-from kp_tf.artifacts.weights import describe_model, save_weights
+from kp_tf.artifacts.weights import describe_model, load_weights, save_weights, stored_weights
 from kp_tf.cli import exit_status
 from kp_tf.core.errors import KpError
 from kp_tf.core.files import read_npz, replacing
-from kp_tf.core.keypoints import IBUG68
 from kp_tf.input.augment import NUM_DRAWS, training_transform
 from kp_tf.models.build import build_network
 from kp_tf.models.heatmap import with_variance
 from kp_tf.models.losses import HeatmapLoss, nme
+from kp_tf.predict.cascade import scale_crops
 from kp_tf.recipes import COOLDOWN_STRENGTH, Recipe
 from kp_tf.training.adam import optimizer_of
 from kp_tf.training.arguments import add_options
 
 QUALITY = 85  # of the crops as WebP: within 1.7 grey levels (RMS) of what they were
-WEIGHT = "weight:"  # before the path of a weight
-SHOWN = 20  # times at least that the validation NME is printed, or after every epoch
+SHOWN = 20  # lines of progress at least, if there are as many epochs
 WITHOUT_EFFECT = ("out", "overwrite", "resume", "submit", "devices", "keep", "deterministic")  # options of train.py
 
-EYES: Any = IBUG68.eyes  # of part 3
 ops: Any = keras.ops  # annotated for all backends at once
 
 
@@ -62,7 +61,7 @@ def prepare(crops: Path, **options: Any) -> None:
     """
     from kp_tf.training.config import new_config
     from kp_tf.training.faces import load
-    from kp_tf.training.model import start_from_init, teacher_points
+    from kp_tf.training.model import start_from_init, targets_of
     from kp_tf.training.options import Options
 
     known = {field.name for field in fields(Options)}  # the others are of the run directory
@@ -73,9 +72,7 @@ def prepare(crops: Path, **options: Any) -> None:
         raise KpError("this trains part 3 with the recipes strong and large; see --part and --recipe")
     faces = load(config, "no device")
     recipe, training, validation = faces.info.recipe, faces.training, faces.validation
-    points = training.points_norm
-    if recipe.teacher:
-        points = np.concatenate([points, teacher_points(recipe, training)], axis=1)
+    targets, flip_indices = targets_of(recipe, training)
     model = build_network(recipe, len(faces.info.scheme), config.seed)
     if recipe.init:
         start_from_init(model, faces.info, training)
@@ -84,19 +81,15 @@ def prepare(crops: Path, **options: Any) -> None:
     arrays = {
         "config": np.array(json.dumps({"format": 2, **config.to_json(), **faces.info.to_json()})),
         "index": np.array([unique[file] for file in files], np.int32),  # a face that is named twice counts twice
-        "points": points.astype(np.float32),
+        "targets": targets.astype(np.float32),
+        "flip_indices": np.array(flip_indices, np.int32),
         "validation_points": validation.points_norm,
         **_concatenated("crops", list(unique)),
         **_concatenated("validation", [_encoded(crop) for crop in validation.crops[:]]),
-        **{WEIGHT + weight.path: _small(weight) for weight in model.weights},
+        **stored_weights(model),
     }
     _write(crops, arrays)
     print(f"{crops}: {len(files)} faces an epoch, {len(unique)} crops, {crops.stat().st_size / 2**20:.1f} MiB")
-
-
-def _small(weight: Any) -> np.ndarray:
-    """A weight as `save_weights` keeps it."""
-    return ops.convert_to_numpy(weight.value).astype(np.float16 if len(weight.shape) > 1 else np.float32)
 
 
 def _encoded(crop: np.ndarray) -> bytes:
@@ -146,8 +139,7 @@ class Prepared:
     def network(self, precision: str = "float32") -> keras.Model:
         """The network with the first weights, in a precision of Keras."""
         model = build_network(self.info.recipe, len(self.info.scheme), self.config["seed"], precision)
-        for weight in model.weights:
-            weight.assign(self.arrays[WEIGHT + weight.path])
+        load_weights(self.info.path, model)
         return model
 
 
@@ -157,7 +149,7 @@ def fit(crops: Path, trained: Path, init: Path | None = None, seed: int | None =
     Args:
         crops: what `prepare` wrote.
         trained: the file to write.
-        init: begin with the weights of another such file.
+        init: begin with these weights: another such file, or a packed network.
         seed: of order and augmentation, instead of that of `prepare`.
         **settings: of the recipe, likewise; None leaves one as it is.
 
@@ -172,16 +164,15 @@ def fit(crops: Path, trained: Path, init: Path | None = None, seed: int | None =
     device = jax.devices()[0]
     precision = "mixed_bfloat16" if device.platform == "gpu" else "float32"
     prepared = Prepared.read(crops).with_settings(init=init and str(init), precision=precision, **settings)
-    if init:
-        earlier = Prepared.read(init).arrays
-        prepared.arrays.update({name: array for name, array in earlier.items() if name.startswith(WEIGHT)})
     if seed is not None:
         prepared.config["seed"] = seed
     recipe, model = prepared.info.recipe, prepared.network(precision)
+    if init:
+        load_weights(init, model)
     if min(recipe.epochs, recipe.batch_size) < 1:
         raise KpError("--epochs and --batch-size must be at least 1")
     fitted, count = with_variance(model), len(prepared.arrays["index"])
-    steps, cooldown = -(-count // recipe.batch_size), round((1 - recipe.cooldown_fraction) * recipe.epochs)
+    steps = -(-count // recipe.batch_size)
     optimizer = optimizer_of(replace(recipe, averaging=0.0), steps)  # the averages are in the state
     optimizer.build(fitted.trainable_variables)
     strong, weak = (_batches_of(prepared, strength) for strength in (1.0, COOLDOWN_STRENGTH))
@@ -191,13 +182,13 @@ def fit(crops: Path, trained: Path, init: Path | None = None, seed: int | None =
     state = _State(values, fixed, [variable.value for variable in optimizer.variables], values)
     begun = time.perf_counter()
     # an argument of `batch`, because a constant of this size takes a minute to compile
-    data = jax.device_put((prepared.pictures("crops"), prepared.arrays["index"], prepared.arrays["points"]))
-    pictures = prepared.pictures("validation").astype(np.float32) / 255 - 0.5
+    data = jax.device_put((prepared.pictures("crops"), prepared.arrays["index"], prepared.arrays["targets"]))
+    pictures = scale_crops(prepared.pictures("validation"))
     print(f"{count} faces in {steps} steps, {recipe.epochs} epochs, on {device}", flush=True)
     for epoch in range(recipe.epochs):
         key, losses = jax.random.fold_in(jax.random.key(prepared.config["seed"]), epoch), []
         order = jax.numpy.resize(jax.random.permutation(key, count), (steps, recipe.batch_size))
-        batch = strong if epoch < cooldown else weak
+        batch = strong if epoch < recipe.cooldown_epoch else weak
         for step in range(steps):
             state, value = take_step(state, *batch(data, jax.random.fold_in(key, step), order[step]))
             losses.append(value)
@@ -210,8 +201,7 @@ def fit(crops: Path, trained: Path, init: Path | None = None, seed: int | None =
                 variable.assign(value)
             error = _validation_nme(model, pictures, prepared)
             print(f"epoch {epoch + 1}: {seconds:.0f} s, loss {mean:.3f}, validation NME {error:.2f} %", flush=True)
-            weights = {WEIGHT + weight.path: _small(weight) for weight in model.weights}
-            _write(trained, {"config": np.array(json.dumps(prepared.config)), **weights})
+            _write(trained, {"config": np.array(json.dumps(prepared.config)), **stored_weights(model)})
 
 
 class _State(NamedTuple):
@@ -224,13 +214,11 @@ class _State(NamedTuple):
 
 
 def _batches_of(prepared: Prepared, strength: float) -> Callable:
-    """A function of the crops, indices and points, a key, and the places of a batch to its images and points."""
+    """A function of the crops, indices and targets, a key, and the places of a batch to its images and points."""
     import jax
 
-    recipe, flips = prepared.info.recipe, prepared.info.scheme.flip_indices
-    if recipe.teacher and flips:
-        flips = (*flips, *(len(flips) + partner for partner in flips))
-    transform = training_transform(recipe, flips, strength)
+    recipe = prepared.info.recipe
+    transform = training_transform(recipe, prepared.arrays["flip_indices"].tolist(), strength)
 
     @jax.jit
     def batch(data: tuple, key: Any, places: Any) -> tuple[Any, Any]:
@@ -268,7 +256,7 @@ def _step_of(fitted: keras.Model, optimizer: keras.optimizers.Optimizer, recipe:
 def _validation_nme(model: keras.Model, pictures: np.ndarray, prepared: Prepared) -> float:
     """NME (%) on the validation faces in upright windows fitted to the labels, as during a training."""
     predicted = np.concatenate([ops.convert_to_numpy(model(part)) for part in np.array_split(pictures, 4)])
-    errors = nme(prepared.arrays["validation_points"], predicted, EYES)
+    errors = nme(prepared.arrays["validation_points"], predicted, OUTER_EYES)
     return 100 * float(np.mean(ops.convert_to_numpy(errors)))
 
 
@@ -309,7 +297,7 @@ def main() -> int:
     add_options(preparing)
     fitting.add_argument("crops", type=Path, help="what prepare wrote")
     fitting.add_argument("trained", type=Path, help="the file to write")
-    fitting.add_argument("--init", metavar="FILE", type=Path, help="begin with the weights of another `trained`")
+    fitting.add_argument("--init", metavar="FILE", type=Path, help="begin with the weights of another such file")
     fitting.add_argument("--epochs", metavar="N", type=int)
     fitting.add_argument("--batch-size", metavar="N", type=int)
     fitting.add_argument("--learning-rate", metavar="R", type=float)

@@ -94,6 +94,11 @@ class Recipe:
         return self.dataset == "imm"
 
     @property
+    def cooldown_epoch(self) -> int:
+        """The epoch, counted from 0, from which on the augmentation is weaker."""
+        return round((1 - self.cooldown_fraction) * self.epochs)
+
+    @property
     def has_heatmaps(self) -> bool:
         """Whether the network predicts heatmaps, and with them a variance for each point."""
         return self.network == "heatmap"

@@ -15,12 +15,13 @@ from kp_tf.backends.keras_backend import load_model
 from kp_tf.core.errors import KpError
 from kp_tf.input.augment import NUM_DRAWS, augment
 from kp_tf.models.losses import HeatmapLoss
+from kp_tf.predict.cascade import scale_crops
 from kp_tf.recipes import COMPACT
 
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[1]
 FIT, PARTNERS = ROOT / "benchmarks" / "jax_training.py", (1, 0, 2, 4, 3)
-BETA = "weight:stem_norm/beta"
+BETA = "stem_norm/beta"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,9 +65,8 @@ def test_augmentation_and_loss_are_those_of_tensorflow(tmp_path):
     np.savez(tmp_path / "given.npz", images=images, points=points, draws=draws)
     (tmp_path / "augment.py").write_text(AUGMENT)
     on_jax(tmp_path / "augment.py", tmp_path / "given.npz", tmp_path / "seen.npz")
-    settings = COMPACT.augmentation
-    moved = augment(images, points, draws, settings, PARTNERS, (64, 64), 0.53, 1.18)
-    expected, moved = moved[0].numpy(), moved[1].numpy()
+    changed = augment(images, points, draws, COMPACT.augmentation, PARTNERS, (64, 64), 0.53, 1.18)
+    expected, moved = (each.numpy() for each in changed)
     seen = np.load(tmp_path / "seen.npz")
     np.testing.assert_allclose(seen["points"], moved, atol=1e-5)
     np.testing.assert_allclose(seen["images"], expected, atol=0.05)  # of 255
@@ -80,7 +80,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from benchmarks.jax_training import Prepared
-pictures = Prepared.read(Path(sys.argv[1])).pictures("validation") / np.float32(255) - np.float32(0.5)
+from kp_tf.predict.cascade import scale_crops
+pictures = scale_crops(Prepared.read(Path(sys.argv[1])).pictures("validation"))
 np.save(sys.argv[3], np.asarray(Prepared.read(Path(sys.argv[2])).network()(pictures)))
 """
 
@@ -97,8 +98,7 @@ def test_a_network_trained_on_jax_predicts_the_same_on_tensorflow(tmp_path):
     on_jax(tmp_path / "predict.py", crops, trained, tmp_path / "seen.npy")
     finish(trained, packed)
     info = find_model(str(packed))
-    pictures = begun.pictures("validation") / np.float32(255) - np.float32(0.5)
-    expected = load_model(info).predict_on_batch(pictures)
+    expected = load_model(info).predict_on_batch(scale_crops(begun.pictures("validation")))
     np.testing.assert_allclose(np.load(tmp_path / "seen.npy"), expected, atol=1e-4)
     assert info.metrics["training_images"] == len(begun.arrays["index"])
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,15 +57,20 @@ def save_weights(path: Path, model: "keras.Model", about: dict) -> None:
     Raises:
         KpError: if the file cannot be written.
     """
-    arrays = {
-        weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32) for weight in model.weights
-    }
+    arrays: dict[str, Any] = stored_weights(model)
     with replacing(path) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **arrays)
 
 
+def stored_weights(model: "keras.Model") -> dict[str, np.ndarray]:
+    """A model's weights by their paths, as `save_weights` writes and `load_weights` reads them."""
+    return {
+        weight.path: weight.numpy().astype(np.float16 if weight.ndim > 1 else np.float32) for weight in model.weights
+    }
+
+
 def load_weights(path: Path, model: "keras.Model") -> None:
-    """Set the weights of a model from a file of `save_weights`.
+    """Set the weights of a model from a file of `save_weights`, or another with `stored_weights`.
 
     Raises:
         KpError: if the file belongs to another network.

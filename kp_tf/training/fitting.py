@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kp_tf.artifacts.runs import reopen
@@ -25,7 +24,7 @@ from kp_tf.training.callbacks import StopOnInterrupt, StopOnNonFinite
 from kp_tf.training.checkpoint import Checkpoint, checkpoint_of
 from kp_tf.training.config import TrainConfig
 from kp_tf.training.faces import Loaded
-from kp_tf.training.model import compiled, start_from_init, teacher_points
+from kp_tf.training.model import compiled, start_from_init, targets_of
 from kp_tf.training.own_model import check_shapes, uncompiled
 from kp_tf.training.progress import Progress
 
@@ -125,12 +124,9 @@ def make_batches(
     config: TrainConfig, faces: Loaded, strategy: tf.distribute.Strategy
 ) -> Callable[[int], tf.data.Dataset]:
     """Training batches from an epoch on; the last epochs of some recipes have weaker augmentation."""
-    recipe, scheme, training = faces.info.recipe, faces.info.scheme, faces.training
-    targets, flip_indices = training.points_norm, scheme.flip_indices
-    if recipe.teacher:
-        targets = np.concatenate([targets, teacher_points(recipe, training)], axis=1)
-        flip_indices = flip_indices and (*flip_indices, *(len(scheme) + partner for partner in flip_indices))
-    cooldown = round((1 - recipe.cooldown_fraction) * recipe.epochs)  # from this epoch on
+    recipe, training = faces.info.recipe, faces.training
+    targets, flip_indices = targets_of(recipe, training)
+    cooldown = recipe.cooldown_epoch
 
     def batches(strength: float, first: int, until: int) -> tf.data.Dataset:
         return training_batches(

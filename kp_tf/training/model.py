@@ -109,6 +109,19 @@ def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     return {weight.path: tuple(weight.shape) for weight in model.weights if not weight.path.startswith("scores/")}
 
 
+def targets_of(recipe: Recipe, faces: Faces) -> tuple[np.ndarray, tuple[int, ...] | None]:
+    """What a network learns on training faces (N), in the unit square of the stored crops, and its flip partners.
+
+    Returns:
+        The labels (N, K, 2) or, with a teacher, (N, 2 K, 2): its points after them, as `HeatmapLoss` takes them.
+    """
+    labels, flip_indices = faces.points_norm, faces.samples.scheme.flip_indices
+    if not recipe.teacher:
+        return labels, flip_indices
+    both = flip_indices and (*flip_indices, *(labels.shape[1] + partner for partner in flip_indices))
+    return np.concatenate([labels, teacher_points(recipe, faces)], axis=1), both
+
+
 def teacher_points(recipe: Recipe, faces: Faces) -> np.ndarray:
     """The teacher's points (N, K, 2) on the training photographs, in the unit square of the stored crops.
 
